@@ -1,0 +1,83 @@
+"""Every source laid over the one below it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modern_flask.config.content import Content
+from modern_flask.config.environment import read_environment
+from modern_flask.config.kubernetes import read_kubernetes
+from modern_flask.config.local import find_local, places, read_local
+from modern_flask.config.program import execute
+from modern_flask.config.remote import read_remote
+from modern_flask.config.source import (
+    KubernetesKey,
+    LocalFile,
+    RemoteFile,
+    parse_source,
+)
+from modern_flask.config.values import Origin, Values
+
+__all__ = ["load_values"]
+
+DEFAULT_FILE = LocalFile("config.py")
+DEFAULTS = Origin("defaults")
+ARGUMENT = Origin("create_app(config=...)")
+
+
+def load_values(
+    source: str | None,
+    *,
+    root: Path,
+    defaults: Mapping[str, Any] = {},
+    environ: Mapping[str, str] = os.environ,
+    overrides: Mapping[str, Any] = {},
+) -> Values:
+    """The configuration: defaults < source < ``FLASK_`` variables < overrides.
+
+    Args:
+        source: The text of ``CONFIG_SOURCE``. None and ``""`` mean that it is not set:
+            ``config.py`` is read if there is one.
+        root: The folder in which a relative path is looked up before the working one.
+        defaults: What applies where nothing is set.
+        environ: The variables. One without the prefix is never a key: a Service that is
+            called redis puts ``REDIS_PORT=tcp://...`` into every pod beside it.
+        overrides: Keys that an application gives in code.
+
+    Returns:
+        The keys; each knows its origin, ``searched`` what was looked at.
+
+    Raises:
+        ConfigurationError: A source that is named can't be read, or does not run.
+    """
+    values = Values(defaults, dict.fromkeys(defaults, DEFAULTS))
+    text = (source or "").strip()
+    content = read_named(text, root, environ) if text else read_default(root)
+    if content is None:
+        tried = places(DEFAULT_FILE.path, root)
+        values.searched += [f"{place} (not there)" for place in tried]
+    else:
+        values.searched.append(content.name)
+        values.put(*execute(content.body, content.file, content.name))
+    values.searched.append("environment variables FLASK_*")
+    values.put(*read_environment(environ, values))
+    if overrides:
+        values.searched.append(str(ARGUMENT))
+        values.put(overrides, dict.fromkeys(overrides, ARGUMENT))
+    return values
+
+
+def read_named(text: str, root: Path, environ: Mapping[str, str]) -> Content:
+    match parse_source(text):
+        case LocalFile() as source:
+            return read_local(source, root)
+        case KubernetesKey() as source:
+            return read_kubernetes(source, environ=environ)
+        case RemoteFile() as source:
+            return read_remote(source, environ=environ)
+
+
+def read_default(root: Path) -> Content | None:
+    there = find_local(DEFAULT_FILE, root) is not None
+    return read_local(DEFAULT_FILE, root) if there else None

@@ -1,0 +1,179 @@
+"""One key of a ConfigMap or a Secret, read by the real client over TLS."""
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from modern_flask.config import kubernetes
+from modern_flask.config.errors import (
+    KubernetesForbidden,
+    KubernetesKeyMissing,
+    KubernetesMissing,
+    KubernetesUnauthorized,
+    SourceRefused,
+)
+from modern_flask.config.kubernetes import read_kubernetes
+from modern_flask.config.source import KubernetesKey
+from modern_flask.errors import MissingExtra
+from modern_flask.testing.kubernetes import Rule
+
+ORDERS = "kubernetes://shop/configmaps/orders/config.py"
+SECRET = "kubernetes://shop/secrets/orders/config.py"
+
+
+def test_config_map(read_key):
+    """Text of a ConfigMap is read as UTF-8, under its full name."""
+    content = read_key("kubernetes://configmaps/orders/config.py")
+
+    assert content.body == "NAME = 'é'\n".encode()
+    assert content.name == content.file == ORDERS
+
+
+def test_binary_data(read_key):
+    """Binary data of a ConfigMap comes out of its base64."""
+    assert read_key("kubernetes://configmap/orders/latin.py").body == b"N = '\xe9'\n"
+
+
+def test_secret(read_key):
+    """A Secret's value comes out of its base64, and is in no repr."""
+    content = read_key("kubernetes://secrets/orders/config.py")
+
+    assert content.body == b"PASSWORD = 'hunter2'\n"
+    assert "hunter2" not in repr(content)
+
+
+def test_other_namespace(read_key, cluster):
+    """A namespace that is named is used."""
+    cluster.put_config_map("stock", "orders", {"config.py": "A = 1\n"})
+
+    assert read_key("kubernetes://stock/configmaps/orders/config.py").body == b"A = 1\n"
+
+
+def test_one_get_of_one_name(read_key, cluster):
+    """A Role that allows get on this one name is enough."""
+    rule = Rule("configmaps", ("get",), "shop", ("orders",))
+    token = cluster.user("system:serviceaccount:shop:orders", rule)
+
+    read_key(ORDERS, token=token)
+
+    assert cluster.requests == [
+        (
+            "/api/v1/namespaces/shop/configmaps/orders",
+            "system:serviceaccount:shop:orders",
+        )
+    ]
+
+
+def test_nothing_is_printed(read_key, capsys):
+    """The library's loader prints to stdout; this one does not."""
+    read_key(ORDERS)
+
+    assert capsys.readouterr() == ("", "")
+
+
+def test_missing_key(key_fault):
+    """A missing key is told with those that are there."""
+    error = key_fault(
+        KubernetesKeyMissing, "kubernetes://shop/configmaps/orders/production.py"
+    )
+
+    assert str(error) == (
+        "kubernetes://shop/configmaps/orders/production.py: "
+        'there is no key "production.py".\n'
+        "  keys     config.py and latin.py\n"
+        "  mend     add the key, or name one that is there in CONFIG_SOURCE"
+    )
+
+
+def test_empty_secret(key_fault, cluster):
+    """An object without data has no keys."""
+    cluster.put_secret("shop", "empty", {})
+
+    error = key_fault(KubernetesKeyMissing, "kubernetes://secrets/empty/config.py")
+
+    assert "\n  keys     none, it is empty\n" in str(error)
+
+
+def test_unauthorized(key_fault, cluster, pauses):
+    """A token that the cluster does not know is told at once."""
+    error = key_fault(KubernetesUnauthorized, ORDERS, token="unknown")
+
+    assert str(error) == (
+        f"The cluster does not accept the credentials for {ORDERS}.\n"
+        f"  server   {cluster.url}\n"
+        "  mend     renew the token; it may be expired or of another cluster"
+    )
+    assert pauses == []
+
+
+def test_forbidden(key_fault, cluster, pauses):
+    """A refusal says which verb on which name RBAC must allow to whom."""
+    token = cluster.user("system:serviceaccount:shop:orders", Rule("configmaps"))
+
+    error = key_fault(KubernetesForbidden, SECRET, token=token)
+
+    assert str(error) == (
+        f"The cluster does not allow reading {SECRET}.\n"
+        "  user     system:serviceaccount:shop:orders\n"
+        '  allow    get on secrets "orders" in namespace "shop" (RBAC Role)'
+    )
+    assert pauses == []
+
+
+def test_not_found(key_fault, pauses):
+    """A missing object is told with its kind and namespace."""
+    error = key_fault(KubernetesMissing, "kubernetes://configmaps/nosuch/config.py")
+
+    assert str(error) == (
+        'There is no "nosuch" among the configmaps of namespace "shop".\n'
+        "  source   kubernetes://shop/configmaps/nosuch/config.py\n"
+        "  list     kubectl get configmaps --namespace shop"
+    )
+    assert pauses == []
+
+
+def test_another_status(key_fault, cluster, pauses):
+    """Another status is no success and is not tried again."""
+    cluster.fail(418)
+
+    error = key_fault(SourceRefused, ORDERS)
+
+    assert str(error) == (
+        f"{ORDERS} was answered with status 418.\n"
+        f"  mend     check that {cluster.url} is a cluster"
+    )
+    assert pauses == []
+
+
+def test_missing_package(monkeypatch):
+    """Without the package the extra to install is named."""
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+
+    with pytest.raises(MissingExtra) as caught:
+        read_kubernetes(
+            KubernetesKey("shop", "secrets", "orders", "config.py"), environ={}
+        )
+
+    assert str(caught.value) == (
+        "CONFIG_SOURCE is configured, but the package kubernetes is not installed.\n"
+        "  install  pip install 'modern-flask[kubernetes]'"
+    )
+
+
+def test_no_thread_is_left(read_key):
+    """Reading leaves no thread behind."""
+    read_key(ORDERS)
+
+    names = {thread.name for thread in threading.enumerate()}
+    assert "modern-flask-config" not in names
+
+
+def test_defaults_of_production():
+    """The numbers of production: 30 s in all, 2 s to connect, 5 s for bytes."""
+    assert kubernetes.PATIENCE.total == 30.0
+    assert kubernetes.TIMEOUTS == (2.0, 5.0)
+    assert Path("/var/run/secrets/kubernetes.io/serviceaccount") == (
+        kubernetes.SERVICE_ACCOUNT
+    )

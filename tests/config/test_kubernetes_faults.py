@@ -1,0 +1,183 @@
+"""Clusters that fail, hang, lie or are not clusters."""
+
+import json
+import traceback
+
+import pytest
+
+from modern_flask.config.errors import (
+    MalformedAnswer,
+    SourceRefused,
+    SourceUnreachable,
+    TLSFailed,
+    TooLarge,
+)
+from modern_flask.config.kubernetes import read_kubernetes
+from modern_flask.config.source import KubernetesKey
+from modern_flask.testing.kubernetes import KubernetesServer
+
+ORDERS = "kubernetes://shop/configmaps/orders/config.py"
+SECRET = "kubernetes://shop/secrets/orders/config.py"
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_passing_failures(read_key, cluster, pauses, status):
+    """429 and 5xx are asked again."""
+    cluster.fail(status, times=2)
+
+    assert read_key(ORDERS).body
+    assert pauses == pytest.approx([1.0, 1.1])
+
+
+def test_dropped_connections(read_key, cluster, pauses):
+    """A connection that is closed in the handshake is tried again."""
+    cluster.drop(times=2)
+
+    assert read_key(ORDERS).body
+    assert len(pauses) == 2
+
+
+def test_lasting_failure(key_fault, cluster, pauses):
+    """Each attempt is one request: the client's own retries are off."""
+    cluster.fail(503, times=99)
+
+    error = key_fault(SourceUnreachable, ORDERS)
+
+    assert str(error) == (
+        f"{ORDERS} can't be reached: status 503.\n"
+        "  tried    6 attempts\n"
+        "  check    address, network and proxy, and that the server is up"
+    )
+    assert len(cluster.requests) == 6
+
+
+def test_silent_server(key_fault, cluster, pauses):
+    """A server that is silent in the handshake costs one timeout an attempt."""
+    cluster.hang(times=6)
+
+    error = key_fault(SourceUnreachable, ORDERS, timeouts=(0.05, 0.05))
+
+    assert error.why == "no answer in time"
+    assert error.attempts == 6
+
+
+def test_total_deadline(key_fault, cluster):
+    """The total deadline holds whatever the timeouts are."""
+    cluster.hang()
+
+    error = key_fault(SourceUnreachable, ORDERS, timeouts=(60.0, 60.0), total=0.2)
+
+    assert error.why == "no complete answer in time"
+
+
+def test_closed_port(closed_port, tmp_path, cluster, pauses):
+    """A refused connection is told in our words."""
+    folder = cluster.service_account(tmp_path / "account")
+    environ = {**cluster.environ, "KUBERNETES_SERVICE_PORT": str(closed_port)}
+
+    with pytest.raises(SourceUnreachable) as caught:
+        read_kubernetes(
+            KubernetesKey("shop", "configmaps", "orders", "config.py"),
+            environ=environ,
+            service_account=folder,
+            patience=pauses.patience(),
+        )
+
+    assert caught.value.why == "connection refused"
+
+
+def test_wrong_ca(tmp_path, cluster, pauses):
+    """A cluster that the CA did not sign is not spoken to."""
+    folder = cluster.service_account(tmp_path / "account")
+    with KubernetesServer() as other:
+        (folder / "ca.crt").write_bytes(other.ca_path.read_bytes())
+
+    with pytest.raises(TLSFailed) as caught:
+        read_kubernetes(
+            KubernetesKey("shop", "configmaps", "orders", "config.py"),
+            environ=cluster.environ,
+            service_account=folder,
+            patience=pauses.patience(),
+        )
+
+    # OpenSSL words it by version; a CA of the same name has a wrong signature.
+    assert str(caught.value) == (
+        f"The TLS connection for {ORDERS} failed: {caught.value.why}.\n"
+        "  mend     check the cluster's CA in the service account or the kubeconfig"
+    )
+    assert caught.value.why
+    assert cluster.requests == []
+    assert pauses == []
+
+
+def answering(web, reply, tmp_path, body, **headers):
+    """A kubeconfig for a plain server that is no cluster."""
+    path = "/api/v1/namespaces/shop/secrets/orders"
+    web.on(path, reply(body, **headers))
+    config = {
+        "clusters": [{"name": "c", "cluster": {"server": web.url("")}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c"}}],
+        "current-context": "x",
+    }
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    return {"KUBECONFIG": str(tmp_path / "kubeconfig")}
+
+
+def secret(value: str) -> bytes:
+    return json.dumps({"kind": "Secret", "data": {"config.py": value}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (
+            b"<html>hunter2</html>",
+            f"{SECRET}: the answer is no Secret.\n  mend     "
+            "check that the address is that of an API server, and not of a proxy",
+        ),
+        (
+            b'{"kind": "ConfigMap"}',
+            f"{SECRET}: the answer is no Secret.\n  mend     "
+            "check that the address is that of an API server, and not of a proxy",
+        ),
+        (
+            secret("hunter2!"),
+            f"{SECRET}: its value is not base64.\n"
+            "  mend     write the object with kubectl",
+        ),
+    ],
+)
+def test_malformed_answers(web, reply, tmp_path, body, told):
+    """What is no object of Kubernetes is told without its text."""
+    environ = answering(web, reply, tmp_path, body)
+
+    with pytest.raises(MalformedAnswer) as caught:
+        read_kubernetes(
+            KubernetesKey("shop", "secrets", "orders", "config.py"), environ=environ
+        )
+
+    assert str(caught.value) == told
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_too_large(web, reply, tmp_path):
+    """An answer that no object can be is not read."""
+    environ = answering(web, reply, tmp_path, b"x", content_length="5000000")
+
+    with pytest.raises(TooLarge):
+        read_kubernetes(
+            KubernetesKey("shop", "secrets", "orders", "config.py"), environ=environ
+        )
+
+
+def test_redirects_are_not_followed(web, reply, tmp_path):
+    """A redirect could carry the token to another host."""
+    environ = answering(web, reply, tmp_path, b"", status=302, location="/other")
+
+    with pytest.raises(SourceRefused) as caught:
+        read_kubernetes(
+            KubernetesKey("shop", "secrets", "orders", "config.py"), environ=environ
+        )
+
+    assert caught.value.status == 302
+    assert len(web.requests) == 1

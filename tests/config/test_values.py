@@ -1,0 +1,76 @@
+"""Keys that know where they were set."""
+
+from modern_flask.config import Origin, Section, Values, key_of, origin_of, rows
+
+
+def orders() -> Values:
+    return Values(
+        {
+            "REDIS_HOST": "cache",
+            "REDIS_PASSWORD": "hunter2",
+            "REDIS_": 1,
+            "DEBUG": True,
+        },
+        {"REDIS_HOST": Origin("config.py", 3), "DEBUG": Origin("defaults")},
+        ["config.py"],
+    )
+
+
+def test_origin_reads_as_source_and_line():
+    """An origin is a source, and a line where there is one."""
+    assert str(Origin("config.py", 3)) == "config.py, line 3"
+    assert str(Origin("defaults")) == "defaults"
+
+
+def test_section_takes_the_keys_of_a_prefix():
+    """A section has the keys of its prefix, bare and in lower case."""
+    section = orders().section("REDIS_")
+
+    assert section == {"host": "cache", "password": "hunter2"}
+    assert section.key("host") == "REDIS_HOST"
+    assert section.key("port") == "REDIS_PORT"
+    assert section.origin("host") == Origin("config.py", 3)
+    assert section.origin("password") is None
+    assert section.searched == ["config.py"]
+
+
+def test_plain_dict_has_names_and_no_origins():
+    """Settings may be a plain dict: then a name is its own key."""
+    assert key_of({"host": 1}, "host") == "host"
+    assert origin_of({"host": 1}, "host") is None
+    assert key_of(orders().section("REDIS_"), "host") == "REDIS_HOST"
+    assert origin_of(orders().section("REDIS_"), "host") == Origin("config.py", 3)
+
+
+def test_put_replaces_value_and_origin():
+    """What is laid over a key brings its own origin."""
+    values = orders()
+
+    values.put({"REDIS_HOST": "other"}, {"REDIS_HOST": Origin("defaults")})
+
+    assert values["REDIS_HOST"] == "other"
+    assert values.origin("REDIS_HOST") == Origin("defaults")
+
+
+def test_repr_shows_no_secret():
+    """Neither values nor a section print a secret."""
+    values = orders()
+
+    assert repr(values) == (
+        "Values({'REDIS_HOST': 'cache', 'REDIS_PASSWORD': '******', "
+        "'REDIS_': 1, 'DEBUG': True})"
+    )
+    assert repr(values.section("REDIS_")) == (
+        "Section('REDIS_', {'host': 'cache', 'password': '******'})"
+    )
+    assert repr(Section("REDIS_")) == "Section('REDIS_', {})"
+
+
+def test_rows_are_sorted_masked_and_told_from_where():
+    """A command can print every key with its masked value and its origin."""
+    assert rows(orders()) == [
+        ("DEBUG", True, "defaults"),
+        ("REDIS_", 1, ""),
+        ("REDIS_HOST", "cache", "config.py, line 3"),
+        ("REDIS_PASSWORD", "******", ""),
+    ]

@@ -1,0 +1,173 @@
+"""What every test may ask for: real servers, private to this run."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import pytest
+
+from tests.servers.browser import open_browser
+from tests.servers.collectors import OtlpCollector, ZipkinCollector
+from tests.servers.mariadb import MariaDB
+from tests.servers.missing import CannotRun
+from tests.servers.postgresql import PostgreSQL
+from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.redis import RedisServer
+from tests.servers.rotel import Rotel
+from tests.servers.server import check_nothing_is_left
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+T = TypeVar("T")
+
+NOT_RUN = "NOT RUN: "
+
+
+def provided(server: AbstractContextManager[T]) -> Iterator[T]:
+    """Run ``server`` as long as a fixture lives, or say that the test did not run."""
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(server)
+        except CannotRun as missing:
+            not_run(missing)
+        yield running
+
+
+def not_run(missing: CannotRun) -> NoReturn:
+    """End a test that can't have its server.
+
+    The one place where a test is skipped: a machine without the server must still be of
+    use. It never goes unseen: CI fails, and elsewhere the last line of a run counts it.
+    """
+    __tracebackhide__ = True
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{NOT_RUN}{missing}", pytrace=False)
+    pytest.skip(f"{NOT_RUN}{missing}")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any) -> Iterator[None]:
+    """Tell last, and for each server, how many tests did not run."""
+    yield
+    reports = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].partition(NOT_RUN)[2] for report in reports)
+    for reason, number in sorted(reasons.items()):
+        if reason:
+            tests = "1 test needs" if number == 1 else f"{number} tests need"
+            terminalreporter.write_line(f"{NOT_RUN}{tests} {reason}", yellow=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """No process of a server outlives the run. Set up first, so torn down last."""
+    yield
+    check_nothing_is_left()
+
+
+@pytest.fixture
+def private_server() -> Iterator[Callable[[Callable[[], Any]], Any]]:
+    """``private_server(RedisServer)``: one of the test's own, to be killed at will."""
+    with ExitStack() as stack:
+
+        def start(make: Callable[[], AbstractContextManager[T]]) -> T:
+            try:
+                return stack.enter_context(make())
+            except CannotRun as missing:
+                not_run(missing)
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """The run's Redis. Its ``url`` holds whatever the last test left: see redis_url."""
+    yield from provided(RedisServer())
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """The run's PostgreSQL; ``database()`` makes an empty database."""
+    yield from provided(PostgreSQL())
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """The run's RabbitMQ; it takes 7 s to start, so tests share it, with own queues."""
+    yield from provided(RabbitMQ())
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """The run's MariaDB; ``database()`` makes an empty database."""
+    yield from provided(MariaDB())
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """An empty Redis."""
+    redis_server.heal()
+    redis_server.flush()
+    return redis_server.url
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgreSQL) -> str:
+    """An empty PostgreSQL database."""
+    postgresql.heal()
+    return postgresql.database()
+
+
+@pytest.fixture
+def rabbitmq_url(rabbitmq: RabbitMQ) -> str:
+    """A RabbitMQ that runs; queues of earlier tests are still there."""
+    rabbitmq.heal()
+    return rabbitmq.url
+
+
+@pytest.fixture
+def mariadb_url(mariadb: MariaDB) -> str:
+    """An empty MariaDB database."""
+    mariadb.heal()
+    return mariadb.database()
+
+
+@pytest.fixture
+def zipkin() -> Iterator[ZipkinCollector]:
+    """A Zipkin that keeps the spans it is sent."""
+    with ZipkinCollector() as collector:
+        yield collector
+
+
+@pytest.fixture
+def otlp() -> Iterator[OtlpCollector]:
+    """An OTLP collector that keeps the spans it is sent."""
+    with OtlpCollector() as collector:
+        yield collector
+
+
+@pytest.fixture
+def rotel() -> Iterator[Rotel]:
+    """A real OTLP collector that prints the spans it is sent."""
+    yield from provided(Rotel())
+
+
+@pytest.fixture
+def browser() -> "Iterator[Chrome]":
+    """A headless Chromium with an empty profile."""
+    yield from provided(open_browser())
+
+
+@pytest.fixture(scope="session")
+def proof_size(pytestconfig: pytest.Config) -> Callable[[int], int]:
+    """``proof_size(1000)``: all of it under ``pytest -m proof``, else a tenth."""
+    full = selects_proofs(pytestconfig.option.markexpr)
+    return lambda size: size if full else max(1, size // 10)
+
+
+def selects_proofs(expression: str) -> bool:
+    """Whether ``-m`` asks for proofs by name; ``not proof`` does not."""
+    return bool(re.search(r"(?<!not )\bproof\b", expression))

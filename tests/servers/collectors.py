@@ -1,0 +1,243 @@
+"""Collectors of traces that keep what the real exporters send, and fail on demand."""
+
+import gzip
+import json
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, ClassVar, NamedTuple, Self
+
+from tests.servers.eventually import eventually
+from tests.servers.processes import free_port
+
+Span = dict[str, Any]
+
+
+class Received(NamedTuple):
+    """One request as it came: a dead collector's are not among them."""
+
+    path: str
+    headers: dict[str, str]  # names in lower case
+    body: bytes  # decompressed
+    size: int  # of the body on the wire
+
+
+class Collector:
+    """An HTTP server on loopback that keeps spans.
+
+    ``spans`` holds those that were answered with success, ``requests`` everything that
+    came. Faults last until :meth:`heal`.
+    """
+
+    path: ClassVar[str]
+    status: ClassVar[int] = 200
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.spans: list[Span] = []
+        self.requests: list[Received] = []
+        self._server: _Server | None = None
+        self._status = self.status
+        self._delay: float | None = 0.0
+        self._released = threading.Event()
+
+    def decode(self, body: bytes) -> list[Span]:
+        """The spans of a request's body."""
+        raise NotImplementedError
+
+    def answer(self) -> tuple[str, bytes]:
+        """Content type and body of a success."""
+        return "text/plain", b""
+
+    @property
+    def url(self) -> str:
+        """Where an exporter sends to."""
+        return f"http://127.0.0.1:{self.port}{self.path}"
+
+    def __enter__(self) -> Self:
+        self._listen()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.refuse()
+
+    def _listen(self) -> None:
+        while self._server is None:
+            port = self.port or free_port()
+            try:
+                self._server = _Server(port, self)
+            except OSError:
+                if self.port:
+                    raise
+        self.port = port
+        self._released.clear()
+        self._server.start()
+
+    def refuse(self) -> None:
+        """Close the port and every connection: connecting fails at once."""
+        server, self._server = self._server, None
+        self._released.set()
+        if server is not None:
+            server.stop()
+
+    def fail(self, status: int = 503) -> None:
+        """Answer with an error; the spans are not kept."""
+        self._status = status
+
+    def fall_silent(self) -> None:
+        """Take requests and never answer."""
+        self._delay = None
+
+    def slow_down(self, seconds: float) -> None:
+        """Answer each request that much later."""
+        self._delay = seconds
+
+    def heal(self) -> None:
+        """Work again, on the same port; requests that wait in silence are dropped."""
+        self.refuse()
+        self._status, self._delay = self.status, 0.0
+        self._listen()
+
+    def clear(self) -> None:
+        """Forget what came."""
+        self.spans.clear()
+        self.requests.clear()
+
+    def wait_for(
+        self, wanted: int | Callable[[Span], bool], timeout: float = 10
+    ) -> list[Span]:
+        """Wait until spans are here.
+
+        Args:
+            wanted: How many at least, or what one of them must fulfil.
+            timeout: Seconds.
+
+        Returns:
+            All spans, or all that fulfil ``wanted``.
+        """
+        number = wanted if isinstance(wanted, int) else 1
+
+        def found() -> list[Span]:
+            spans = list(self.spans)
+            if callable(wanted):
+                spans = [span for span in spans if wanted(span)]
+            return spans if len(spans) >= number else []
+
+        try:
+            return eventually(found, timeout) if number else list(self.spans)
+        except AssertionError:
+            names = [span["name"] for span in self.spans]
+            message = f"The spans did not come in {timeout} s; these did: {names}"
+            raise AssertionError(message) from None
+
+    def take(self, received: Received) -> tuple[int, str, bytes] | None:
+        """Keep a request; its answer, or ``None`` where there is none to be had."""
+        self.requests.append(received)
+        if self._delay is None:
+            self._released.wait()
+            return None
+        if self._released.wait(self._delay):
+            return None
+        if received.path != self.path:
+            return 404, "text/plain", b""
+        if self._status == self.status:
+            self.spans.extend(self.decode(received.body))
+            return (self.status, *self.answer())
+        return self._status, "text/plain", b"out of order"
+
+
+class ZipkinCollector(Collector):
+    """Zipkin v2: JSON to ``/api/v2/spans``; spans as they were sent."""
+
+    path = "/api/v2/spans"
+    status = 202
+
+    def decode(self, body: bytes) -> list[Span]:
+        spans: list[Span] = json.loads(body)
+        return spans
+
+
+class OtlpCollector(Collector):
+    """OTLP/HTTP: protobuf to ``/v1/traces``.
+
+    A span is a dictionary of trace_id, span_id, parent_id (hex; empty for a root),
+    name, kind and status ("SERVER", "ERROR"), message, start and end (ns), attributes,
+    events, links, resource, scope.
+    """
+
+    path = "/v1/traces"
+
+    def decode(self, body: bytes) -> list[Span]:
+        from tests.servers.otlp import read_spans
+
+        return read_spans(body)
+
+    def answer(self) -> tuple[str, bytes]:
+        return "application/x-protobuf", b""  # an ExportTraceServiceResponse
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, port: int, collector: Collector) -> None:
+        self.collector = collector
+        self.connections: set[socket.socket] = set()
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up, or is hung up on, is what faults are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.add(self.connection)
+
+    def finish(self) -> None:
+        self.server.connections.discard(self.connection)
+        with suppress(OSError):
+            super().finish()
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        packed = self.headers.get("Content-Encoding") == "gzip"
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = gzip.decompress(raw) if packed else raw
+        answer = self.server.collector.take(
+            Received(self.path, headers, body, size=len(raw))
+        )
+        if answer is None:
+            self.close_connection = True
+            return
+        status, kind, body = answer
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep quiet."""

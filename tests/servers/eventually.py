@@ -1,0 +1,31 @@
+"""The one place that waits: for a condition, with a deadline."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(
+    condition: Callable[[], T], timeout: float = 10, interval: float = 0.02
+) -> T:
+    """Wait until ``condition()`` is true.
+
+    Args:
+        condition: Asked every ``interval`` seconds, and at least once.
+        timeout: Seconds after which it is too late.
+
+    Returns:
+        What the condition returned.
+
+    Raises:
+        AssertionError: It was too late; the last answer is told.
+    """
+    deadline = time.monotonic() + timeout
+    while not (answer := condition()):
+        if time.monotonic() > deadline:
+            name = getattr(condition, "__qualname__", condition)
+            raise AssertionError(f"{name} was still {answer!r} after {timeout} s.")
+        time.sleep(interval)
+    return answer

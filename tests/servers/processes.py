@@ -1,0 +1,168 @@
+"""Programs run by tests: output kept in a file, every wait bounded, always reaped."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from modern_flask.server.embedded import free_port
+from tests.servers.eventually import eventually
+from tests.servers.tree import Life, alive, descendants, send
+
+__all__ = ["Died", "Process", "free_port", "python"]
+
+
+class Died(AssertionError):
+    """A program left, or fell silent, before it said what was waited for."""
+
+    def __init__(self, process: "Process", pattern: str) -> None:
+        code = process.returncode
+        state = "still runs" if code is None else f"left with {code}"
+        last = "\n".join(process.output.splitlines()[-20:])
+        super().__init__(
+            f"{process.command[0]} {state}; no line matched {pattern!r}.\n{last}"
+        )
+
+
+class Process:
+    """A program in a session of its own; its children leave with it.
+
+    Args:
+        command: The program and its arguments.
+        log: The file that takes what it prints; appended to.
+        env: Added to this process's environment; ``None`` takes a variable away.
+        cwd: Where it works.
+    """
+
+    def __init__(
+        self,
+        *command: str | Path,
+        log: Path,
+        env: Mapping[str, str | None] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        self.command = [str(word) for word in command]
+        self.log = log
+        self._ended = False
+        self._printed_before = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=merged(env or {}),
+                cwd=cwd,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code (minus the signal), ``None`` while it runs."""
+        return self._popen.poll()
+
+    @property
+    def output(self) -> str:
+        """What this run has printed, both streams in one."""
+        printed = self.log.read_bytes()[self._printed_before :]
+        return printed.decode(errors="replace")
+
+    def wait_for_line(self, pattern: str, timeout: float = 10) -> re.Match[str]:
+        """Wait until a printed line matches, anywhere in the line.
+
+        Raises:
+            Died: The program left first, or said nothing for ``timeout`` seconds.
+        """
+
+        def printed() -> tuple[re.Match[str] | None] | None:
+            gone = self.returncode is not None
+            match = re.search(pattern, self.output, re.MULTILINE)
+            return (match,) if match or gone else None
+
+        try:
+            answer = eventually(printed, timeout)
+        except AssertionError:
+            raise Died(self, pattern) from None
+        match = answer[0] if answer else None
+        if match is None:
+            raise Died(self, pattern)
+        return match
+
+    def wait(self, timeout: float = 10) -> int:
+        """Wait until it leaves by itself; its exit code."""
+        return self._popen.wait(timeout)
+
+    def stop(self, signum: signal.Signals = signal.SIGTERM, timeout: float = 10) -> int:
+        """Ask it to leave; kill it when it does not, and what it leaves behind.
+
+        Args:
+            signum: How to ask.
+            timeout: Seconds until it is killed.
+
+        Returns:
+            Its exit code, minus 9 when it had to be killed.
+        """
+        family = descendants(self.pid) if self.returncode is None else []
+        if self.returncode is None:
+            self._popen.send_signal(signum)
+            with suppress(subprocess.TimeoutExpired):
+                self._popen.wait(timeout)
+        return self._end(family)
+
+    def kill(self) -> int:
+        """``kill -9`` for it and all its children; waits until they are gone."""
+        return self._end(descendants(self.pid) if self.returncode is None else [])
+
+    def _end(self, family: list[Life]) -> int:
+        if not self._ended:
+            # Once only: the number of a process that was reaped may be another's.
+            self._popen.kill()
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            send(signal.SIGKILL, family)
+            self._ended = True
+        code = self._popen.wait()
+        eventually(lambda: not alive(family))
+        return code
+
+    def freeze(self) -> None:
+        """SIGSTOP for it and its children: alive, and silent."""
+        self._popen.send_signal(signal.SIGSTOP)
+        send(signal.SIGSTOP, descendants(self.pid))
+
+    def thaw(self) -> None:
+        """SIGCONT for it and its children."""
+        send(signal.SIGCONT, descendants(self.pid))
+        self._popen.send_signal(signal.SIGCONT)
+
+
+def python(*arguments: str | Path) -> list[str]:
+    """This interpreter with ``arguments``, such as ``-m modern_flask.cli dev``."""
+    return [sys.executable, *map(str, arguments)]
+
+
+def merged(changes: Mapping[str, str | None]) -> dict[str, str]:
+    """This process's environment with ``changes``."""
+    both = {**os.environ, **changes}
+    return {key: value for key, value in both.items() if value is not None}

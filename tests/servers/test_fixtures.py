@@ -1,0 +1,116 @@
+"""The suite's own rules: what can't run is told, proofs have a size, browsers start."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.servers.processes import Process, python
+
+ROOT = Path(__file__).parents[2]
+
+PYPROJECT = """
+[tool.pytest.ini_options]
+addopts = ["--strict-markers", "--import-mode=importlib", "-p", "no:cacheprovider"]
+filterwarnings = ["error"]
+markers = ["proof: long"]
+pythonpath = [%s]
+"""
+
+NEEDY = """
+def test_queue(rabbitmq): ...
+def test_exchange(rabbitmq): ...
+def test_table(mariadb): ...
+def test_sum(): ...
+"""
+
+SIZED = """
+import pytest
+
+@pytest.mark.proof
+def test_size(proof_size):
+    print(f"size {proof_size(1000)} {proof_size(3)}")
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run pytest on the text of a test, with this suite's conftest and our sources."""
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT % json.dumps(str(ROOT)))
+    (tmp_path / "conftest.py").write_text("from tests.conftest import *\n")
+
+    def run(text: str, *options: str, **env: str | None) -> tuple[int, list[str]]:
+        (tmp_path / "test_it.py").write_text(text)
+        command = python("-m", "pytest", "-s", *options, tmp_path / "test_it.py")
+        ours = {"CI": None, "TMPDIR": str(tmp_path)}
+        log = tmp_path / "log"
+        with Process(*command, log=log, env={**ours, **env}, cwd=tmp_path) as process:
+            return process.wait(60), process.output.splitlines()
+
+    return run
+
+
+def test_tests_without_their_server_are_counted_last(run, tmp_path):
+    """Without the binary a run succeeds, and its last lines say what was not run."""
+    code, lines = run(NEEDY, "-ra", PATH=str(tmp_path))
+
+    assert code == 0
+    assert lines[-3:-1] == [
+        "NOT RUN: 1 test needs mariadb "
+        "(mariadbd is not on PATH; apt-get install mariadb-server)",
+        "NOT RUN: 2 tests need rabbitmq "
+        "(rabbitmq-server is not on PATH; apt-get install rabbitmq-server)",
+    ]
+    assert "1 passed, 3 skipped" in lines[-1]
+
+
+def test_tests_without_their_server_fail_in_ci(run, tmp_path):
+    """CI has every server, so one that is missing is a failure."""
+    code, lines = run(NEEDY, PATH=str(tmp_path), CI="true")
+
+    assert code == 1
+    assert "1 passed, 3 errors" in lines[-1]
+    assert any("apt-get install rabbitmq-server" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("options", "sizes"),
+    [
+        ([], "size 100 1"),
+        (["-m", "proof"], "size 1000 3"),
+        (["-m", "not slow"], "size 100 1"),
+    ],
+)
+def test_proofs_are_full_size_when_asked_for(run, options, sizes):
+    """A plain run does a tenth, at least one; ``-m proof`` does all of it."""
+    code, lines = run(SIZED + "\n", "-o", "addopts=--import-mode=importlib", *options)
+
+    assert code == 0
+    assert any(sizes in line for line in lines)
+
+
+def test_process_that_was_left_behind_fails_the_run(run):
+    """A server that nobody closes is found at the end of the run."""
+    text = (
+        "from tests.servers.redis import RedisServer\n"
+        "servers = []\n"
+        "def test_careless():\n"
+        "    servers.append(RedisServer())\n"
+        "    servers[0].__enter__()\n"
+    )
+
+    code, lines = run(text)
+
+    assert code == 1
+    assert "1 passed, 1 error" in lines[-1]
+
+
+def test_browser_runs_scripts(browser, tmp_path):
+    """The browser opens a page and runs its scripts; its profile is new."""
+    page = tmp_path / "page.html"
+    page.write_text("<title>old</title><script>document.title = 'new'</script>")
+
+    browser.get(page.as_uri())
+
+    assert browser.title == "new"
+    assert "modern-flask-" in browser.capabilities["chrome"]["userDataDir"]
