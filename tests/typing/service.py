@@ -1,0 +1,111 @@
+"""What a service writes, as type checkers read it: this is checked, and never run."""
+
+from collections.abc import Iterator
+from typing import Annotated, assert_type
+
+from celery import Celery
+from dependency_injector import providers
+from flask import Blueprint, Flask
+from redis import Redis
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+import modern_flask
+from modern_flask import (
+    CeleryDep,
+    Choice,
+    EngineDep,
+    MemoryStorage,
+    Once,
+    Opened,
+    Provide,
+    ReadOnlySessionDep,
+    RedisDep,
+    Scoped,
+    SessionDep,
+    Storage,
+    StorageDep,
+    halt,
+    inject,
+    on_commit,
+    problem,
+    section,
+    transactional,
+)
+from modern_flask.testing import overriding
+
+blueprint = Blueprint("orders", __name__)
+
+
+class Orders:
+    """A service's own object."""
+
+    def __init__(self, session: Session, host: str) -> None:
+        self.session, self.host = session, host
+
+
+def open_mail(settings: dict[str, str]) -> Iterator[list[str]]:
+    yield list(settings)
+
+
+class Container(modern_flask.Container):
+    """The kit's container, and more."""
+
+    mail = Opened(open_mail, section(modern_flask.Container.config, "MAIL_", "HOST"))
+    names = Once(dict[str, str])
+    notes = Scoped(open_mail)
+    orders = providers.Factory(
+        Orders, modern_flask.Container.session, modern_flask.Container.config.HOST
+    )
+    letters = Choice(modern_flask.Container.config.LETTERS, mail=mail)
+
+
+OrdersDep = Annotated[Orders, Provide["orders"]]
+
+
+@blueprint.post("/orders/<int:number>")
+@transactional
+@inject
+def order(number: int, orders: OrdersDep, session: SessionDep) -> dict[str, int]:
+    assert_type(orders, Orders)
+    assert_type(session, Session)
+    on_commit(lambda: None)
+    if number < 0:
+        halt(problem(422, "A number is not negative."))
+    return {"number": number}
+
+
+@blueprint.get("/orders")
+@inject
+def index(
+    storage: StorageDep,
+    redis: RedisDep,
+    celery: CeleryDep,
+    engine: EngineDep,
+    reading: ReadOnlySessionDep,
+    limit: Annotated[int, Provide["config.LIMIT"]],
+) -> str:
+    assert_type(storage, Storage)
+    assert_type(redis, Redis)
+    assert_type(celery, Celery)
+    assert_type(engine, Engine)
+    assert_type(reading, Session)
+    assert_type(limit, int)
+    return ""
+
+
+def create_app(**config: object) -> modern_flask.App:
+    app = modern_flask.create_app(
+        __name__, Container(), blueprints=[blueprint], config=config, check=False
+    )
+    assert_type(app, modern_flask.App)
+    assert_type(app.container, modern_flask.Container)
+    with app.running(), overriding(app.container, storage=MemoryStorage()):
+        assert_type(order(1, Orders(Session(), ""), Session()), dict[str, int])
+    return app
+
+
+def extend(app: Flask) -> None:
+    container = modern_flask.init_app(app, Container())
+    with container.storage.override(MemoryStorage()):
+        pass

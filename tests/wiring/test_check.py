@@ -1,0 +1,126 @@
+"""The check as a whole: all faults at once, and no false alarm."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+from dependency_injector import providers
+from dependency_injector.wiring import Provide, Provider
+from dependency_injector.wiring import inject as library_inject
+from flask import Flask
+
+from modern_flask.wiring import Once, inject
+from tests.wiring import postponed
+from tests.wiring import test_graph_faults as graphs
+from tests.wiring import test_need_faults as needs
+from tests.wiring import test_unfilled_markers as unfilled
+from tests.wiring import test_wrong_markers as wrong
+from tests.wiring.fault_table import told
+from tests.wiring.shop import Mailer, NameDep, SessionDep, Shop, shop
+
+
+def test_postponed_annotations_without_inject() -> None:
+    """A view whose markers are text is told of both faults."""
+
+    def build(app: Flask) -> None:
+        app.add_url_rule("/", view_func=postponed.bare)
+
+    assert [text.partition("\n")[0] for text in told(build, shop())] == [
+        "View bare is decorated with @inject, and its annotations are text.",
+        "View bare has a marker that nothing fills: @inject is missing.",
+    ]
+
+
+def test_nothing_is_wrong() -> None:
+    """A service without a fault is told nothing, with the odd things that are right."""
+
+    def through(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **kwargs)
+
+        return call
+
+    def build(app: Flask) -> None:
+        @app.get("/<int:number>")
+        @through
+        @inject
+        def view(number: int, name: NameDep, session: SessionDep) -> str: ...
+
+        @app.get("/base")
+        @inject
+        def base(session: Annotated[object, Provide["session"]]) -> str: ...
+
+        @app.get("/late")
+        @inject
+        def late(make: Annotated[Callable[[], Any], Provider["session"]]) -> str: ...
+
+        @app.get("/whole")
+        @inject
+        def whole(tax: Annotated[float, Provide["config.TAX"]]) -> str: ...
+
+        @app.get("/library")
+        @library_inject
+        def library(name: NameDep) -> str: ...
+
+    assert told(build, shop(TAX=None)) == []
+
+
+def test_lazy_request_object_is_no_captive() -> None:
+    """A singleton that is given the provider keeps no request's object."""
+
+    class Lazy(Shop):
+        keeper = Once(Mailer, Shop.session.provider)
+
+    assert told(lambda app: None, shop(Lazy)) == []
+
+
+def test_decorated_redeclaration() -> None:
+    """A provider that wraps the one it replaces is no fault."""
+
+    class Wrapped(Shop):
+        name = providers.Factory(str, Shop.name)
+
+    assert told(lambda app: None, shop(Wrapped)) == []
+
+
+def test_tasks_of_another_service() -> None:
+    """A task of another package, which Celery shares, is not this app's to fill."""
+
+    def build(app: Flask) -> dict[str, Any]:
+        def index(name: NameDep) -> None: ...
+
+        index.__module__ = "other_service.tasks"
+        return {"other_service.tasks.index": index}
+
+    assert told(build, shop()) == []
+
+
+def test_all_at_once() -> None:
+    """All faults are told together: of the graph, of markers, of configuration."""
+
+    class Bad(graphs.Circle):
+        keeper = Once(Mailer, Shop.session)
+
+    def build(app: Flask) -> None:
+        wrong.typo_in_a_view(app)
+        unfilled.missing_inject_on_a_hook(app)
+        unfilled.missing_inject_on_a_command(app)
+
+    assert [text.partition("\n")[0] for text in told(build, shop(Bad))] == [
+        "first needs itself.",
+        "keeper lives as long as the process and keeps session, "
+        "which lives as long as a request.",
+        'View view asks for "nmae", which Bad does not provide.',
+        "Hook before_request before has a marker that nothing fills: "
+        "@inject is missing.",
+        "Command seed has a marker that nothing fills: @inject is missing.",
+    ]
+
+
+def test_number_of_kinds() -> None:
+    """The tables tell thirty texts and more, no two of them alike."""
+    tables = (graphs.TABLE, needs.TABLE, unfilled.TABLE, wrong.TABLE)
+    texts = {row.values[3] for table in tables for row in table.rows}
+
+    assert len(texts) >= 30

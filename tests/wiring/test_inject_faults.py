@@ -1,0 +1,231 @@
+"""What ``@inject`` refuses, where it is written and where it is called."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import click
+import pytest
+from dependency_injector import containers, providers
+from dependency_injector.wiring import Closing, Provide
+from dependency_injector.wiring import inject as library_inject
+from flask import Flask
+
+from modern_flask.wiring import get_bound, inject
+from modern_flask.wiring.errors import (
+    AlreadyAService,
+    ClosingMarker,
+    MisplacedInject,
+    NoApp,
+    NotAService,
+    PostponedAnnotations,
+    UnknownProvider,
+)
+
+
+class Shop(containers.DeclarativeContainer):
+    """What the functions here ask for."""
+
+    config = providers.Configuration()
+    name = providers.Object("shop")
+    basket = providers.Factory(list)
+
+
+NameDep = Annotated[str, Provide["name"]]
+
+
+@pytest.fixture
+def app(service: Callable[..., Flask]) -> Flask:
+    container = Shop()
+    container.config.from_dict({"CURRENCY": "EUR", "TAX": "19"})
+    return service(container)
+
+
+def test_no_app() -> None:
+    """Outside of an app there is one clear error."""
+
+    @inject
+    def name(found: NameDep) -> str:
+        return found
+
+    with pytest.raises(NoApp) as fault:
+        name()  # type: ignore[call-arg]
+
+    assert str(fault.value) == (
+        f"{__name__}.test_no_app.<locals>.name asks for its dependencies, and no app "
+        "is current.\n"
+        "  do       call it inside `with app.app_context():`"
+    )
+
+
+def test_app_without_container() -> None:
+    """A Flask app that was never given a container is named."""
+
+    @inject
+    def name(found: NameDep) -> str:
+        return found
+
+    with Flask("plain").app_context(), pytest.raises(NotAService) as fault:
+        name()  # type: ignore[call-arg]
+
+    assert str(fault.value) == (
+        "The Flask app plain has no container.\n"
+        "  do       modern_flask.init_app(app), or make it with create_app(...)"
+    )
+
+
+@pytest.mark.parametrize("wanted", ["nmae", "name.first", "wire", "providers"])
+def test_unknown_provider(app: Flask, wanted: str) -> None:
+    """What the container does not provide is a fault, its methods included."""
+
+    @inject
+    def view(found: Annotated[str, Provide[wanted]]) -> None: ...
+
+    with app.app_context(), pytest.raises(UnknownProvider) as fault:
+        view()  # type: ignore[call-arg]
+
+    assert fault.value.what.endswith(
+        f'asks for "{wanted}", which Shop does not provide.'
+    )
+
+
+def test_bound_twice(app: Flask) -> None:
+    """An app is given one container only."""
+    from modern_flask.wiring import bind
+
+    with pytest.raises(AlreadyAService) as fault:
+        bind(app, Shop())
+
+    assert str(fault.value) == (
+        "The Flask app service has a container already.\n"
+        "  do       call init_app once; to replace what it provides, override it"
+    )
+
+
+def test_closing() -> None:
+    """``Closing`` is refused where it is written."""
+    with pytest.raises(ClosingMarker, match=r"asks for Closing\[\.\.\.\]"):
+
+        @inject
+        def view(found: Annotated[str, Closing[Provide["name"]]]) -> None: ...
+
+
+def test_postponed_annotations() -> None:
+    """Annotations that are text are refused where ``@inject`` reads them."""
+    with pytest.raises(PostponedAnnotations, match="its annotations are text"):
+
+        @inject
+        def view(found: "NameDep") -> None: ...
+
+
+def test_nothing_asked() -> None:
+    """A function without markers is left as it is."""
+
+    def view(number: int) -> int:
+        return number
+
+    assert inject(view) is view
+
+
+def _class() -> Any:
+    class Page:
+        def __init__(self, found: NameDep) -> None: ...
+
+    return Page
+
+
+def _method() -> Any:
+    def view(found: NameDep) -> None: ...
+
+    return staticmethod(view)
+
+
+def _command() -> Any:
+    @click.command()
+    def view(found: NameDep) -> None: ...
+
+    return view
+
+
+def _positional() -> Any:
+    def view(found: NameDep, /) -> None: ...
+
+    return view
+
+
+MISPLACED = {
+    _class: ("it is a class", "put @inject over the method that asks"),
+    _method: ("it is no function yet", "put @inject under @staticmethod"),
+    _command: (
+        "it is a task or a command already",
+        "put @inject directly over the function, under what registers it",
+    ),
+}
+
+
+@pytest.mark.parametrize("make", MISPLACED, ids=lambda make: make.__name__)
+def test_misplaced(make: Callable[[], Any]) -> None:
+    """``@inject`` over what it can't fill says so, and where it belongs."""
+    why, remedy = MISPLACED[make]
+
+    with pytest.raises(MisplacedInject) as fault:
+        inject(make())
+
+    assert fault.value.what.endswith(f": {why}.")
+    assert fault.value.lines[-1] == ("do", remedy)
+
+
+def test_positional_only() -> None:
+    """A parameter that can't be passed by name can't be filled."""
+    with pytest.raises(MisplacedInject, match="can't be passed by name"):
+        inject(_positional())
+
+
+def test_signature_shows_what_callers_pass() -> None:
+    """Celery and others see only the parameters that a caller is to pass."""
+    import inspect
+
+    @inject
+    def view(number: int, name: NameDep) -> None: ...
+
+    assert list(inspect.signature(view).parameters) == ["number"]
+
+
+def test_wired_by_hand(app: Flask) -> None:
+    """A module that was wired by the library's own ``wire`` stays as it was wired."""
+    import sys
+    import types
+
+    module = types.ModuleType("wired_by_hand")
+
+    @library_inject
+    def name(found: NameDep) -> str:
+        return found
+
+    name.__module__ = module.__name__
+    module.name = name  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
+    own = Shop(name=providers.Object("by hand"))
+    own.wire(modules=[module])
+
+    try:
+        with app.app_context():
+            from modern_flask.wiring.dispatch import bind_library_functions
+
+            bind_library_functions()
+            assert module.name() == "by hand"
+    finally:
+        own.unwire()
+        del sys.modules[module.__name__]
+
+
+def test_plans_belong_to_the_app(app: Flask) -> None:
+    """What a function was resolved to is kept by the app, not by the function."""
+
+    @inject
+    def name(found: NameDep) -> str:
+        return found
+
+    with app.app_context():
+        name()  # type: ignore[call-arg]
+
+    assert len(get_bound(app).plans) == 1

@@ -1,0 +1,228 @@
+"""Objects of the process, late imports and choices."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from dependency_injector import containers, providers
+
+from modern_flask.config.values import Origin, Values
+from modern_flask.errors import NotConfigured, UnknownChoice
+from modern_flask.wiring import Choice, Once, Opened, is_configured, section
+
+THREADS = 8
+
+
+def race(call: Callable[[], Any]) -> list[Any]:
+    """What eight threads get that call at the same time."""
+    start = threading.Barrier(THREADS)
+    found: list[Any] = []
+
+    def run() -> None:
+        start.wait()
+        found.append(call())
+
+    threads = [threading.Thread(target=run) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+@pytest.mark.parametrize("kind", [Opened, Once])
+def test_once_under_threads(kind: Any) -> None:
+    """Eight threads that race receive one object, which is made once."""
+    made: list[object] = []
+    second = threading.Event()
+
+    def make() -> object:
+        # Long enough for the others to come: an unlocked provider makes more.
+        second.wait(0.05)
+        made.append(object())
+        return made[-1]
+
+    found = race(kind(make))
+
+    assert len(made) == 1
+    assert set(map(id, found)) == {id(made[0])}
+
+
+def test_closed_once_under_threads() -> None:
+    """Eight threads that close at once run the closer once."""
+    closed: list[int] = []
+
+    def open_() -> Iterator[str]:
+        yield "object"
+        closed.append(1)
+
+    provider = Opened(open_)
+    provider()
+    race(provider.shutdown)
+
+    assert closed == [1]
+
+
+def test_opens_again() -> None:
+    """What was closed is made anew when it is asked for."""
+    provider = Opened(object)
+    first = provider()
+    provider.shutdown()
+
+    assert provider() is not first
+
+
+def test_value_is_not_entered() -> None:
+    """A value that is a context manager is handed over as it is."""
+    lock = Opened(threading.Lock)()
+
+    assert not lock.locked()
+
+
+def test_failed_opening_is_tried_again() -> None:
+    """A target that failed is called anew by the next who asks."""
+    answers: list[Any] = [OSError("down"), "up"]
+
+    def make() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    provider = Opened(make)
+    with pytest.raises(OSError):
+        provider()
+
+    assert provider() == "up"
+
+
+def test_observer_that_fails_closes() -> None:
+    """An object whose observer fails does not stay open."""
+    closed: list[int] = []
+
+    def open_() -> Iterator[str]:
+        try:
+            yield "object"
+        finally:
+            closed.append(1)
+
+    def observe(made: str) -> None:
+        raise OSError
+
+    provider = Opened(open_, observed_by=providers.Object(observe))
+    with pytest.raises(OSError):
+        provider()
+
+    assert closed == [1]
+    assert not provider.initialized
+
+
+def test_late_import() -> None:
+    """A target that is named by its path is imported at the first use."""
+    sys.modules.pop("this", None)
+    sys.modules.pop("colorsys", None)
+    provider = Opened("colorsys.rgb_to_yiq", 0, 0, 0)
+    assert "colorsys" not in sys.modules
+
+    provider()
+
+    assert "colorsys" in sys.modules
+
+
+def test_copies_do_not_share() -> None:
+    """Two containers of one class have an object each."""
+
+    class Container(containers.DeclarativeContainer):
+        thing = Opened(object)
+
+    one, two = Container(), Container()
+
+    assert one.thing() is not two.thing()
+    assert one.thing() is one.thing()
+
+
+class Store(containers.DeclarativeContainer):
+    """A component with a section, and a choice of two."""
+
+    config = providers.Configuration()
+    mail = Opened(dict, section(config, "MAIL_", "HOST"))
+    letter = providers.Factory(list, mail)
+    storage = Choice(
+        config.STORAGE_VENDOR, memory=Opened(list), disk=Opened("nowhere.open_disk")
+    )
+
+
+def store(**values: Any) -> Store:
+    container = Store()
+    origin = Origin("config.py", 12)
+    known = Values(values, dict.fromkeys(values, origin), ["config.py", "FLASK_*"])
+    container.config.override(known)
+    return container
+
+
+def test_section() -> None:
+    """A component receives the keys of its prefix, in lower case."""
+    assert store(MAIL_HOST="mx", MAIL_PORT=25, OTHER=1).mail() == {
+        "host": "mx",
+        "port": 25,
+    }
+
+
+def test_section_that_is_not_set() -> None:
+    """A component that needs a key says which, and where it was looked for."""
+    with pytest.raises(NotConfigured) as fault:
+        store().mail()
+
+    assert str(fault.value) == (
+        "mail is not configured: MAIL_HOST is not set.\n"
+        "  looked in  config.py and FLASK_*\n"
+        "  set      MAIL_HOST in the configuration, or FLASK_MAIL_HOST in the "
+        "environment"
+    )
+
+
+def test_configured() -> None:
+    """What stands on a component that is not configured is not configured."""
+    assert not is_configured(store().mail)
+    assert not is_configured(store().letter)
+    assert not is_configured(store().storage)
+    assert is_configured(store(MAIL_PORT=25).letter)
+    assert is_configured(store(STORAGE_VENDOR="memory").storage)
+
+
+def test_override_is_configured() -> None:
+    """A double counts as configured."""
+    container = store()
+    with container.mail.override({}):
+        assert is_configured(container.letter)
+
+
+def test_choice() -> None:
+    """The branch that the key names is opened, and no other."""
+    container = store(STORAGE_VENDOR="memory")
+
+    assert container.storage() == []
+    assert not container.storage.disk.initialized
+
+
+def test_choice_not_set() -> None:
+    """An unset choice says which key to set."""
+    with pytest.raises(NotConfigured) as fault:
+        store().storage()
+
+    assert (fault.value.component, fault.value.key) == ("storage", "STORAGE_VENDOR")
+
+
+@pytest.mark.parametrize("vendor", ["s3", "", 7, ["memory"]])
+def test_unknown_choice(vendor: Any) -> None:
+    """A value that names no branch is told with its place and what may stand there."""
+    with pytest.raises(UnknownChoice) as fault:
+        store(STORAGE_VENDOR=vendor).storage()
+
+    assert str(fault.value) == (
+        f'STORAGE_VENDOR = "{vendor}" names no storage.\n'
+        "  set in   config.py, line 12\n"
+        "  choose   disk or memory"
+    )

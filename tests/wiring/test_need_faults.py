@@ -1,0 +1,107 @@
+"""What is injected and was not configured."""
+
+from typing import Annotated, Any
+
+import pytest
+from dependency_injector.wiring import Provide, Provider
+from flask import Flask
+
+from modern_flask.wiring import inject
+from tests.wiring.fault_table import Table, check_row
+
+TABLE = Table()
+row = TABLE.row
+
+
+@row(
+    """
+        VENDOR = "s3" names no vendor.
+          set in   config.py, line 7
+          choose   disk or memory
+        """,
+    VENDOR="s3",
+)
+def choice_without_a_branch(app: Flask) -> None:
+    @app.get("/")
+    @inject
+    def view(storage: Annotated[Any, Provide["storage"]]) -> str: ...
+
+
+@row("""
+        vendor is not configured: VENDOR is not set.
+          asked by  View view (`storage`)
+          looked in  config.py and FLASK_*
+          set      VENDOR in the configuration, or FLASK_VENDOR in the environment
+        """)
+def choice_that_is_not_made(app: Flask) -> None:
+    @app.get("/")
+    @inject
+    def view(storage: Annotated[Any, Provide["storage"]]) -> str: ...
+
+
+@row("""
+        mail is not configured: MAIL_HOST is not set.
+          asked by  View view (`letters`) and Command send (`mailer`)
+          path     letters -> mailer
+          looked in  config.py and FLASK_*
+          set      MAIL_HOST in the configuration, or FLASK_MAIL_HOST in the environment
+        """)
+def component_that_is_not_configured(app: Flask) -> None:
+    @app.get("/")
+    @inject
+    def view(letters: Annotated[Any, Provide["letters"]]) -> str: ...
+
+    @app.cli.command("send")
+    @inject
+    def send(mailer: Annotated[Any, Provider["mailer"]]) -> None: ...
+
+
+@row(
+    """
+        TAX is not set, and something injected needs it.
+          asked by  View view (`taxed`)
+          looked in  config.py and FLASK_*
+          did you mean  TAXI
+          set      TAX in the configuration, or FLASK_TAX in the environment
+        """,
+    TAXI=1,
+)
+def key_that_is_not_set(app: Flask) -> None:
+    @app.get("/")
+    @inject
+    def view(taxed: Annotated[Any, Provide["taxed"]]) -> str: ...
+
+
+@row(
+    """
+        LIMIT is not set, and something injected needs it.
+          asked by  View view (`limit`), View view1 (`limit`), View view2 (`limit`) \\
+            and 1 more
+          looked in  config.py and FLASK_*
+          set      LIMIT in the configuration, or FLASK_LIMIT in the environment
+        """
+)
+def key_that_views_ask_for(app: Flask) -> None:
+    for number in ("", 1, 2, 3):
+
+        @app.get(f"/{number}", endpoint=f"view{number}")
+        @inject
+        def view(limit: Annotated[int, Provide["config.LIMIT"]]) -> str: ...
+
+
+@row("""
+        customer is a Dependency that nothing was given for.
+          asked by  View view (`basket`)
+          path     basket -> customer
+          do       give it to the container: Container(customer=...)
+        """)
+def dependency_that_was_not_given(app: Flask) -> None:
+    @app.get("/")
+    @inject
+    def view(basket: Annotated[Any, Provide["basket"]]) -> str: ...
+
+
+@pytest.mark.parametrize(("build", "kind", "values", "expected"), TABLE.rows)
+def test_fault(build: Any, kind: Any, values: dict[str, Any], expected: str) -> None:
+    """The fault is told once, in these words, and nothing else is."""
+    check_row(build, kind, values, expected)
