@@ -1,0 +1,238 @@
+"""Where spans go, read from the environment.
+
+``OTEL_EXPORTER`` is the kit's; ``OTEL_TRACES_EXPORTER`` and the ``OTEL_EXPORTER_*``
+variables are those of the OpenTelemetry specification (configuration/sdk-environment-
+variables) and, for Jaeger, of its former exporter.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from modern_flask.config.values import Origin, origin_of, redacted
+from modern_flask.errors import UnknownChoice
+
+from .errors import BadEndpoint
+
+__all__ = ["Destination", "choose_destination"]
+
+KINDS = ("console", "jaeger", "none", "otlp", "zipkin")
+ZIPKIN = "http://localhost:9411/api/v2/spans"
+JAEGER = "http://jaeger-collector:14268/api/traces"
+OTLP = "http://localhost:4318"
+TIMEOUT = 10.0  # seconds for one answer, the specification's default
+
+log = logging.getLogger(__name__)
+
+NONE: Mapping[str, Any] = {}
+Settings = Mapping[str, Any]
+Encoder = Callable[[Sequence[Any]], bytes]
+
+
+@dataclass(frozen=True)
+class Destination:
+    """One backend: how spans are encoded and posted."""
+
+    kind: str
+    endpoint: str = field(repr=False)
+    content_type: str
+    encoding: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout: float = TIMEOUT
+    compressed: bool = True
+    authority: str | None = None  # a file of certificates that are trusted
+    certificate: tuple[str, str] | str | None = field(default=None, repr=False)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return (self.encoding, self.endpoint, tuple(sorted(self.headers.items())))
+
+    def encoder(self) -> Encoder:
+        """The function that turns spans into a body; imported when it is needed."""
+        if self.encoding == "zipkin":
+            from .zipkin import encode
+
+            return encode
+        if self.encoding == "thrift":
+            from .jaeger import encode as encode_thrift
+
+            return encode_thrift
+        from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+
+        return lambda spans: encode_spans(spans).SerializeToString()
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kind} at {redacted(self.endpoint)}" if self.endpoint else "stdout"
+        )
+
+
+def choose_destination(
+    environ: Mapping[str, str], settings: Settings = NONE
+) -> Destination | None:
+    """The backend that the environment names; None for no tracing.
+
+    Args:
+        environ: What OpenTelemetry reads.
+        settings: The ``OTEL_`` section, for a fault to say where a value was set.
+
+    Raises:
+        UnknownChoice: ``OTEL_EXPORTER`` names no exporter.
+        BadEndpoint: An endpoint is no URL.
+    """
+    kind = _kind(environ, settings)
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return None
+    for variable in ("HOST", "PORT"):
+        name = f"OTEL_EXPORTER_JAEGER_AGENT_{variable}"
+        if environ.get(name):
+            log.warning(
+                "%s is set, but Jaeger's agent no longer exists. Set "
+                "OTEL_EXPORTER_OTLP_ENDPOINT to the collector, such as "
+                "http://jaeger-collector:4318.",
+                name,
+            )
+    if kind == "none":
+        return None
+    if kind == "console":
+        return Destination("console", "", "", "console")
+    if kind == "zipkin":
+        return Destination(
+            kind,
+            _url(environ, settings, "OTEL_EXPORTER_ZIPKIN_ENDPOINT", ZIPKIN) or ZIPKIN,
+            "application/json",
+            "zipkin",
+            timeout=_seconds(environ, "OTEL_EXPORTER_ZIPKIN_TIMEOUT"),
+        )
+    if kind == "jaeger" and environ.get("OTEL_EXPORTER_JAEGER_ENDPOINT"):
+        return _jaeger(environ, settings)
+    return _otlp(kind, environ, settings)
+
+
+def _kind(environ: Mapping[str, str], settings: Settings) -> str:
+    for variable in ("OTEL_EXPORTER", "OTEL_TRACES_EXPORTER"):
+        value = environ.get(variable, "").strip().lower()
+        # OpenTelemetry for Python also knows otlp_proto_http, zipkin_json and such.
+        kind = value.partition("_")[0]
+        if kind and kind not in KINDS:
+            origin = _origin(environ, settings, variable)
+            raise UnknownChoice(variable, value, "exporter", origin, KINDS)
+        if kind:
+            return kind
+    for variable, kind in (
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "otlp"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "otlp"),
+        ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "zipkin"),
+        ("OTEL_EXPORTER_JAEGER_ENDPOINT", "jaeger"),
+    ):
+        if environ.get(variable):
+            return kind
+    return "none"
+
+
+def _jaeger(environ: Mapping[str, str], settings: Settings) -> Destination:
+    headers = {}
+    user = environ.get("OTEL_EXPORTER_JAEGER_USER")
+    if user:
+        password = environ.get("OTEL_EXPORTER_JAEGER_PASSWORD", "")
+        token = base64.b64encode(f"{user}:{password}".encode()).decode()
+        headers["Authorization"] = f"Basic {token}"
+    return Destination(
+        "jaeger",
+        _url(environ, settings, "OTEL_EXPORTER_JAEGER_ENDPOINT", JAEGER),
+        "application/x-thrift",
+        "thrift",
+        headers,
+        _seconds(environ, "OTEL_EXPORTER_JAEGER_TIMEOUT"),
+    )
+
+
+def _otlp(kind: str, environ: Mapping[str, str], settings: Settings) -> Destination:
+    protocol = _first(environ, "PROTOCOL")
+    if protocol and protocol != "http/protobuf":
+        log.warning(
+            "OTEL_EXPORTER_OTLP_PROTOCOL asks for %s; spans are sent as http/protobuf. "
+            "Point OTEL_EXPORTER_OTLP_ENDPOINT at the port for HTTP, which is 4318 by "
+            "default.",
+            protocol,
+        )
+    endpoint = _url(
+        environ, settings, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", OTLP + "/v1/traces"
+    )
+    if not endpoint:
+        root = _url(environ, settings, "OTEL_EXPORTER_OTLP_ENDPOINT", OTLP) or OTLP
+        endpoint = root.rstrip("/") + "/v1/traces"
+    certificate = _first(environ, "CLIENT_CERTIFICATE")
+    key = _first(environ, "CLIENT_KEY")
+    return Destination(
+        kind,
+        endpoint,
+        "application/x-protobuf",
+        "otlp",
+        _headers(_first(environ, "HEADERS") or ""),
+        _seconds(
+            environ, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"
+        ),
+        _first(environ, "COMPRESSION") != "none",
+        _first(environ, "CERTIFICATE"),
+        (certificate, key) if certificate and key else certificate,
+    )
+
+
+def _url(
+    environ: Mapping[str, str], settings: Settings, variable: str, example: str
+) -> str:
+    """The variable's value; empty where it is not set."""
+    value = environ.get(variable, "").strip()
+    if value:
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            usable = False
+        if not usable:
+            origin = _origin(environ, settings, variable)
+            raise BadEndpoint(variable, value, example, origin)
+    return value
+
+
+def _origin(
+    environ: Mapping[str, str], settings: Settings, variable: str
+) -> Origin | None:
+    """Where the variable's value was set, if it is the configuration's."""
+    name = variable.removeprefix("OTEL_").lower()
+    same = str(settings.get(name)) == environ[variable]
+    return origin_of(settings, name) if same else None
+
+
+def _first(environ: Mapping[str, str], name: str) -> str | None:
+    """The variable for traces, else the one for all signals."""
+    special = environ.get(f"OTEL_EXPORTER_OTLP_TRACES_{name}")
+    return special or environ.get(f"OTEL_EXPORTER_OTLP_{name}")
+
+
+def _headers(text: str) -> dict[str, str]:
+    """``a=1,b=2``, the values percent-encoded (W3C Baggage, without properties)."""
+    pairs = (part.partition("=") for part in text.split(",") if "=" in part)
+    return {name.strip(): unquote(value.strip()) for name, _, value in pairs}
+
+
+def _seconds(environ: Mapping[str, str], *variables: str) -> float:
+    """Seconds, as OpenTelemetry for Python reads these variables."""
+    for variable in variables:
+        value = environ.get(variable)
+        if not value:
+            continue
+        try:
+            found = float(value)
+        except ValueError:
+            found = 0.0
+        if 0 < found < float("inf"):
+            return found
+        log.warning("%s is not a number of seconds; %g s it is.", variable, TIMEOUT)
+    return TIMEOUT

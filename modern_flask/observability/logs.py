@@ -1,0 +1,222 @@
+"""Logs with the ids of the trace that they belong to, and without secrets."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from opentelemetry.instrumentation.logging import LoggingInstrumentor
+
+from modern_flask.config.values import key_of, origin_of, redacted
+from modern_flask.errors import UnknownChoice, UnknownSetting
+
+__all__ = ["TEXT", "JsonFormatter", "TextFormatter", "open_logging"]
+
+TEXT = (
+    "%(asctime)s %(levelname)s [%(name)s] "
+    "[trace_id=%(otelTraceID)s span_id=%(otelSpanID)s] %(message)s"
+)
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+FORMATS = ("text", "json", "a format of logging, such as %(levelname)s %(message)s")
+KNOWN = ("format", "level", "levels")
+# A record that was made before the ids were added, or by another factory.
+UNKNOWN_IDS = {
+    "otelTraceID": "0",
+    "otelSpanID": "0",
+    "otelServiceName": "",
+    "otelTraceSampled": False,
+}
+# Looked for first: most lines hold none of these, and redacting costs 10 us.
+SUSPECT = ("://", "=", ":")
+# What an exception says, also inside a group, and any line with a URL; other lines are
+# code, in which "key = " is no secret.
+SAID = re.compile(
+    r"^(?P<url>.*://.*)$|^(?P<head>(?: *[|+] )*[\w.]+: )(?P<text>\S.*)$", re.MULTILINE
+)
+
+
+class TextFormatter(logging.Formatter):
+    """A line for people."""
+
+    def __init__(self, layout: str) -> None:
+        super().__init__(layout, defaults=UNKNOWN_IDS)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = _harmless(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:
+        return _harmless_traceback(super().formatException(ei))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        found: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _harmless(record.getMessage()),
+        }
+        if getattr(record, "otelTraceID", "0") != "0":
+            found["trace_id"] = record.otelTraceID  # type: ignore[attr-defined]
+            found["span_id"] = record.otelSpanID  # type: ignore[attr-defined]
+        if record.exc_info:
+            found["exception"] = _harmless_traceback(
+                self.formatException(record.exc_info)
+            )
+        if record.stack_info:
+            found["stack"] = self.formatStack(record.stack_info)
+        return json.dumps(found, ensure_ascii=False)
+
+
+def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
+    """Put trace ids into every record; write lines where nobody else does.
+
+    A root logger that has handlers keeps them. ``OTEL_PYTHON_LOG_CORRELATION=false``
+    leaves records alone; ``OTEL_PYTHON_LOG_FORMAT`` and ``_LEVEL`` are the
+    predecessor's names for what ``LOGGING_FORMAT`` and ``LOGGING_LEVEL`` say.
+
+    Args:
+        settings: ``level``, a name of :mod:`logging`; ``levels``, a mapping of a
+            logger's name to its level; ``format``: ``text``, ``json`` or a format of
+            :mod:`logging`.
+
+    Yields:
+        The root logger.
+
+    Raises:
+        UnknownSetting: Another key.
+        UnknownChoice: A level or a format that there is not.
+    """
+    for name in settings:
+        if name not in KNOWN:
+            known = [key_of(settings, known) for known in KNOWN]
+            raise UnknownSetting(
+                key_of(settings, name), origin_of(settings, name), known
+            )
+    levels = _levels(settings)
+    correlate = os.environ.get("OTEL_PYTHON_LOG_CORRELATION", "true").lower() != "false"
+    formatter = _formatter(settings, correlate)
+    if correlate:
+        _add_ids()
+    root = logging.getLogger()
+    with _levels_set(levels, bare=not root.handlers), _lines(formatter):
+        yield root
+
+
+@contextmanager
+def _lines(formatter: logging.Formatter) -> Iterator[None]:
+    root = logging.getLogger()
+    if root.handlers:
+        yield
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root.addHandler(handler)
+    _silence_flask()
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
+def _silence_flask() -> None:
+    """An app whose logger was used early has Flask's own handler: lines came twice."""
+    flask_logging = sys.modules.get("flask.logging")
+    if flask_logging is None:
+        return
+    for logger in list(logging.Logger.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger) and logger.propagate:
+            logger.removeHandler(flask_logging.default_handler)
+
+
+@contextmanager
+def _levels_set(levels: Mapping[str, str], bare: bool) -> Iterator[None]:
+    """Set each logger's level for as long as the resource is open."""
+    wanted = dict(levels)
+    if bare:
+        wanted.setdefault("", "INFO")
+    before = {name: logging.getLogger(name).level for name in wanted}
+    for name, level in wanted.items():
+        logging.getLogger(name).setLevel(level)
+    try:
+        yield
+    finally:
+        for name, number in before.items():
+            logging.getLogger(name).setLevel(number)
+
+
+def _add_ids() -> None:
+    """Once in a process: records gain ``otelTraceID`` and its kin."""
+    instrumentor = LoggingInstrumentor()
+    if not instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.instrument(
+            inject_trace_context=True,
+            set_logging_format=False,
+            enable_log_auto_instrumentation=False,
+        )
+
+
+def _levels(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Loggers' names to levels; the root's name is empty."""
+    found = {}
+    chosen = settings.get("level")
+    variable = os.environ.get("OTEL_PYTHON_LOG_LEVEL")
+    if "level" in settings:
+        key, origin = key_of(settings, "level"), origin_of(settings, "level")
+        found[""] = _level(chosen, key, origin)
+    elif variable:
+        found[""] = _level(variable, "OTEL_PYTHON_LOG_LEVEL", None)
+    key, origin = key_of(settings, "levels"), origin_of(settings, "levels")
+    for name, level in (settings.get("levels") or {}).items():
+        found[name] = _level(level, f'{key}["{name}"]', origin)
+    return found
+
+
+def _level(chosen: Any, key: str, origin: object) -> str:
+    name = logging.getLevelName(chosen) if isinstance(chosen, int) else str(chosen)
+    name = name.upper()
+    if name not in LEVELS:
+        raise UnknownChoice(key, chosen, "level", origin, LEVELS)
+    return name
+
+
+def _formatter(settings: Mapping[str, Any], correlate: bool) -> logging.Formatter:
+    key, origin = key_of(settings, "format"), origin_of(settings, "format")
+    chosen = settings.get("format")
+    if not chosen:
+        key, origin = "OTEL_PYTHON_LOG_FORMAT", None
+        chosen = os.environ.get(key)
+    if chosen == "json":
+        return JsonFormatter()
+    if not chosen or chosen == "text":
+        chosen = TEXT if correlate else logging.BASIC_FORMAT
+    try:
+        return TextFormatter(chosen)
+    except (TypeError, ValueError):
+        raise UnknownChoice(key, chosen, "format", origin, FORMATS) from None
+
+
+def _harmless(text: str) -> str:
+    for sign in SUSPECT:
+        if sign in text:
+            return redacted(text)
+    return text
+
+
+def _harmless_traceback(text: str) -> str:
+    def hide(said: re.Match[str]) -> str:
+        if said["url"]:
+            return redacted(said["url"])
+        return said["head"] + _harmless(said["text"])
+
+    return SAID.sub(hide, text)

@@ -1,0 +1,103 @@
+"""A span for each command of one Redis client; other clients stay as they are.
+
+Attributes are those of the stable conventions
+(opentelemetry.io/docs/specs/semconv/database/redis). OpenTelemetry's own instrumentor
+speaks the old names and puts what RediSearch finds into the span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context, trace
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+__all__ = ["trace_commands"]
+
+LONGEST = 1000  # characters of the text of a pipeline
+
+
+def trace_commands(client: Redis) -> None:
+    """Make a client span for each command and each pipeline of ``client``."""
+    tracer = trace.get_tracer("modern_flask.redis")
+    place = _place(client)
+    run: Any = client.execute_command
+    pipeline: Any = client.pipeline
+
+    def observed(name: str, text: str, call: Callable[[], Any], **more: Any) -> Any:
+        if context.get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+            return call()
+        attributes = {
+            **place,
+            "db.operation.name": name,
+            "db.query.text": text,
+            **more,
+        }
+        span = tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+        try:
+            return call()
+        except Exception as error:
+            kind = type(error).__name__
+            span.set_attribute("error.type", kind)
+            span.set_status(Status(StatusCode.ERROR, kind))
+            raise
+        finally:
+            span.end()
+
+    def execute_command(*args: Any, **options: Any) -> Any:
+        name = _name(args)
+        return observed(name, _text(name, args), lambda: run(*args, **options))
+
+    def make_pipeline(*args: Any, **options: Any) -> Any:
+        made = pipeline(*args, **options)
+        execute = made.execute
+
+        def traced(*args: Any, **options: Any) -> Any:
+            commands = [tuple(command[0]) for command in made.command_stack]
+            if not commands:
+                return execute(*args, **options)
+            names = [_name(command) for command in commands]
+            texts = "\n".join(map(_text, names, commands))[:LONGEST]
+            return observed(
+                "PIPELINE" if len(set(names)) > 1 else f"PIPELINE {names[0]}",
+                texts,
+                lambda: execute(*args, **options),
+                **{"db.operation.batch.size": len(commands)},
+            )
+
+        made.execute = traced
+        return made
+
+    client.execute_command = execute_command  # type: ignore[method-assign]
+    client.pipeline = make_pipeline  # type: ignore[method-assign]
+
+
+def _place(client: Redis) -> dict[str, Any]:
+    options = client.connection_pool.connection_kwargs
+    found: dict[str, Any] = {
+        "db.system.name": "redis",
+        "db.namespace": str(options.get("db") or 0),
+    }
+    if "path" in options:
+        return {**found, "server.address": options["path"]}
+    port = options.get("port", 6379)
+    return {
+        **found,
+        "server.address": options.get("host", "localhost"),
+        "server.port": port,
+    }
+
+
+def _name(args: Sequence[Any]) -> str:
+    name = args[0] if args else ""
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _text(name: str, args: Sequence[Any]) -> str:
+    """The command with ``?`` for each argument: keys name people, too."""
+    return name + " ?" * min(len(args) - 1, 32)

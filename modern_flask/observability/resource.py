@@ -1,0 +1,49 @@
+"""What the process is: its environment as OpenTelemetry resource attributes.
+
+Names are those of the semantic conventions for services and Kubernetes
+(opentelemetry.io/docs/specs/semconv/resource). There is none for a workload's kind, and
+custom attributes must stay out of the conventions' namespaces: it is ``workload.type``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+
+__all__ = ["describe_process", "make_resource"]
+
+VARIABLES = {
+    "SERVICE_NAME": "service.name",
+    "SERVICE_VERSION": "service.version",
+    "POD_NAMESPACE": "service.namespace",
+    "POD_NAME": "k8s.pod.name",
+    "NODE_NAME": "k8s.node.name",
+    "WORKLOAD_TYPE": "workload.type",
+}
+
+
+def make_resource(service: str, environ: Mapping[str, str]) -> Resource:
+    """The resource of this process.
+
+    Rank, highest first: ``OTEL_SERVICE_NAME``, ``OTEL_RESOURCE_ATTRIBUTES``, the
+    variables of the downward API, ``service``. A variable that is not set leaves no
+    attribute.
+    """
+    own = Resource(describe_process(service, environ))
+    return Resource.create().merge(own).merge(OTELResourceDetector().detect())
+
+
+def describe_process(service: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """``service`` and the downward API's variables as attributes."""
+    found = {"service.name": service} | {
+        name: environ[variable]
+        for variable, name in VARIABLES.items()
+        if environ.get(variable)
+    }
+    namespace, pod = found.get("service.namespace"), found.get("k8s.pod.name")
+    if namespace:
+        found["k8s.namespace.name"] = namespace
+    if pod:
+        found["service.instance.id"] = f"{pod}.{namespace}" if namespace else pod
+    return found

@@ -1,0 +1,140 @@
+"""A span for each statement of one engine, by SQLAlchemy's events.
+
+Attributes are those of the stable conventions for database clients
+(opentelemetry.io/docs/specs/semconv/database/database-spans). OpenTelemetry's own
+instrumentor refuses SQLAlchemy 2.1.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from opentelemetry import context, trace
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from sqlalchemy import Engine, event
+
+__all__ = ["describe", "trace_statements"]
+
+SYSTEMS = {
+    "mssql": "microsoft.sql_server",
+    "oracle": "oracle.db",
+    "bigquery": "gcp.bigquery",
+}
+LONGEST = 8192  # characters of a statement: an INSERT of many rows may have millions
+
+# What a statement is made of, as far as finding its literals needs it. A string that
+# does not end reaches to the end.
+TOKENS = r"""
+    (?P<comment>--[^\n]*|/\*.*?(?:\*/|\Z))
+    |(?P<text>{strings}|\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))
+    |(?P<name>"(?:[^"]|"")*"|`[^`]*`|\[[^\]'"]*\])
+    |(?P<number>(?<![\w:$%@])(?:0x[0-9a-f]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?|\.\d+)\b)
+"""
+FLAGS = re.VERBOSE | re.DOTALL | re.IGNORECASE
+STANDARD = re.compile(
+    TOKENS.replace(
+        "{strings}",
+        r"""\be'(?:[^'\\]|''|\\.)*(?:'|\Z)|(?:\b[nxb])?'(?:[^']|'')*(?:'|\Z)""",
+    ),
+    FLAGS,
+)
+# MySQL has backslashes in every string, and strings in double quotes.
+MYSQL = re.compile(
+    TOKENS.replace(
+        "{strings}",
+        r"""(?:\b[nxb])?'(?:[^'\\]|''|\\.)*(?:'|\Z)|"(?:[^"\\]|""|\\.)*(?:"|\Z)""",
+    ),
+    FLAGS,
+)
+TARGET = re.compile(r"\b(?:from|into|update|table|join)\s+([\w.\"`]+)", re.IGNORECASE)
+FIRST = re.compile(r"[a-z]+", re.IGNORECASE)
+
+
+def trace_statements(engine: Engine) -> None:
+    """Make a client span for each statement that ``engine`` sends."""
+    tracer = trace.get_tracer("modern_flask.sql")
+    place = _place(engine)
+    mysql = engine.dialect.name in ("mysql", "mariadb")
+
+    def before(
+        connection: Any, cursor: Any, statement: str, values: Any, ctx: Any, many: bool
+    ) -> None:
+        if context.get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+            return
+        name, described = describe(statement[:LONGEST], mysql)
+        attributes = {**place, **described}
+        if many and len(values) > 1:
+            attributes["db.operation.batch.size"] = len(values)
+        # The context of the execution carries it: one cursor may serve many statements.
+        ctx._modern_flask_span = tracer.start_span(
+            name, kind=SpanKind.CLIENT, attributes=attributes
+        )
+
+    def after(
+        connection: Any, cursor: Any, statement: str, values: Any, ctx: Any, many: bool
+    ) -> None:
+        span = _taken(ctx)
+        if span is None:
+            return
+        # Where the driver knows it: SQLite counts changed rows only.
+        if cursor.description and cursor.rowcount >= 0 and span.is_recording():
+            span.set_attribute("db.response.returned_rows", cursor.rowcount)
+        span.end()
+
+    def failed(trouble: Any) -> None:
+        span = _taken(trouble.execution_context)
+        if span is not None:
+            kind = type(trouble.original_exception).__name__
+            span.set_attribute("error.type", kind)
+            state = getattr(trouble.original_exception, "sqlstate", None)
+            if state:
+                span.set_attribute("db.response.status_code", state)
+            span.set_status(Status(StatusCode.ERROR, kind))
+            span.end()
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
+    event.listen(engine, "handle_error", failed)
+
+
+def _place(engine: Engine) -> dict[str, Any]:
+    url, system = engine.url, engine.dialect.name
+    found: dict[str, Any] = {"db.system.name": SYSTEMS.get(system, system)}
+    if url.database:
+        found["db.namespace"] = url.database
+    if url.host:
+        found["server.address"] = url.host
+    if url.port:
+        found["server.port"] = url.port
+    return found
+
+
+@lru_cache(maxsize=512)
+def describe(statement: str, mysql: bool = False) -> tuple[str, dict[str, str]]:
+    """A span's name and what is said of the statement, without its literals.
+
+    Args:
+        statement: Literals become ``?``; comments, which may hold anything, go.
+        mysql: Strings are written as MySQL has them.
+    """
+
+    def plain(token: re.Match[str]) -> str:
+        if token["comment"]:
+            return " "
+        return token[0] if token["name"] else "?"
+
+    text = (MYSQL if mysql else STANDARD).sub(plain, statement).strip()
+    first, target = FIRST.search(text), TARGET.search(text)
+    operation = first[0].upper()[:20] if first else "SQL"
+    found = {"db.operation.name": operation, "db.query.text": text}
+    if target is None:
+        return operation, found
+    found["db.collection.name"] = re.sub('["`]', "", target[1])
+    return f"{operation} {found['db.collection.name']}", found
+
+
+def _taken(execution: Any) -> Span | None:
+    return vars(execution).pop("_modern_flask_span", None) if execution else None

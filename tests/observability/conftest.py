@@ -1,0 +1,131 @@
+"""Spans that a test has made, apps that make them, and a clean environment."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+
+from modern_flask.observability.metrics import Metrics
+from modern_flask.observability.middleware import RequestTelemetry
+from modern_flask.observability.tracing import speak_both
+
+READ = ("OTEL_", "POD_", "SERVICE_", "NODE_NAME", "WORKLOAD_TYPE")
+
+
+class Reading(FlaskClient):
+    """Reads each answer to its end and closes it, as a server does."""
+
+    def open(self, *args: Any, buffered: bool = True, **options: Any) -> Any:
+        return super().open(*args, buffered=buffered, **options)
+
+
+class Kept(SpanProcessor):
+    """Keeps what has ended."""
+
+    def __init__(self) -> None:
+        self.spans: list[ReadableSpan] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self.spans.append(span)
+
+
+class Measured(Metrics):
+    """The real metrics, and each request as it was measured."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[tuple[str, str, str, float]] = []
+
+    def request(
+        self, method: str, handler: str, status: str, seconds: float, *rest: Any
+    ) -> None:
+        self.requests.append((method, handler, status, seconds))
+        super().request(method, handler, status, seconds, *rest)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the machine's has a say."""
+    for name in list(os.environ):
+        if name.startswith(READ):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def kept() -> Kept:
+    """On the process's one provider, which can be set only once."""
+    provider = trace.get_tracer_provider()
+    if not isinstance(provider, TracerProvider):
+        provider = TracerProvider(shutdown_on_exit=False)
+        trace.set_tracer_provider(provider)
+    processor = Kept()
+    provider.add_span_processor(processor)
+    return processor
+
+
+@pytest.fixture
+def spans(kept: Kept) -> list[ReadableSpan]:
+    """Every span that has ended since the test began."""
+    kept.spans.clear()
+    speak_both()
+    return kept.spans
+
+
+@pytest.fixture
+def measured() -> Measured:
+    return Measured()
+
+
+@pytest.fixture
+def app(measured: Measured, spans: list[ReadableSpan]) -> Flask:
+    """A plain Flask app with the kit's middleware."""
+    app = Flask("orders")
+    observe(app, measured)
+    return app
+
+
+@pytest.fixture
+def client(app: Flask) -> Any:
+    return app.test_client()
+
+
+def observe(app: Flask, metrics: Metrics) -> RequestTelemetry:
+    """Put the middleware around ``app``."""
+    telemetry = RequestTelemetry(app, lambda: metrics, lambda: None)
+    app.test_client_class = Reading
+    app.wsgi_app = telemetry  # type: ignore[method-assign]
+    return telemetry
+
+
+@pytest.fixture
+def made() -> Callable[..., ReadableSpan]:
+    """``made("name", kind=..., attributes=...)``: one ended span of a service."""
+
+    def make(name: str = "work", **options: Any) -> ReadableSpan:
+        resource = {"service.name": "orders", "k8s.pod.name": "orders-1"}
+        provider = TracerProvider(
+            resource=Resource(resource), shutdown_on_exit=False, sampler=None
+        )
+        act: Callable[[Any], None] = options.pop("act", lambda span: None)
+        end = options.pop("end_time", None)
+        span = provider.get_tracer("shop", "1.5").start_span(name, **options)
+        act(span)
+        span.end(end)
+        assert isinstance(span, ReadableSpan)
+        return span
+
+    return make
+
+
+@contextmanager
+def opened(generator: Any) -> Iterator[Any]:
+    """What a resource's generator yields; closed after the block."""
+    yield next(generator)
+    assert next(generator, None) is None

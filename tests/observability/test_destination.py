@@ -1,0 +1,299 @@
+"""Where spans go: every variable of the predecessor and of the specification."""
+
+import base64
+import logging
+from typing import Any
+
+import pytest
+
+from modern_flask.config.values import Origin, Section
+from modern_flask.errors import UnknownChoice
+from modern_flask.observability.destination import Destination, choose_destination
+from modern_flask.observability.errors import BadEndpoint
+from modern_flask.observability.logs import TextFormatter
+
+
+def choose(**environ: str) -> Destination | None:
+    return choose_destination(environ)
+
+
+def chosen(**environ: str) -> Destination:
+    found = choose_destination(environ)
+    assert found is not None
+    return found
+
+
+def test_nothing_is_chosen_by_nothing() -> None:
+    """Without any variable there is no tracing."""
+    assert choose() is None
+
+
+@pytest.mark.parametrize("variable", ["OTEL_EXPORTER", "OTEL_TRACES_EXPORTER"])
+@pytest.mark.parametrize(
+    ("value", "kind", "encoding", "endpoint"),
+    [
+        ("zipkin", "zipkin", "zipkin", "http://localhost:9411/api/v2/spans"),
+        ("zipkin_json", "zipkin", "zipkin", "http://localhost:9411/api/v2/spans"),
+        ("ZIPKIN ", "zipkin", "zipkin", "http://localhost:9411/api/v2/spans"),
+        ("otlp", "otlp", "otlp", "http://localhost:4318/v1/traces"),
+        ("otlp_proto_http", "otlp", "otlp", "http://localhost:4318/v1/traces"),
+        ("jaeger", "jaeger", "otlp", "http://localhost:4318/v1/traces"),
+        ("console", "console", "console", ""),
+    ],
+)
+def test_exporter(
+    variable: str, value: str, kind: str, encoding: str, endpoint: str
+) -> None:
+    """Each exporter's name leads to its encoding and its default endpoint."""
+    found = chosen(**{variable: value})
+
+    assert (found.kind, found.encoding, found.endpoint) == (kind, encoding, endpoint)
+
+
+def test_the_kits_variable_wins() -> None:
+    """OTEL_EXPORTER beats OTEL_TRACES_EXPORTER, and none switches off."""
+    assert chosen(OTEL_EXPORTER="zipkin", OTEL_TRACES_EXPORTER="otlp").kind == "zipkin"
+    assert choose(OTEL_EXPORTER="none", OTEL_TRACES_EXPORTER="otlp") is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "kind"),
+    [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "otlp"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "otlp"),
+        ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "zipkin"),
+        ("OTEL_EXPORTER_JAEGER_ENDPOINT", "jaeger"),
+    ],
+)
+def test_endpoint_implies_its_exporter(variable: str, kind: str) -> None:
+    """With no exporter named, an endpoint's variable names it."""
+    assert chosen(**{variable: "http://collector/x"}).kind == kind
+
+
+def otel(**values: str) -> Section:
+    """The ``OTEL_`` section, all of it set in one line."""
+    return Section("OTEL_", values, dict.fromkeys(values, Origin("config.py", 7)))
+
+
+def test_unknown_exporter() -> None:
+    """An exporter that there is not is a fault with the choices."""
+    with pytest.raises(UnknownChoice) as caught:
+        choose(OTEL_EXPORTER="jager")
+
+    assert str(caught.value) == (
+        'OTEL_EXPORTER = "jager" names no exporter.\n'
+        "  choose   console, jaeger, none, otlp or zipkin"
+    )
+
+
+def test_origin_of_an_unknown_exporter() -> None:
+    """The fault says where the configuration has set it, unless a variable won."""
+    section = otel(OTEL_EXPORTER="jager")
+
+    with pytest.raises(UnknownChoice) as ours:
+        choose_destination({"OTEL_EXPORTER": "jager"}, section)
+    with pytest.raises(UnknownChoice) as theirs:
+        choose_destination({"OTEL_EXPORTER": "zipkni"}, section)
+
+    assert str(ours.value) == (
+        'OTEL_EXPORTER = "jager" names no exporter.\n'
+        "  set in   config.py, line 7\n"
+        "  choose   console, jaeger, none, otlp or zipkin"
+    )
+    assert str(theirs.value) == (
+        'OTEL_EXPORTER = "zipkni" names no exporter.\n'
+        "  choose   console, jaeger, none, otlp or zipkin"
+    )
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
+        "OTEL_EXPORTER_JAEGER_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    ],
+)
+def test_origin_of_an_endpoint(variable: str) -> None:
+    """An endpoint that is no URL is told with where it was set."""
+    with pytest.raises(BadEndpoint) as caught:
+        choose_destination({variable: "x"}, otel(**{variable: "x"}))
+
+    assert str(caught.value).splitlines()[:2] == [
+        f'{variable} = "x" is no URL of a collector.',
+        "  set in   config.py, line 7",
+    ]
+
+
+@pytest.mark.parametrize(
+    "value", ["collector:9411", "ftp://collector/x", "http://", "http://[::1"]
+)
+def test_endpoint_that_is_no_url(value: str) -> None:
+    """An endpoint to which nothing could be sent is a fault at start."""
+    with pytest.raises(BadEndpoint) as caught:
+        choose(OTEL_EXPORTER_ZIPKIN_ENDPOINT=value)
+
+    assert str(caught.value) == (
+        f'OTEL_EXPORTER_ZIPKIN_ENDPOINT = "{value}" is no URL of a collector.\n'
+        "  write    a URL with http:// or https://, such as "
+        "http://localhost:9411/api/v2/spans"
+    )
+
+
+def test_disabled_sdk() -> None:
+    """OTEL_SDK_DISABLED=true switches all of it off, as the specification says."""
+    assert choose(OTEL_SDK_DISABLED="True", OTEL_EXPORTER="zipkin") is None
+    assert choose(OTEL_SDK_DISABLED="1", OTEL_EXPORTER="zipkin") is not None
+
+
+def test_jaeger_with_endpoint_speaks_thrift() -> None:
+    """The predecessor's endpoint takes jaeger.thrift, with its user and password."""
+    found = chosen(
+        OTEL_EXPORTER="jaeger",
+        OTEL_EXPORTER_JAEGER_ENDPOINT="http://jaeger:14268/api/traces",
+        OTEL_EXPORTER_JAEGER_USER="ann",
+        OTEL_EXPORTER_JAEGER_PASSWORD="s:cret",
+        OTEL_EXPORTER_JAEGER_TIMEOUT="4",
+    )
+
+    assert (found.encoding, found.endpoint) == (
+        "thrift",
+        "http://jaeger:14268/api/traces",
+    )
+    assert found.content_type == "application/x-thrift"
+    scheme, _, token = found.headers["Authorization"].partition(" ")
+    assert (scheme, base64.b64decode(token)) == ("Basic", b"ann:s:cret")
+    assert found.timeout == 4
+
+
+@pytest.mark.parametrize("variable", ["HOST", "PORT"])
+def test_agent_is_gone(variable: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The agent's variables warn, and name what takes their place."""
+    name = f"OTEL_EXPORTER_JAEGER_AGENT_{variable}"
+
+    found = chosen(OTEL_EXPORTER="jaeger", **{name: "6831"})
+
+    assert found.endpoint == "http://localhost:4318/v1/traces"
+    lines = [TextFormatter("%(message)s").format(record) for record in caplog.records]
+    assert lines == [
+        f"{name} is set, but Jaeger's agent no longer exists. Set "
+        "OTEL_EXPORTER_OTLP_ENDPOINT to the collector, such as "
+        "http://jaeger-collector:4318."
+    ]
+
+
+def test_otlp_endpoints() -> None:
+    """The signal's endpoint is taken as it is; the common one gains the path."""
+    assert chosen(OTEL_EXPORTER_OTLP_ENDPOINT="https://c:4318/base/").endpoint == (
+        "https://c:4318/base/v1/traces"
+    )
+    found = chosen(
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://all",
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://traces/t",
+    )
+    assert found.endpoint == "http://traces/t"
+
+
+def test_otlp_headers() -> None:
+    """Headers are pairs with commas between them, values percent-encoded."""
+    found = chosen(
+        OTEL_EXPORTER="otlp",
+        OTEL_EXPORTER_OTLP_HEADERS="a=1, authorization = Bearer%20x=y,broken",
+    )
+    assert found.headers == {"a": "1", "authorization": "Bearer x=y"}
+
+    special = chosen(
+        OTEL_EXPORTER="otlp",
+        OTEL_EXPORTER_OTLP_HEADERS="a=1",
+        OTEL_EXPORTER_OTLP_TRACES_HEADERS="b=2",
+    )
+    assert special.headers == {"b": "2"}
+
+
+def test_otlp_compression_and_certificates() -> None:
+    """Compression can be switched off; certificates are files for the connection."""
+    found = chosen(
+        OTEL_EXPORTER="otlp",
+        OTEL_EXPORTER_OTLP_COMPRESSION="none",
+        OTEL_EXPORTER_OTLP_CERTIFICATE="ca.pem",
+        OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE="me.pem",
+        OTEL_EXPORTER_OTLP_CLIENT_KEY="me.key",
+    )
+
+    assert not found.compressed
+    assert found.authority == "ca.pem"
+    assert found.certificate == ("me.pem", "me.key")
+    assert chosen(OTEL_EXPORTER="otlp").compressed
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({"OTEL_EXPORTER": "otlp"}, 10),
+        ({"OTEL_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_TIMEOUT": "2.5"}, 2.5),
+        (
+            {
+                "OTEL_EXPORTER": "otlp",
+                "OTEL_EXPORTER_OTLP_TIMEOUT": "2",
+                "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "3",
+            },
+            3,
+        ),
+        ({"OTEL_EXPORTER": "zipkin", "OTEL_EXPORTER_ZIPKIN_TIMEOUT": "7"}, 7),
+    ],
+)
+def test_timeouts(environ: dict[str, str], seconds: float) -> None:
+    """Each exporter's timeout, in seconds as OpenTelemetry for Python has it."""
+    assert chosen(**environ).timeout == seconds
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "0", "nan", "inf"])
+def test_timeout_that_is_none(value: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A timeout that is no number of seconds is told, and the default holds."""
+    found = chosen(OTEL_EXPORTER="zipkin", OTEL_EXPORTER_ZIPKIN_TIMEOUT=value)
+
+    assert found.timeout == 10
+    assert caplog.messages == [
+        "OTEL_EXPORTER_ZIPKIN_TIMEOUT is not a number of seconds; 10 s it is."
+    ]
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/json"])
+def test_other_protocols(protocol: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A protocol that the kit does not speak is told, with what to do."""
+    chosen(OTEL_EXPORTER="otlp", OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
+
+    assert caplog.messages == [
+        f"OTEL_EXPORTER_OTLP_PROTOCOL asks for {protocol}; spans are sent as "
+        "http/protobuf. Point OTEL_EXPORTER_OTLP_ENDPOINT at the port for HTTP, which "
+        "is 4318 by default."
+    ]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"OTEL_EXPORTER_ZIPKIN_ENDPOINT": "http://ann:pa55@zipkin/api?token=pa55"},
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c",
+            "OTEL_EXPORTER_OTLP_HEADERS": "authorization=pa55",
+        },
+        {
+            "OTEL_EXPORTER_JAEGER_ENDPOINT": "http://j/api",
+            "OTEL_EXPORTER_JAEGER_USER": "ann",
+            "OTEL_EXPORTER_JAEGER_PASSWORD": "pa55",
+        },
+    ],
+)
+def test_credentials_are_not_printed(
+    environ: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither text nor repr of a destination holds what opens it."""
+    caplog.set_level(logging.DEBUG)
+    found: Any = chosen(**environ)
+    token = base64.b64encode(b"ann:pa55").decode()
+
+    for text in (str(found), repr(found), caplog.text):
+        assert "pa55" not in text
+        assert token not in text

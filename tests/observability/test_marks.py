@@ -1,0 +1,26 @@
+"""What views may say about their telemetry, without importing any."""
+
+from flask import Flask, request
+
+from modern_flask.observability.marks import (
+    UNCOUNTED,
+    UNTRACED,
+    ignore_metrics,
+    ignore_traces,
+)
+
+
+def view() -> str:
+    """Say hello."""
+    return "hello"
+
+
+def test_marked_views_stay_what_they_are() -> None:
+    """A marked view keeps its name, its words and its answer."""
+    marked = ignore_metrics(ignore_traces(view))
+
+    with Flask("shop").test_request_context():
+        assert marked() == "hello"
+        assert request.environ[UNCOUNTED]
+    assert (marked.__name__, marked.__doc__) == ("view", "Say hello.")
+    assert getattr(marked, UNTRACED)

@@ -1,0 +1,88 @@
+"""What is sent of a span holds no secret, and all the rest of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import Status, StatusCode
+
+from modern_flask.observability.redaction import harmless
+from tests.observability.test_server_span import ACTS, pair, told
+
+Made = Callable[..., ReadableSpan]
+
+URL = "http://ann:hunter2@shop/x?page=hunter3"
+SHOWN = "http://******@shop/x?page=******"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (URL, SHOWN),
+        (["a", URL], ("a", SHOWN)),
+        ("key = 1", "key = 1"),
+        (7, 7),
+    ],
+)
+def test_attributes(made: Made, value: Any, shown: Any) -> None:
+    """An attribute with a URL is redacted; any other stays."""
+    span = made(attributes={"what": value, "other": "x"})
+
+    assert harmless(span).attributes == {"what": shown, "other": "x"}
+
+
+def test_status(made: Made) -> None:
+    """A status keeps its code; what it says is redacted."""
+    said = "Max retries exceeded with url: /x?page=hunter2 (Caused by it)"
+    span = made(act=lambda span: span.set_status(Status(StatusCode.ERROR, said)))
+
+    status = harmless(span).status
+
+    assert status.status_code is StatusCode.ERROR
+    assert status.description == (
+        "Max retries exceeded with url: /x?****** (Caused by it)"
+    )
+
+
+def test_exception(made: Made) -> None:
+    """An exception's lines are redacted one by one: after a URL the next stays."""
+
+    def fail(span: Any) -> None:
+        try:
+            raise OSError(f"{URL}\npassword=hunter4\nIt is gone.")
+        except OSError as error:
+            span.record_exception(error)
+
+    span = made(act=fail)
+
+    (event,) = harmless(span).events
+    attributes = dict(event.attributes or {})
+    assert (event.name, event.timestamp) == ("exception", span.events[0].timestamp)
+    assert attributes["exception.type"] == "OSError"
+    assert attributes["exception.message"] == f"{SHOWN}\npassword=******\nIt is gone."
+    assert "hunter" not in str(attributes["exception.stacktrace"])
+    assert "in fail" in str(attributes["exception.stacktrace"])
+
+
+def test_the_span_itself_stays(made: Made) -> None:
+    """Other processors still see what was recorded; a harmless span is not copied."""
+    suspect, plain = made(attributes={"url.full": URL}), made(attributes={"a": 1})
+
+    harmless(suspect)
+
+    assert dict(suspect.attributes or {}) == {"url.full": URL}
+    assert harmless(plain) is plain
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_all_the_rest_is_kept(act: str) -> None:
+    """Of our span and of the SDK's nothing is lost, nor the number of what was."""
+
+    def also_call(span: Any) -> None:
+        ACTS[act](span)
+        span.set_attribute("url.full", "http://shop/x")
+        span.add_event("asked", {"number": 7})
+
+    for span in pair(also_call):
+        assert told(harmless(span)) == told(span)

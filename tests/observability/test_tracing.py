@@ -1,0 +1,359 @@
+"""Tracing as a resource, in processes of its own: a provider can be set only once."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modern_flask.observability.tracing import instrument, open_tracing
+from tests.observability.conftest import opened
+from tests.servers.collectors import OtlpCollector, ZipkinCollector
+
+SERVICE = """
+import logging
+from flask import Flask
+logging.basicConfig(level="INFO", format="%(message)s")
+from modern_flask import Container, create_app
+
+def service(**config):
+    app = create_app("orders", Container(), config=config)
+    app.add_url_rule("/orders/<int:number>", "order", lambda number: "x")
+    return app
+
+def ask(app):
+    with app.running():
+        app.test_client().get("/orders/7", buffered=True)
+"""
+
+
+def run(program: str, folder: Path, **environ: str) -> str:
+    """What a process prints, both streams."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OTEL_", "POD_", "SERVICE_"))
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", SERVICE + program],
+        cwd=folder,
+        env={**clean, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout
+    return ran.stdout
+
+
+def test_nothing_configured(tmp_path: Path) -> None:
+    """With nothing configured nothing is sent, and one line says so."""
+    said = run("ask(service())", tmp_path)
+
+    assert said.splitlines() == [
+        "Traces are not sent: set OTEL_EXPORTER to zipkin, jaeger or otlp, and the "
+        "variable of its endpoint."
+    ]
+
+
+def test_zipkin(zipkin: ZipkinCollector, tmp_path: Path) -> None:
+    """The predecessor's two variables are enough."""
+    said = run(
+        "ask(service())",
+        tmp_path,
+        OTEL_EXPORTER="zipkin",
+        OTEL_EXPORTER_ZIPKIN_ENDPOINT=zipkin.url,
+        SERVICE_NAME="shop",
+    )
+
+    (span,) = zipkin.spans
+    assert span["name"] == "GET /orders/<int:number>"
+    assert span["localEndpoint"] == {"serviceName": "shop"}
+    assert f"Traces are sent to zipkin at {zipkin.url}." in said
+
+
+def test_jaeger(otlp: OtlpCollector, tmp_path: Path) -> None:
+    """Jaeger without an endpoint of its own is reached by OTLP."""
+    run(
+        "ask(service())",
+        tmp_path,
+        OTEL_EXPORTER="jaeger",
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=otlp.url,
+    )
+
+    (span,) = otlp.spans
+    assert span["resource"]["service.name"] == "orders"
+
+
+def test_keys_of_the_configuration(zipkin: ZipkinCollector, tmp_path: Path) -> None:
+    """OTEL_ keys of the configuration count, also those that are read at an import."""
+    run(
+        f"""
+app = service(
+    OTEL_EXPORTER="zipkin", OTEL_EXPORTER_ZIPKIN_ENDPOINT={zipkin.url!r},
+    OTEL_SERVICE_NAME="shop", OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=5,
+    OTEL_PYTHON_FLASK_EXCLUDED_URLS=["hidden", "secret"],
+)
+app.add_url_rule("/hidden", "hidden", lambda: "x")
+app.test_client().get("/hidden", buffered=True)
+ask(app)
+""",
+        tmp_path,
+    )
+
+    (span,) = zipkin.spans
+    assert span["localEndpoint"] == {"serviceName": "shop"}
+    assert int(span["tags"]["otel.dropped_attributes_count"]) > 0
+
+
+def test_imports_come_after_the_configuration(tmp_path: Path) -> None:
+    """Neither the kit nor what views take from it imports OpenTelemetry early."""
+    run(
+        """
+import sys
+import modern_flask.app, modern_flask.container, modern_flask.server.settings
+from modern_flask import halt, ignore_metrics, ignore_traces, problem
+assert not [name for name in sys.modules if name.startswith("opentelemetry")]
+""",
+        tmp_path,
+    )
+
+
+def test_sampler(zipkin: ZipkinCollector, tmp_path: Path) -> None:
+    """OTEL_TRACES_SAMPLER and its argument are OpenTelemetry's own."""
+    run(
+        "ask(service())",
+        tmp_path,
+        OTEL_EXPORTER_ZIPKIN_ENDPOINT=zipkin.url,
+        OTEL_TRACES_SAMPLER="parentbased_traceidratio",
+        OTEL_TRACES_SAMPLER_ARG="0",
+    )
+
+    assert zipkin.spans == []
+
+
+def test_disabled_sdk(zipkin: ZipkinCollector, tmp_path: Path) -> None:
+    """OTEL_SDK_DISABLED=true sends nothing."""
+    said = run(
+        "ask(service())",
+        tmp_path,
+        OTEL_EXPORTER_ZIPKIN_ENDPOINT=zipkin.url,
+        OTEL_SDK_DISABLED="true",
+    )
+
+    assert zipkin.requests == []
+    assert "Traces are not sent" in said
+
+
+def test_two_apps_in_turn(zipkin: ZipkinCollector, tmp_path: Path) -> None:
+    """Two apps, opened and closed in turn, both deliver; together they share."""
+    run(
+        """
+one, two = service(), service()
+ask(one); ask(two); ask(one)
+with one.running():
+    with two.running():
+        two.test_client().get("/orders/7", buffered=True)
+    one.test_client().get("/orders/7", buffered=True)
+""",
+        tmp_path,
+        OTEL_EXPORTER_ZIPKIN_ENDPOINT=zipkin.url,
+    )
+
+    assert len(zipkin.spans) == 5
+
+
+def test_calls_continue_the_trace(zipkin: ZipkinCollector, tmp_path: Path) -> None:
+    """A call by requests is a child with its headers, a statement and a file, too."""
+    from tests.servers.collectors import ZipkinCollector as Other
+
+    with Other() as other:
+        run(
+            f"""
+import requests
+from modern_flask import EngineDep, StorageDep, inject
+from sqlalchemy import text
+
+app = service(
+    DATABASE_ENGINE_URL="sqlite://", STORAGE_VENDOR="memory",
+)
+
+@app.get("/all")
+@inject
+def everything(engine: EngineDep, storage: StorageDep):
+    with engine.connect() as connection:
+        connection.execute(text("select 'secret'"))
+    storage.put("a.txt", b"x")
+    requests.post({other.url!r}, json=[], timeout=5)
+    return "x"
+
+with app.running():
+    assert app.test_client().get("/all", buffered=True).status_code == 200
+""",
+            tmp_path,
+            OTEL_EXPORTER_ZIPKIN_ENDPOINT=zipkin.url,
+        )
+        headers = other.requests[0].headers
+
+    by_name = {span["name"]: span for span in zipkin.spans}
+    root = by_name["GET /all"]
+    children = {name for name in by_name if name != "GET /all"}
+    assert children == {"SELECT", "storage put", "POST"}
+    assert all(by_name[name]["parentId"] == root["id"] for name in children)
+    call = by_name["POST"]["id"]
+    assert headers["traceparent"].startswith(f"00-{root['traceId']}-{call}-")
+    assert headers["x-b3-traceid"] == root["traceId"]
+    assert "secret" not in json.dumps(zipkin.spans)
+
+
+def test_error_is_told_once(zipkin: ZipkinCollector, tmp_path: Path) -> None:
+    """An uncaught error is one record, with the trace that the client was told."""
+    said = run(
+        """
+app = service(LOGGING_FORMAT="json")
+app.logger.info("the logger is in use before the start")
+app.add_url_rule("/broken", "broken", lambda: 1 / 0)
+root = logging.getLogger()
+root.handlers.clear()
+with app.running():
+    response = app.test_client().get("/broken", buffered=True)
+    print("told", response.json["trace_id"])
+""",
+        tmp_path,
+        OTEL_EXPORTER_ZIPKIN_ENDPOINT=zipkin.url,
+    )
+
+    (span,) = zipkin.spans
+    lines = [json.loads(line) for line in said.splitlines() if line[0] == "{"]
+    (record,) = [line for line in lines if "exception" in line]
+    assert record["exception"].endswith("ZeroDivisionError: division by zero")
+    assert record["trace_id"] == span["traceId"]
+    assert f"told {span['traceId']}" in said
+    assert said.count("ZeroDivisionError: division by zero") == 1
+
+
+def test_console(tmp_path: Path) -> None:
+    """The console exporter prints spans."""
+    said = run("ask(service())", tmp_path, OTEL_EXPORTER="console")
+
+    assert '"name": "GET /orders/<int:number>"' in said
+
+
+FAILING = """
+import requests
+from sqlalchemy import text
+from modern_flask.wiring import get_bound
+logging.disable()
+app = service(DATABASE_ENGINE_URL="sqlite://")
+url = "http://ann:hunter1@127.0.0.1:9/x?token=" + "hunter2"
+
+def query():
+    with get_bound(app).container.engine().connect() as connection:
+        connection.execute(text("select :p from nowhere"), {"p": "hunter" + "3"})
+
+app.add_url_rule("/asks", "asks", lambda: requests.get(url))
+app.add_url_rule("/queries", "queries", query)
+with app.running():
+    for path in ("/asks", "/queries"):
+        assert app.test_client().get(path, buffered=True).status_code == 500
+"""
+
+
+@pytest.mark.parametrize("kind", ["zipkin", "otlp", "jaeger", "console"])
+def test_failures_tell_no_secret(
+    kind: str, zipkin: ZipkinCollector, otlp: OtlpCollector, tmp_path: Path
+) -> None:
+    """Wherever spans go, neither a URL's token nor a statement's parameter goes."""
+    said = run(
+        FAILING,
+        tmp_path,
+        OTEL_EXPORTER=kind,
+        OTEL_EXPORTER_ZIPKIN_ENDPOINT=zipkin.url,
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=otlp.url,
+    )
+
+    sent = said + repr(zipkin.spans) + repr(otlp.spans)
+    for part in (
+        "exception.message",
+        "/x?token=******",
+        "url: /x?",
+        "OperationalError",
+    ):
+        assert part in sent
+    assert "hunter" not in sent.replace('"hunter"', "")
+
+
+def test_bad_exporter_is_told_at_start(tmp_path: Path) -> None:
+    """A wrong exporter is one of the faults of the check."""
+    said = run(
+        """
+from modern_flask.app import faults
+print(*faults(service()), sep="\\n")
+""",
+        tmp_path,
+        OTEL_EXPORTER="jager",
+    )
+
+    assert 'OTEL_EXPORTER = "jager" names no exporter.' in said
+
+
+def test_instrumentor_that_refuses(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An instrumentor that does not start is reported, never silent."""
+    from opentelemetry.instrumentation.requests import RequestsInstrumentor
+
+    monkeypatch.setattr(RequestsInstrumentor, "instrument", lambda self: None)
+    monkeypatch.setattr(
+        RequestsInstrumentor, "_is_instrumented_by_opentelemetry", False
+    )
+
+    instrument("requests")
+
+    assert caplog.messages == [
+        "requests is not traced: its instrumentor refused to start."
+    ]
+
+
+def test_instrumentor_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An instrumentor that is not installed is reported, never silent."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.requests", None)
+
+    instrument("requests")
+
+    assert caplog.messages[0].startswith("requests is not traced: ")
+
+
+def test_disabled_instrumentor(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """OTEL_PYTHON_DISABLED_INSTRUMENTATIONS leaves one out, in silence."""
+    monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "flask, requests")
+    monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.requests", None)
+
+    instrument("requests")
+
+    assert caplog.messages == []
+
+
+def test_off_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Without a backend no hook is set on anything."""
+    caplog.set_level(logging.INFO)
+
+    class Untouchable:
+        def __setattr__(self, name: str, value: Any) -> None:
+            raise AssertionError(name)
+
+    with opened(open_tracing({}, "orders")) as tracing:
+        for observe in (tracing.engine, tracing.redis, tracing.storage, tracing.celery):
+            observe(Untouchable())
+
+    assert not tracing.on
