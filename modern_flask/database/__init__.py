@@ -1,0 +1,41 @@
+"""The database: an engine, sessions, and transactions that end well."""
+
+from modern_flask.database.after_commit import on_commit
+from modern_flask.database.connecting import ping
+from modern_flask.database.engine import open_engine
+from modern_flask.database.faults import (
+    BadDatabaseUrl,
+    InnerTransactionFailed,
+    LegacyMode,
+    MissingDriver,
+    NoTransaction,
+    UnfitSetting,
+    UnknownDialect,
+)
+from modern_flask.database.session import (
+    ModelBase,
+    create_tables,
+    make_session_factory,
+    model_registry,
+    open_session,
+    transaction,
+)
+
+__all__ = [
+    "BadDatabaseUrl",
+    "InnerTransactionFailed",
+    "LegacyMode",
+    "MissingDriver",
+    "ModelBase",
+    "NoTransaction",
+    "UnfitSetting",
+    "UnknownDialect",
+    "create_tables",
+    "make_session_factory",
+    "model_registry",
+    "on_commit",
+    "open_engine",
+    "open_session",
+    "ping",
+    "transaction",
+]

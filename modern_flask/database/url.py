@@ -1,0 +1,92 @@
+"""A database URL, read; with a driver that is installed."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.interfaces import DBAPIModule
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from modern_flask.config.values import Section, key_of, origin_of
+from modern_flask.database.faults import BadDatabaseUrl, MissingDriver, UnknownDialect
+from modern_flask.errors import MissingExtra, NotConfigured
+
+DRIVERS = {
+    "postgresql": {"psycopg2": "psycopg2", "psycopg": "psycopg"},
+    "mysql": {"mysqldb": "MySQLdb", "pymysql": "pymysql"},
+    "mariadb": {"mysqldb": "MySQLdb", "pymysql": "pymysql"},
+}
+"""Driver to module, in the order in which a URL without a driver finds them: first what
+SQLAlchemy 2.0 would have taken, then what our extra brings."""
+
+EXTRAS = {"psycopg": ("psycopg", "postgresql"), "pymysql": ("PyMySQL", "mysql")}
+"""Driver to the package and the extra of ours that brings it."""
+
+
+def read_url(settings: Mapping[str, Any]) -> URL:
+    """The URL under ``url``, its driver named.
+
+    Raises:
+        NotConfigured: There is none.
+        BadDatabaseUrl: It can't be read.
+        UnknownDialect: SQLAlchemy knows no such dialect or driver.
+        MissingExtra, MissingDriver: The driver's package is not installed.
+    """
+    key, origin = key_of(settings, "url"), origin_of(settings, "url")
+    if not settings.get("url"):
+        searched = settings.searched if isinstance(settings, Section) else ()
+        raise NotConfigured("engine", key, searched)
+    try:
+        url = make_url(settings["url"])
+    except (ArgumentError, ValueError):
+        # Both may quote a part of the password.
+        raise BadDatabaseUrl(key, origin) from None
+    if url.drivername == "postgres":
+        url = url.set(drivername="postgresql")
+    if "+" not in url.drivername:
+        url = with_driver(url)
+    dialect = dialect_of(url, settings)
+    driver = settings.get("module") or installed_driver(dialect, url, settings)
+    make: Any = dialect
+    try:
+        make(dbapi=driver).create_connect_args(url)
+    except (ArgumentError, ValueError):
+        raise BadDatabaseUrl(key, origin) from None
+    return url
+
+
+def with_driver(url: URL) -> URL:
+    """``url`` with the first driver that is installed, else the one we can bring."""
+    drivers = DRIVERS.get(url.drivername, {})
+    for driver, module in drivers.items():
+        if find_spec(module) or driver in EXTRAS:
+            return url.set(drivername=f"{url.drivername}+{driver}")
+    return url
+
+
+def dialect_of(url: URL, settings: Mapping[str, Any]) -> type[Dialect]:
+    try:
+        return url.get_dialect()
+    except NoSuchModuleError:
+        raise UnknownDialect(
+            key_of(settings, "url"), url.drivername, origin_of(settings, "url")
+        ) from None
+
+
+def installed_driver(
+    dialect: type[Dialect], url: URL, settings: Mapping[str, Any]
+) -> DBAPIModule:
+    try:
+        return dialect.import_dbapi()
+    except ImportError as error:
+        if dialect.driver in EXTRAS:
+            package, extra = EXTRAS[dialect.driver]
+            key, origin = key_of(settings, "url"), origin_of(settings, "url")
+            raise MissingExtra("database", package, extra, key, origin) from error
+        backend = url.get_backend_name()
+        ours = [driver for driver in DRIVERS.get(backend, {}) if driver in EXTRAS]
+        instead = f"{backend}+{ours[0]}" if ours else ""
+        key, origin = key_of(settings, "url"), origin_of(settings, "url")
+        raise MissingDriver(key, dialect.driver, instead, origin) from error

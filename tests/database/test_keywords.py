@@ -1,0 +1,170 @@
+"""Keywords: what SQLAlchemy takes, what it took, and what it never did."""
+
+import logging
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import NullPool, QueuePool, StaticPool
+
+from modern_flask.config.values import Section
+from modern_flask.database import (
+    LegacyMode,
+    UnfitSetting,
+    make_session_factory,
+    open_engine,
+)
+from modern_flask.errors import UnknownSetting
+
+Sections = Callable[..., Section]
+
+
+@pytest.fixture
+def unused() -> Engine:
+    return create_engine("sqlite://")
+
+
+def test_unknown_engine_keyword(section: Sections) -> None:
+    """An engine keyword that SQLAlchemy does not have is told with the nearest keys."""
+    with pytest.raises(UnknownSetting) as fault:
+        next(open_engine(section(url="sqlite://", pol_recycle=60)))
+
+    assert str(fault.value) == (
+        "DATABASE_ENGINE_POL_RECYCLE is no setting that is known here.\n"
+        "  set in   config.py, line 2\n"
+        "  did you mean  DATABASE_ENGINE_POOL_RECYCLE"
+    )
+
+
+def test_unknown_session_keyword(section: Sections, unused: Engine) -> None:
+    """A session keyword that SQLAlchemy does not have is told with the nearest keys."""
+    settings = section("DATABASE_SESSION_", autoflash=False)
+
+    with pytest.raises(UnknownSetting) as fault:
+        make_session_factory(unused, settings)
+
+    assert str(fault.value) == (
+        "DATABASE_SESSION_AUTOFLASH is no setting that is known here.\n"
+        "  set in   config.py, line 1\n"
+        "  did you mean  DATABASE_SESSION_AUTOFLUSH"
+    )
+
+
+def test_another_dialects_keyword_is_unknown(section: Sections) -> None:
+    """A keyword counts as known for the dialect in use only."""
+    with pytest.raises(UnknownSetting, match="NATIVE_INET_TYPES is no setting"):
+        next(open_engine(section(url="sqlite://", native_inet_types=True)))
+
+
+def test_every_kind_of_engine_keyword_is_taken(
+    engine_of: Callable[..., Engine],
+) -> None:
+    """Keywords of the function, the dialect, the pool and the engine all pass."""
+    engine = engine_of(
+        url="postgresql+psycopg://shop@db/orders",
+        future=True,
+        echo=False,
+        echo_pool=False,
+        hide_parameters=True,
+        use_native_hstore=False,
+        pool_size=2,
+        pool_use_lifo=True,
+        pool_logging_name="orders",
+    )
+
+    assert isinstance(engine.pool, QueuePool)
+    assert engine.pool.size() == 2
+    assert engine.hide_parameters
+
+
+def test_session_keywords_are_taken(unused: Engine) -> None:
+    """Keywords of Session and of sessionmaker reach the session."""
+    factory = make_session_factory(
+        unused, {"autoflush": False, "expire_on_commit": False, "future": True}
+    )
+
+    with factory() as session:
+        assert not session.autoflush
+        assert not session.expire_on_commit
+
+
+def test_retired_engine_keywords_are_dropped(
+    section: Sections, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A keyword of SQLAlchemy 1.x has no effect, and the log says so."""
+    settings = section(url="sqlite://", encoding="utf-8", convert_unicode=True)
+    opened = open_engine(settings)
+
+    with caplog.at_level(logging.WARNING):
+        next(opened)
+    opened.close()
+
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        "DATABASE_ENGINE_CONVERT_UNICODE has no effect",
+        "DATABASE_ENGINE_ENCODING has no effect",
+    ]
+
+
+def test_retired_session_keyword_is_dropped(
+    section: Sections, unused: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """``autocommit=False`` asks for what is always so, and the log says so."""
+    settings = section("DATABASE_SESSION_", autocommit=False)
+
+    with caplog.at_level(logging.WARNING):
+        make_session_factory(unused, settings)
+
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        "DATABASE_SESSION_AUTOCOMMIT has no effect"
+    ]
+
+
+def test_legacy_engine_is_refused(section: Sections) -> None:
+    """``future=False`` names what SQLAlchemy 2 has taken out."""
+    with pytest.raises(LegacyMode) as fault:
+        next(open_engine(section(url="sqlite://", future=False)))
+
+    assert str(fault.value) == (
+        "DATABASE_ENGINE_FUTURE = False asks for a mode that SQLAlchemy 2 "
+        "does not have.\n"
+        "  set in   config.py, line 2\n"
+        "  do       remove it: it is True for good"
+    )
+
+
+def test_legacy_session_is_refused(section: Sections, unused: Engine) -> None:
+    """``autocommit=True`` names what SQLAlchemy 2 has taken out."""
+    with pytest.raises(LegacyMode) as fault:
+        make_session_factory(unused, section("DATABASE_SESSION_", autocommit=True))
+
+    assert str(fault.value) == (
+        "DATABASE_SESSION_AUTOCOMMIT = True asks for a mode that SQLAlchemy 2 "
+        "does not have.\n"
+        "  set in   config.py, line 1\n"
+        "  do       remove it: it is False for good"
+    )
+
+
+def test_pool_keyword_and_pool_class_that_do_not_fit(section: Sections) -> None:
+    """A pool's key that the chosen pool class does not take is named."""
+    settings = section(url="sqlite://", poolclass=NullPool, pool_timeout=2)
+
+    with pytest.raises(UnfitSetting) as fault:
+        next(open_engine(settings))
+
+    assert str(fault.value) == (
+        "DATABASE_ENGINE_POOL_TIMEOUT does not go with the pool class NullPool.\n"
+        "  set in   config.py, line 3\n"
+        "  do       remove it, or set DATABASE_ENGINE_POOLCLASS to QueuePool"
+    )
+
+
+@pytest.mark.parametrize("pool_class", [NullPool, StaticPool, QueuePool])
+def test_defaults_follow_the_pool_class(
+    engine_of: Callable[..., Engine], pool_class: type
+) -> None:
+    """Our defaults never bring a key that the chosen pool class refuses."""
+    engine = engine_of(url="postgresql://shop@db/orders", poolclass=pool_class)
+
+    assert type(engine.pool) is pool_class

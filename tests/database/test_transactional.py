@@ -1,0 +1,67 @@
+"""``transactional`` and ``on_commit`` on the current app's session."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+import modern_flask
+from modern_flask import SessionDep, inject, on_commit, transactional
+from modern_flask.database import NoTransaction
+
+done: list[str] = []
+
+
+@pytest.fixture
+def app() -> Iterator[modern_flask.App]:
+    app = modern_flask.create_app(
+        "ledger", config={"DATABASE_ENGINE_URL": "sqlite+pysqlite:///:memory:"}
+    )
+    done.clear()
+    with app.running():
+        yield app
+
+
+def test_runs_after_the_commit(app: modern_flask.App) -> None:
+    """What waits for a commit runs when the view has returned."""
+
+    @app.get("/")
+    @transactional
+    @inject
+    def view(session: SessionDep) -> str:
+        on_commit(partial(done.append, "sent"))
+        return ",".join(done)
+
+    answer = app.test_client().get("/").text
+
+    assert (answer, done) == ("", ["sent"])
+
+
+def test_outside_of_a_transaction(app: modern_flask.App) -> None:
+    """What no commit would ever run is refused, not forgotten."""
+
+    def send() -> None:
+        done.append("sent")
+
+    with app.app_context(), pytest.raises(NoTransaction) as raised:
+        on_commit(partial(send))
+
+    assert str(raised.value) == (
+        "on_commit(test_outside_of_a_transaction.<locals>.send) is called where no "
+        "transaction runs.\n"
+        "  do       put @transactional over the view or task that calls it"
+    )
+    assert done == []
+
+
+def test_of_what_runs_after_a_commit(app: modern_flask.App) -> None:
+    """After the commit there is no transaction to wait for: that is told, too."""
+
+    @transactional
+    def work() -> None:
+        on_commit(lambda: on_commit(partial(done.append, "late")))
+
+    with app.app_context(), pytest.raises(NoTransaction):
+        work()
+
+    assert done == []

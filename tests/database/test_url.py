@@ -1,0 +1,143 @@
+"""A database URL, read."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import URL, make_url
+
+from modern_flask.config.values import Section
+from modern_flask.database import BadDatabaseUrl, MissingDriver, UnknownDialect
+from modern_flask.database.url import read_url
+from modern_flask.errors import MissingExtra, NotConfigured
+
+Sections = Callable[..., Section]
+
+
+def test_url_is_required(section: Sections) -> None:
+    """An engine without a URL is not configured, and the key to set is named."""
+    with pytest.raises(NotConfigured) as fault:
+        read_url(section(echo=True))
+
+    assert str(fault.value) == (
+        "engine is not configured: DATABASE_ENGINE_URL is not set.\n"
+        "  looked in  config.py\n"
+        "  set      DATABASE_ENGINE_URL in the configuration, "
+        "or FLASK_DATABASE_ENGINE_URL in the environment"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "no-url",
+        "postgresql://shop:pa@ss:word@db:port/orders",
+        "http://shop:password@[::1/orders",
+        "sqlite://password.db",
+        17,
+    ],
+)
+def test_unreadable_url_shows_the_shape(section: Sections, url: Any) -> None:
+    """A URL that can't be read is not repeated; its key and its shape are shown."""
+    with pytest.raises(BadDatabaseUrl) as fault:
+        read_url(section(url=url))
+
+    assert fault.value.__suppress_context__
+    assert str(fault.value) == (
+        "DATABASE_ENGINE_URL is no database URL.\n"
+        "  set in   config.py, line 1\n"
+        "  write    dialect+driver://user:password@host:port/database\n"
+        "  note     in a password, @ is %40, : is %3A, / is %2F"
+    )
+
+
+def test_unknown_dialect_is_named(section: Sections) -> None:
+    """A dialect that SQLAlchemy does not have is named, the password is not."""
+    with pytest.raises(UnknownDialect) as fault:
+        read_url(section(url="postgrez://shop:password@db/orders"))
+
+    assert str(fault.value) == (
+        'DATABASE_ENGINE_URL begins with "postgrez", '
+        "for which SQLAlchemy has no dialect.\n"
+        "  set in   config.py, line 1\n"
+        "  choose   postgresql, mysql or sqlite, or install the dialect's package"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "driver"),
+    [
+        ("postgresql", "postgresql+psycopg"),
+        ("postgres", "postgresql+psycopg"),
+        ("mysql", "mysql+pymysql"),
+        ("mariadb", "mariadb+pymysql"),
+        ("postgresql+psycopg", "postgresql+psycopg"),
+        ("mysql+pymysql", "mysql+pymysql"),
+    ],
+)
+def test_plain_name_takes_the_driver_that_is_there(given: str, driver: str) -> None:
+    """A URL without a driver takes one that is installed; the rest of it stays."""
+    url = read_url({"url": f"{given}://shop:password@db/orders"})
+
+    assert url == make_url(f"{driver}://shop:password@db/orders")
+
+
+def test_older_driver_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where psycopg2 is installed, a plain postgresql:// stays with it."""
+    (tmp_path / "psycopg2.py").write_text('__version__ = "2.9.10"\nparamstyle = "x"\n')
+    monkeypatch.syspath_prepend(tmp_path)
+
+    url = read_url({"url": URL.create("postgresql", host="db")})
+
+    sys.modules.pop("psycopg2")
+    assert url.drivername == "postgresql+psycopg2"
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "package", "extra"),
+    [
+        ("postgresql", "psycopg", "psycopg", "postgresql"),
+        ("mysql", "pymysql", "PyMySQL", "mysql"),
+    ],
+)
+def test_missing_driver_of_an_extra(
+    monkeypatch: pytest.MonkeyPatch, name: str, module: str, package: str, extra: str
+) -> None:
+    """Without a driver, the extra that brings one is named."""
+    monkeypatch.setitem(sys.modules, module, None)
+
+    with pytest.raises(MissingExtra) as fault:
+        read_url({"url": f"{name}://shop:password@db/orders"})
+
+    assert str(fault.value) == (
+        f"database is configured, but the package {package} is not installed.\n"
+        f"  install  pip install 'modern-flask[{extra}]'"
+    )
+
+
+def test_missing_driver_that_was_asked_for(section: Sections) -> None:
+    """A driver that no extra brings is named, with the one that we could bring."""
+    with pytest.raises(MissingDriver) as fault:
+        read_url(section(url="postgresql+psycopg2://shop:password@db/orders"))
+
+    assert str(fault.value) == (
+        "DATABASE_ENGINE_URL asks for the driver psycopg2, which is not installed.\n"
+        "  set in   config.py, line 1\n"
+        "  do       install the package that brings it, "
+        "or begin the URL with postgresql+psycopg://"
+    )
+
+
+def test_missing_driver_of_another_database() -> None:
+    """For a database that we have no extra for, nothing else is proposed."""
+    with pytest.raises(MissingDriver) as fault:
+        read_url({"url": "oracle+oracledb://shop:password@db/orders"})
+
+    assert str(fault.value) == (
+        "url asks for the driver oracledb, which is not installed.\n"
+        "  do       install the package that brings it"
+    )

@@ -1,0 +1,108 @@
+"""Retries bounded by time."""
+
+import copy
+import time
+from collections.abc import Callable
+
+import pytest
+from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
+
+from modern_flask.redis import BudgetRetry
+
+
+class Command:
+    """A command that fails as often as it is told to."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors, self.sent, self.failures = list(errors), 0, 0
+
+    def __call__(self) -> str:
+        self.sent += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "OK"
+
+    def note(self, error: Exception) -> None:
+        self.failures += 1
+
+
+def test_lost_connection_is_tried_again() -> None:
+    """A command whose connection was lost is sent again until it is answered."""
+    command = Command(ConnectionError(), ConnectionError())
+
+    answer = BudgetRetry(5).call_with_retry(command, command.note)
+
+    assert (answer, command.sent, command.failures) == ("OK", 3, 2)
+
+
+def test_budget_is_spent_once() -> None:
+    """When the budget is spent, the last error is raised."""
+    command = Command(*[ConnectionError() for _ in range(1000)])
+    began = time.monotonic()
+
+    with pytest.raises(ConnectionError):
+        BudgetRetry(0.3).call_with_retry(command, command.note)
+
+    assert time.monotonic() - began < 1
+    assert 1 < command.sent < 50
+
+
+def test_nested_budgets_do_not_multiply() -> None:
+    """A retry inside a retry, as redis-py nests them, takes no longer than one."""
+    command = Command(*[ConnectionError() for _ in range(1000)])
+    inner, outer = BudgetRetry(0.3), BudgetRetry(0.3)
+    began = time.monotonic()
+
+    with pytest.raises(ConnectionError):
+        outer.call_with_retry(
+            lambda: inner.call_with_retry(command, command.note), command.note
+        )
+
+    assert time.monotonic() - began < 0.9
+
+
+@pytest.mark.parametrize(
+    "error", [TimeoutError("2 s"), AuthenticationError("no"), ValueError("no")]
+)
+def test_what_is_never_tried_again(error: Exception) -> None:
+    """A timeout may have been executed, and a refusal stays one: both are final."""
+    command = Command(error)
+
+    with pytest.raises(type(error)):
+        BudgetRetry(5).call_with_retry(command, command.note)
+
+    assert command.sent == 1
+
+
+def test_caller_may_refuse_a_retry() -> None:
+    """redis-py's own test of an error is asked."""
+    command = Command(ConnectionError())
+    refuse: Callable[[Exception], bool] = lambda error: False  # noqa: E731
+
+    with pytest.raises(ConnectionError):
+        BudgetRetry(5).call_with_retry(command, command.note, refuse)
+
+    assert command.sent == 1
+
+
+def test_failures_are_counted_for_who_asks() -> None:
+    """redis-py's callback gets the number of failures where it asks for it."""
+    command = Command(ConnectionError(), ConnectionError())
+    counts: list[int] = []
+
+    BudgetRetry(5).call_with_retry(
+        command, lambda error, count: counts.append(count), with_failure_count=True
+    )
+
+    assert counts == [1, 2]
+
+
+def test_copies_are_equal() -> None:
+    """redis-py copies it for each connection; the copies are the same policy."""
+    retry = BudgetRetry(7)
+
+    twin = copy.deepcopy(retry)
+
+    assert twin == retry
+    assert hash(twin) == hash(retry)
+    assert twin != BudgetRetry(8)
