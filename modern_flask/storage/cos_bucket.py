@@ -1,0 +1,201 @@
+"""A bucket of COS behind the interface."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from modern_flask.storage.errors import (
+    NoBucket,
+    PermissionDenied,
+    StorageError,
+    StorageUnavailable,
+    UnexpectedAnswer,
+    Unsupported,
+)
+from modern_flask.storage.interface import ObjectInfo, Page
+from modern_flask.storage.reader import Stream
+from modern_flask.storage.remote import RemoteStorage
+from modern_flask.storage.transfer import PART, Part
+from modern_flask.storage.vendor import WireBody, reason_of, refusal
+from modern_flask.storage.wire import Headers, lowered
+
+__all__ = ["Connect", "CosStorage", "Timeouts"]
+
+RETRIES = 2  # of the raw client, after 1 s and 2 s; our own calls have their own
+COMPLETION = 600.0  # seconds: COS joins the parts of a large object before it answers
+
+Timeouts: TypeAlias = tuple[float, float]
+Connect: TypeAlias = Callable[[Timeouts, int], Any]
+
+
+class CosStorage(RemoteStorage):
+    """A bucket of COS. ``raw`` is a ``qcloud_cos.CosS3Client``.
+
+    Args:
+        connect: Makes a client from timeouts (connect, read) in seconds and retries.
+        bucket: With the appid; empty for a storage of which only ``raw`` is used.
+        limits: Timeouts in seconds.
+        part_size: Bytes of a part of a large upload.
+        token: The security token of temporary credentials, if there is one.
+        bucket_key: The setting to name where the bucket is missing.
+    """
+
+    vendor = "cos"
+    prefix = "x-cos-"
+
+    def __init__(
+        self,
+        connect: Connect,
+        bucket: str,
+        *,
+        limits: Timeouts,
+        part_size: int = PART,
+        token: Callable[[], str | None] = lambda: None,
+        bucket_key: str = "STORAGE_BUCKET",
+    ) -> None:
+        super().__init__(part_size)
+        self._connect, self._token = connect, token
+        self._name, self._bucket_key = bucket, bucket_key
+        self._raw = connect(limits, RETRIES)
+        self._client = connect(limits, 0)
+        self._patient = connect((limits[0], max(limits[1], COMPLETION)), 0)
+
+    @property
+    def raw(self) -> Any:
+        return self._raw
+
+    @property
+    def place(self) -> str:
+        return f"cos bucket {self._name}" if self._name else "cos"
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name.
+
+        Raises:
+            NoBucket: None is configured.
+        """
+        if not self._name:
+            raise NoBucket(self.vendor, self._bucket_key)
+        return self._name
+
+    def _write(self, key: str, part: Part, headers: dict[str, str]) -> Headers:
+        # The SDK lays Metadata over its headers as it is: the way in for all of them.
+        answer = self._client.put_object(
+            Bucket=self.bucket, Key=key, Body=part.content(), Metadata=headers
+        )
+        return lowered(answer)
+
+    def _begin(self, key: str, headers: dict[str, str]) -> str:
+        answer = self._client.create_multipart_upload(
+            Bucket=self.bucket, Key=key, Metadata=headers
+        )
+        return str(answer["UploadId"])
+
+    def _send(self, key: str, upload: str, number: int, part: Part) -> Headers:
+        body = part.content()
+        return lowered(
+            self._client.upload_part(
+                Bucket=self.bucket,
+                Key=key,
+                Body=body,
+                PartNumber=number,
+                UploadId=upload,
+            )
+        )
+
+    def _finish(
+        self, key: str, upload: str, etags: Sequence[str], headers: dict[str, str]
+    ) -> Headers:
+        parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, 1)]
+        answer = self._patient.complete_multipart_upload(
+            Bucket=self.bucket,
+            Key=key,
+            UploadId=upload,
+            MultipartUpload={"Part": parts},
+            Metadata=headers,
+        )
+        return lowered(answer)
+
+    def _abort(self, key: str, upload: str) -> None:
+        self._client.abort_multipart_upload(
+            Bucket=self.bucket, Key=key, UploadId=upload
+        )
+
+    def _open(self, key: str, headers: dict[str, str]) -> tuple[Headers, Stream]:
+        # Unasked, COS may compress a text on its way, and then its checksum is another.
+        asked = {**headers, "Accept-Encoding": "identity"}
+        answer = self._client.get_object(Bucket=self.bucket, Key=key, Metadata=asked)
+        raw = answer.pop("Body").get_raw_stream()
+        return lowered(answer), WireBody(raw, lambda: self._answers("get", key))
+
+    def _look(self, key: str) -> Headers:
+        return lowered(self._client.head_object(Bucket=self.bucket, Key=key))
+
+    def _remove(self, key: str) -> None:
+        self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def _page(self, prefix: str, after: str, most: int) -> tuple[Page, str]:
+        answer = self._client.list_objects(
+            Bucket=self.bucket, Prefix=prefix, Marker=after, MaxKeys=most
+        )
+        page = [
+            ObjectInfo(
+                each["Key"],
+                int(each["Size"]),
+                each["ETag"].strip('"'),
+                datetime.fromisoformat(each["LastModified"]),
+            )
+            for each in answer.get("Contents", [])
+        ]
+        if answer.get("IsTruncated") != "true":
+            return page, ""
+        return page, answer.get("NextMarker") or page[-1].key
+
+    def _sign(self, key: str, expires: int, method: str) -> str:
+        if self._client.get_conf()._anonymous:
+            raise Unsupported(self.vendor, "is opened anonymously and signs no URLs")
+        # The SDK leaves the token of temporary credentials out of what it presigns.
+        token = self._token()
+        params = {"x-cos-security-token": token} if token else {}
+        with self._answers("sign a URL for", key):
+            return str(
+                self._client.get_presigned_url(
+                    Bucket=self.bucket,
+                    Key=key,
+                    Method=method,
+                    Expired=expires,
+                    Params=params,
+                )
+            )
+
+    def _ping(self, timeout: float) -> None:
+        client = self._connect((timeout, timeout), 0)
+        with self._answers("answer a ping", ""):
+            if self._name:
+                client.head_bucket(Bucket=self._name)
+                return
+            try:
+                client.list_buckets(MaxKeys=1)
+            except Exception as error:
+                fault = self._fault(error, "answer a ping", "")
+                # Known, and allowed to less than listing buckets: it serves us.
+                if isinstance(fault, PermissionDenied) and fault.code == "AccessDenied":
+                    return
+                raise
+
+    def _fault(self, error: Exception, operation: str, key: str) -> StorageError | None:
+        from qcloud_cos import CosClientError, CosServiceError
+
+        if isinstance(error, CosServiceError):
+            told = error.get_digest_msg()
+            told = told if isinstance(told, dict) else {}
+            code, request = told.get("code", ""), told.get("requestid", "")
+            status = error.get_status_code()
+            return refusal(status, code, request, operation, key, self.place)
+        if isinstance(error, CosClientError):
+            cause = error.__context__
+            if isinstance(cause, Exception):
+                return StorageUnavailable(operation, key, self.place, reason_of(cause))
+            return UnexpectedAnswer(operation, key, self.place, str(error))
+        return None

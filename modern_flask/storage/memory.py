@@ -1,0 +1,103 @@
+"""A storage in the memory of this process: for tests, and for trying things out."""
+
+import hashlib
+import io
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from modern_flask.storage.errors import (
+    InvalidRange,
+    ObjectExists,
+    ObjectNotFound,
+    Unsupported,
+)
+from modern_flask.storage.interface import Body, ObjectInfo, Page, Storage
+from modern_flask.storage.reader import ObjectReader
+from modern_flask.storage.transfer import chunks
+
+__all__ = ["MemoryStorage", "open_memory"]
+
+PAGE = 1000  # objects, as many as the vendors list at once
+
+
+def open_memory() -> Iterator[Storage]:
+    """Open an empty storage that lives as long as its container."""
+    storage = MemoryStorage()
+    try:
+        yield storage
+    finally:
+        storage.close()
+
+
+class MemoryStorage(Storage):
+    """Objects in a dict. ``raw`` is that dict: keys to pairs of info and bytes."""
+
+    vendor = "memory"
+
+    def __init__(self) -> None:
+        self._objects: dict[str, tuple[ObjectInfo, bytes]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def raw(self) -> Any:
+        return self._objects
+
+    @property
+    def place(self) -> str:
+        return "memory"
+
+    def _put(
+        self,
+        key: str,
+        body: Body,
+        content_type: str,
+        metadata: Mapping[str, str],
+        overwrite: bool,
+    ) -> ObjectInfo:
+        data = b"".join(bytes(chunk) for chunk in chunks(body))
+        etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        now = datetime.now(UTC)
+        info = ObjectInfo(key, len(data), etag, now, content_type, dict(metadata))
+        with self._lock:
+            if not overwrite and key in self._objects:
+                raise ObjectExists(key, self.place)
+            self._objects[key] = info, data
+        return info
+
+    def _found(self, key: str) -> tuple[ObjectInfo, bytes]:
+        try:
+            return self._objects[key]
+        except KeyError:
+            raise ObjectNotFound(key, self.place) from None
+
+    def _get(self, key: str, start: int, end: int | None) -> ObjectReader:
+        info, data = self._found(key)
+        if start and start >= info.size:
+            raise InvalidRange(key, start, end, f"the object has {info.size} bytes")
+        piece = data[start:end]
+        return ObjectReader(info, self.place, io.BytesIO(piece), len(piece))
+
+    def _head(self, key: str) -> ObjectInfo:
+        return self._found(key)[0]
+
+    def _delete(self, key: str) -> None:
+        with self._lock:
+            self._objects.pop(key, None)
+
+    def _list(self, prefix: str, limit: int | None) -> Iterator[Page]:
+        with self._lock:
+            found = [info for info, _ in self._objects.values()]
+        found = [info for info in found if info.key.startswith(prefix)]
+        found.sort(key=lambda info: info.key.encode())
+        for start in range(0, len(found), PAGE):
+            yield found[start : start + PAGE]
+
+    def url(self, key: str, *, expires: int = 3600, method: str = "GET") -> str:
+        raise Unsupported(
+            self.vendor, "makes no presigned URLs", "serve the object from a view"
+        )
+
+    def _ping(self, timeout: float) -> None:
+        """Memory is always there."""

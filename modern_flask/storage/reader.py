@@ -1,0 +1,166 @@
+"""The bytes of one version of an object, as a stream that knows when it is whole."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from modern_flask.storage.errors import IntegrityError, StorageUnavailable
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from modern_flask.storage.interface import ObjectInfo
+
+__all__ = ["Checksum", "ObjectReader", "Stream"]
+
+CHUNK = 64 * 1024
+RESUMES = 3  # how often one read survives a lost connection
+
+
+class Stream(Protocol):
+    """A vendor's body: ``b""`` is its end, a failure is a StorageUnavailable."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class Checksum(Protocol):
+    """A sum over bytes that come in pieces."""
+
+    @property
+    def value(self) -> int: ...
+
+    def update(self, data: bytes, /) -> None: ...
+
+
+class ObjectReader:
+    """Read it like a file, or iterate over chunks of at most 64 KiB.
+
+    Its connection or file goes back at the end of the bytes, or when it is closed.
+
+    A lost connection is taken up where it broke, at the same version of the object. A
+    body that ends early or whose checksum is wrong raises; its last chunk is never
+    given out.
+
+    Attributes:
+        info: The whole object's, even where only a range of it is read.
+
+    Raises:
+        StorageUnavailable: The connection was lost and could not be taken up.
+        IntegrityError: All bytes came, and they are not those that were stored.
+        ObjectChanged: The object was replaced before a lost read could be taken up.
+    """
+
+    def __init__(
+        self,
+        info: "ObjectInfo",
+        place: str,
+        body: Stream,
+        length: int,
+        *,
+        checksum: Checksum | None = None,
+        expected: int | None = None,
+        resume: Callable[[int], Stream] | None = None,
+    ) -> None:
+        self.info = info
+        self._place, self._body, self._length = place, body, length
+        self._checksum, self._expected = checksum, expected
+        self._resume, self._resumes = resume, 0
+        self._offset = 0
+        self._closed = False
+        if not length:
+            body.close()
+
+    @classmethod
+    def empty(cls, info: "ObjectInfo", place: str) -> "ObjectReader":
+        return cls(info, place, NoBytes(), 0)
+
+    def read(self, size: int | None = -1) -> bytes:
+        """``size`` bytes, fewer only at the end; all that are left without ``size``."""
+        if size is None or size < 0:
+            return b"".join(self)
+        pieces = []
+        while size:
+            piece = self._chunk(min(size, CHUNK))
+            if not piece:
+                break
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while chunk := self._chunk(CHUNK):
+            yield chunk
+
+    def _chunk(self, size: int) -> bytes:
+        if self._closed:
+            raise ValueError(f'The reader of "{self.info.key}" is closed.')
+        left = self._length - self._offset
+        if not left:
+            return b""
+        piece = self._piece(min(size, left))
+        self._offset += len(piece)
+        if self._checksum is not None:
+            self._checksum.update(piece)
+        if self._offset == self._length:
+            # Whoever forgets to close a reader has read it to its end, mostly.
+            self._body.close()
+            self._check()
+        return piece
+
+    def _piece(self, size: int) -> bytes:
+        """Some bytes from the body, or from a body that takes its place."""
+        while True:
+            cause = None
+            try:
+                piece = self._body.read(size)
+            except StorageUnavailable as error:
+                cause, piece = error, b""
+            if piece:
+                return piece
+            if self._resume is None or self._resumes == RESUMES:
+                reason = f"it ended after {self._offset} of {self._length} bytes"
+                key = self.info.key
+                raise StorageUnavailable("read", key, self._place, reason) from cause
+            self._resumes += 1
+            self._body.close()
+            self._body = self._resume(self._offset)
+
+    def _check(self) -> None:
+        if self._checksum is None or self._expected is None:
+            return
+        found = self._checksum.value
+        if found != self._expected:
+            reason = f"their checksum is {found}, not {self._expected}"
+            raise IntegrityError(self.info.key, self._place, reason)
+
+    def close(self) -> None:
+        """Give the connection back; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._body.close()
+
+    def __enter__(self) -> "ObjectReader":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: "TracebackType | None",
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        span = f"{self._offset} of {self._length} bytes"
+        return f"<ObjectReader: {self.info.key!r} in {self._place}, {span}>"
+
+
+class NoBytes:
+    """The body of nothing."""
+
+    def read(self, size: int, /) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        """Nothing is open."""

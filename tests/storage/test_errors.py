@@ -1,0 +1,82 @@
+"""The texts of the errors, to the letter."""
+
+import pytest
+
+from modern_flask.errors import ConfigurationError
+from modern_flask.storage import errors
+
+TEXTS = [
+    (
+        errors.ObjectNotFound("a/b", "cos bucket files-1", "5F3A"),
+        'cos bucket files-1 has no object "a/b".\n  request  5F3A',
+    ),
+    (
+        errors.ObjectExists("a", "local folder /srv"),
+        'local folder /srv has an object "a" already, and overwrite=False was asked.',
+    ),
+    (
+        errors.BucketNotFound("oss bucket files", "NoSuchBucket"),
+        "oss bucket files does not exist.\n"
+        "  code     NoSuchBucket\n"
+        "  check    the bucket's name and its region",
+    ),
+    (
+        errors.InvalidMetadata("A", "names are made of a-z, 0-9 and -"),
+        "The metadata 'A' can't be stored: names are made of a-z, 0-9 and -.",
+    ),
+    (
+        errors.InvalidRange("a", 5, None, "the object ends before"),
+        '"a" has no bytes [5:]: the object ends before.',
+    ),
+    (
+        errors.StorageUnavailable("get", "a", "cos bucket b", "ReadTimeout"),
+        'cos bucket b could not get "a": ReadTimeout.',
+    ),
+    (
+        errors.UnexpectedAnswer("list", "", "cos bucket b", "it answered 400 X", "1"),
+        "cos bucket b did not list: it answered 400 X.\n  request  1",
+    ),
+    (
+        errors.IntegrityError("a", "memory", "reason"),
+        'The bytes of "a" in memory are wrong: reason.',
+    ),
+    (
+        errors.NoBucket("cos", "STORAGE_BUCKET"),
+        "The storage cos has no bucket to work on: STORAGE_BUCKET is not set.\n"
+        "  set      STORAGE_BUCKET\n"
+        "  or use   the vendor's own client, .raw, and name the bucket there",
+    ),
+    (
+        errors.MissingSettings("cos", ["STORAGE_SECRET_ID", "STORAGE_SECRET_KEY"]),
+        "The storage cos can't be opened: "
+        "STORAGE_SECRET_ID and STORAGE_SECRET_KEY are not set.\n"
+        "  set      them in the configuration, or as FLASK_... in the environment",
+    ),
+    (
+        errors.MissingSettings("local", ["STORAGE_FOLDER"]),
+        "The storage local can't be opened: STORAGE_FOLDER is not set.\n"
+        "  set      it in the configuration, or as FLASK_... in the environment",
+    ),
+    (
+        errors.InvalidSetting("STORAGE_TIMEOUT", "config.py, line 3", "it is odd"),
+        "STORAGE_TIMEOUT can't be used: it is odd.\n  set in   config.py, line 3",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "text"), TEXTS, ids=lambda value: type(value).__name__
+)
+def test_texts(error, text):
+    """An error says what happened, where, and what to do."""
+    assert str(error) == text
+
+
+def test_tree():
+    """What a storage does is a StorageError, what its settings say is not."""
+    of_settings = (errors.MissingSettings, errors.InvalidSetting)
+
+    for name in errors.__all__:
+        kind = getattr(errors, name)
+        root = ConfigurationError if kind in of_settings else errors.StorageError
+        assert issubclass(kind, root)

@@ -1,0 +1,468 @@
+"""What goes wrong between us and a vendor, and how it is told."""
+
+import logging
+import socket
+import time
+import traceback
+
+import pytest
+import requests
+
+from modern_flask.storage import (
+    BucketNotFound,
+    IntegrityError,
+    ObjectChanged,
+    ObjectExists,
+    ObjectNotFound,
+    PermissionDenied,
+    StorageUnavailable,
+    UnexpectedAnswer,
+)
+from modern_flask.testing.cos import CosServer
+
+MIB = 1024 * 1024
+LARGE = bytes(range(251)) * 12_600  # 3 MB and a bit: four parts of 1 MiB
+
+
+@pytest.fixture(autouse=True)
+def prompt(monkeypatch):
+    """Retries wait no time; how long they would is tested with the retries."""
+    monkeypatch.setattr("modern_flask.storage.transfer.FIRST_WAIT", 0.0)
+
+
+def content(storage, key: str) -> bytes:
+    with storage.get(key) as reader:
+        return reader.read()
+
+
+@pytest.mark.parametrize("kind", ["drop", "status"])
+def test_every_operation_survives_two_failures(server, remote, kind):
+    """Put, get, head, list and delete are tried three times."""
+    remote.put("key", b"x")
+    for operation in (
+        lambda: remote.put("key", (piece for piece in [b"o", b"k"])),
+        lambda: remote.put("large", LARGE),
+        lambda: content(remote, "key"),
+        lambda: remote.head("key"),
+        lambda: list(remote.list()),
+        lambda: remote.delete("gone"),
+    ):
+        server.fault(kind, 503, times=2)
+        operation()
+
+    assert content(remote, "key") == b"ok"
+    assert content(remote, "large") == LARGE
+
+
+def test_third_failure_is_told(server, remote):
+    """After three attempts the storage is unavailable; the text says where and why."""
+    server.fault("status", (503, "SlowDown"), times=3)
+
+    with pytest.raises(StorageUnavailable) as raised:
+        remote.put("key", b"x")
+
+    assert str(raised.value).splitlines()[0] == (
+        f'{remote.vendor} bucket {server.bucket} could not put "key": '
+        "it answered 503 SlowDown."
+    )
+    assert raised.value.request
+    assert raised.value.__cause__ is not None
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409])
+def test_refusals_are_not_repeated(server, remote, status):
+    """What the vendor refuses it would refuse again: it is asked once."""
+    server.fault("status", (status, "Whatever"), times=5)
+
+    with pytest.raises(
+        (UnexpectedAnswer, PermissionDenied, ObjectNotFound, ObjectExists)
+    ):
+        remote.put("key", b"x")
+
+    assert len(server.requests) == 1
+
+
+def test_nobody_listens(server, opened):
+    """A closed port is StorageUnavailable with the kind of error, not its text."""
+    with opened(server) as storage:
+        server.__exit__()
+        try:
+            with pytest.raises(StorageUnavailable) as raised:
+                storage.head("key")
+            with pytest.raises(StorageUnavailable):
+                storage.ping(1)
+        finally:
+            server.__enter__()
+
+    assert "ConnectionError" in raised.value.reason or "Proxy" in raised.value.reason
+
+
+def test_slow_server(server, opened):
+    """A server that does not answer costs the read timeout, no more."""
+    with opened(server, timeout=(1, 0.05)) as storage:
+        server.fault("delay", 30, times=3)
+        began = time.monotonic()
+
+        with pytest.raises(StorageUnavailable, match=r"ReadTimeout|ConnectionError"):
+            storage.head("key")
+
+        assert time.monotonic() - began < 5
+
+
+def test_ping_is_bounded(server, remote):
+    """A ping ends in time though the storage's own timeout is thirty seconds."""
+    server.fault("delay", 30)
+    began = time.monotonic()
+
+    with pytest.raises(StorageUnavailable, match="could not answer a ping"):
+        remote.ping(0.2)
+
+    assert time.monotonic() - began < 2
+
+
+def test_ping_that_nothing_can_interrupt(remote, monkeypatch):
+    """A resolver that hangs holds one thread, and later pings fail at once."""
+    release = socket.socketpair()
+    monkeypatch.setattr(remote, "_ping", lambda timeout: release[0].recv(1))
+
+    with pytest.raises(StorageUnavailable, match=r"nothing came in 0\.01 s"):
+        remote.ping(0.01)
+    with pytest.raises(StorageUnavailable, match="an earlier ping still waits"):
+        remote.ping(10)
+
+    release[1].send(b"x")
+    remote._pinging.join()
+    for end in release:
+        end.close()
+
+
+def test_ping_tells_a_wrong_secret(server, opened):
+    """A ping fails with the vendor's code when the secret is wrong."""
+    wrong = {"secret_key": "no"} if server.prefix == "x-cos-" else {}
+    wrong = wrong or {"access_key_secret": "no"}
+    with (
+        opened(server, **wrong) as storage,
+        pytest.raises(StorageUnavailable) as raised,
+    ):
+        storage.ping(5)
+
+    assert isinstance(raised.value.__cause__, PermissionDenied)
+
+
+def test_ping_tells_a_missing_bucket(server, opened):
+    """A bucket that is not there is not healthy."""
+    with (
+        opened(server, bucket="nobody-1") as storage,
+        pytest.raises(StorageUnavailable),
+    ):
+        storage.ping(5)
+
+
+def test_missing_bucket(server, opened):
+    """A bucket that is not there is told as such, and a delete in it fails too."""
+    with opened(server, bucket="nobody-1") as storage:
+        for operation in (
+            storage.get,
+            storage.delete,
+            lambda key: storage.put(key, b""),
+        ):
+            with pytest.raises(BucketNotFound) as raised:
+                operation("key")
+
+    assert str(raised.value).startswith(
+        f"{storage.vendor} bucket nobody-1 does not exist.\n  code     NoSuchBucket\n"
+    )
+
+
+def test_wrong_secret(server, opened):
+    """A wrong secret is PermissionDenied in every operation, and is not in the text."""
+    name = "secret_key" if isinstance(server, CosServer) else "access_key_secret"
+    with opened(server, **{name: "wrong-Secret"}) as storage:
+        for operation in (
+            storage.get,
+            storage.head,
+            storage.delete,
+            lambda key: storage.put(key, LARGE),
+            lambda key: list(storage.list(key)),
+        ):
+            with pytest.raises(PermissionDenied) as raised:
+                operation("key")
+            assert "wrong-Secret" not in str(raised.value)
+
+    assert server.buckets[server.bucket].objects == {}
+
+
+def test_text_of_a_refusal(server, remote):
+    """A refusal says who refused what, the vendor's code, and what to check."""
+    server.fault("status", (403, "AccessDenied"))
+
+    with pytest.raises(PermissionDenied) as raised:
+        remote.get("a/b")
+
+    assert str(raised.value) == (
+        f'{remote.vendor} bucket {server.bucket} refused to get "a/b".\n'
+        "  code     AccessDenied\n"
+        f"  request  {raised.value.request}\n"
+        "  check    the access key, its policy and this machine's clock"
+    )
+
+
+# Bodies.
+
+
+def test_corrupt_download(server, remote):
+    """A body with a flipped bit raises before its last chunk is given out."""
+    remote.put("key", LARGE)
+    server.fault("corrupt", method="GET")
+    received = []
+
+    with (
+        remote.get("key") as reader,
+        pytest.raises(IntegrityError, match="their checksum is"),
+    ):
+        received.extend(reader)
+
+    assert len(b"".join(received)) < len(LARGE)
+
+
+def test_corrupt_upload(server, remote):
+    """An object that arrived with another checksum is an error of the put."""
+    server.fault("corrupt", method="PUT")
+
+    with pytest.raises(IntegrityError, match="was sent and"):
+        remote.put("key", b"x")
+
+
+def test_corrupt_part(server, remote):
+    """A part that arrived wrong makes no object, and no part stays behind."""
+    server.fault("corrupt", method="PUT")
+
+    with pytest.raises(IntegrityError):
+        remote.put("key", LARGE)
+
+    bucket = server.buckets[server.bucket]
+    assert (bucket.objects, bucket.uploads) == ({}, {})
+
+
+def test_failing_upload_leaves_no_parts(server, remote):
+    """When a part can't be sent, or the body raises, the upload is aborted."""
+
+    def body():
+        yield LARGE
+        raise KeyboardInterrupt
+
+    server.fault("status", 500, method="PUT", times=3)
+    with pytest.raises(StorageUnavailable):
+        remote.put("key", LARGE)
+    with pytest.raises(KeyboardInterrupt):
+        remote.put("key", body())
+
+    assert server.buckets[server.bucket].uploads == {}
+
+
+def test_parts_that_stay_behind_are_told(server, remote, caplog):
+    """When even the abort fails, the log says that parts cost money somewhere."""
+    server.fault("status", 500, method="PUT", times=3)
+    server.fault("status", 500, method="DELETE")
+
+    with pytest.raises(StorageUnavailable):
+        remote.put("key", LARGE)
+
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "parts of an upload stay behind" in caplog.text
+
+
+@pytest.mark.parametrize("body", [b"small", LARGE], ids=["one", "parts"])
+def test_lost_answer(server, remote, body):
+    """A put whose answer is lost succeeds: the second attempt finds its work done."""
+    server.fault("lose", method="PUT")
+    # The first POST begins an upload, the second one completes it.
+    server.fault("lose", method="POST", skip=1)
+
+    remote.put("key", body)
+
+    assert content(remote, "key") == body
+    assert server.buckets[server.bucket].uploads == {}
+
+
+def test_lost_completion_beside_another_object(server, remote):
+    """A completion that failed is not taken for done because some object is there."""
+    remote.put("key", b"another")
+    server.fault("status", (404, "NoSuchUpload"), method="POST", skip=1)
+
+    with pytest.raises(UnexpectedAnswer, match="it answered 404 NoSuchUpload"):
+        remote.put("key", LARGE)
+
+    assert content(remote, "key") == b"another"
+
+
+def test_put_without_overwrite_is_asked_once(server, remote):
+    """After a lost answer nobody knows whose object is there: no second attempt."""
+    server.fault("lose", method="PUT")
+
+    with pytest.raises(StorageUnavailable):
+        remote.put("key", b"x", overwrite=False)
+
+    assert [method for method, _ in server.requests] == ["PUT"]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 65_536, 1_000_000])
+def test_broken_download_is_resumed(server, remote, cut):
+    """A body that ends early is taken up where it broke, and its checksum holds."""
+    remote.put("key", LARGE)
+    server.fault("truncate", cut, method="GET", times=3)
+
+    assert content(remote, "key") == LARGE
+
+
+def test_broken_range_is_resumed(server, remote):
+    """A range is taken up within itself."""
+    remote.put("key", LARGE)
+    server.fault("truncate", 100_000, method="GET")
+
+    with remote.get("key", start=7, end=300_007) as reader:
+        assert reader.read() == LARGE[7:300_007]
+
+
+def test_download_that_breaks_for_good(server, remote):
+    """A body that ends early again and again is an error, not a shorter body."""
+    remote.put("key", LARGE)
+    server.fault("truncate", 1000, method="GET", times=100)
+
+    with (
+        pytest.raises(StorageUnavailable, match="it ended after 4000 of"),
+        remote.get("key") as reader,
+    ):
+        reader.read()
+
+
+def test_resumed_download_keeps_its_version(server, remote):
+    """A read that broke is not taken up in another version of the object."""
+    remote.put("key", LARGE)
+    server.fault("truncate", 100_000, method="GET")
+
+    with remote.get("key") as reader:
+        remote.put("key", b"y" * len(LARGE))
+        with pytest.raises(ObjectChanged) as raised:
+            reader.read()
+
+    assert str(raised.value) == (
+        f'The bytes of "key" in {remote.vendor} bucket {server.bucket} are wrong: '
+        "the object changed while it was being read."
+    )
+
+
+def test_resumed_download_of_what_is_gone(server, remote):
+    """A read that broke tells when the object has been deleted meanwhile."""
+    remote.put("key", LARGE)
+    server.fault("truncate", 100_000, method="GET")
+
+    with remote.get("key") as reader:
+        remote.delete("key")
+        with pytest.raises(ObjectChanged):
+            reader.read()
+
+
+def test_answer_that_is_no_xml(server, remote, monkeypatch):
+    """A login page in place of a listing is told, not parsed."""
+    monkeypatch.setattr(
+        "modern_flask.testing.objects.server.listing", lambda *args: b"<html><br>"
+    )
+
+    with pytest.raises(UnexpectedAnswer, match="its answer can't be read"):
+        list(remote.list())
+
+
+# Presigned URLs.
+
+
+def fetch(server, method: str, url: str, **options) -> requests.Response:
+    proxies = getattr(server, "proxies", None)
+    with requests.Session() as session:
+        return session.request(method, url, proxies=proxies, timeout=5, **options)
+
+
+def test_presigned_url(server, remote):
+    """Whoever has the URL gets the object, and nothing else."""
+    remote.put("中文/a b.txt", b"text")
+    url = remote.url("中文/a b.txt", expires=60)
+
+    assert fetch(server, "GET", url).content == b"text"
+    assert fetch(server, "DELETE", url).status_code == 403
+    assert fetch(server, "GET", url.replace("a%20b", "other")).status_code == 403
+    assert fetch(server, "GET", url[:-1] + "!").status_code == 403
+    assert fetch(server, "GET", url.partition("?")[0]).status_code == 403
+
+
+def test_presigned_url_expires(server, remote):
+    """After its time the URL is refused, and a moment before it is not."""
+    remote.put("key", b"text")
+    url = remote.url("key", expires=60)
+
+    server.clock = lambda: time.time() + 55
+    assert fetch(server, "GET", url).status_code == 200
+    server.clock = lambda: time.time() + 65
+    assert fetch(server, "GET", url).status_code == 403
+
+
+@pytest.mark.parametrize("method", ["PUT", "HEAD", "DELETE"])
+def test_presigned_url_of_other_methods(server, remote, method):
+    """A URL can be made for upload, head and delete."""
+    remote.put("key", b"old")
+
+    answer = fetch(
+        server,
+        method,
+        remote.url("key", method=method),
+        data=b"new" if method == "PUT" else None,
+    )
+
+    assert answer.ok
+    expected = {"PUT": [b"new"], "HEAD": [b"old"], "DELETE": []}[method]
+    assert [content(remote, info.key) for info in remote.list()] == expected
+
+
+def test_presigned_url_of_nonsense(remote):
+    """A method without presigned URLs and a time of nothing are the caller's errors."""
+    with pytest.raises(
+        ValueError, match="method must be one of GET, HEAD, PUT, DELETE"
+    ):
+        remote.url("key", method="POST")
+    with pytest.raises(ValueError, match="expires must be at least 1 second, it is 0"):
+        remote.url("key", expires=0)
+
+
+def test_security_token(server, opened):
+    """Temporary credentials work in requests and in presigned URLs."""
+    server.token = "the-security-token"
+    with opened(server) as storage:
+        storage.put("key", LARGE)
+
+        assert content(storage, "key") == LARGE
+        assert fetch(server, "GET", storage.url("key")).content == LARGE
+
+
+def test_refusal_does_not_repeat_the_token(server, opened, caplog):
+    """Vendors send the signed text back, with the token in it; no error shows it."""
+    caplog.set_level(logging.DEBUG)
+    name = "secret_key" if isinstance(server, CosServer) else "access_key_secret"
+    server.token = "the-security-token"
+    with opened(server, **{name: "wrong"}) as storage:
+        for operation in (storage.get, storage.head, storage.delete):
+            with pytest.raises(PermissionDenied) as raised:
+                operation("key")
+            report = "".join(traceback.format_exception(raised.value))
+            assert "SignatureDoesNotMatch" in report or storage.vendor == "cos"
+            assert server.token not in report + caplog.text
+
+
+def test_expired_token(server, opened):
+    """A security token that is not the one is PermissionDenied."""
+    server.token = "the-security-token"
+    name = "token" if isinstance(server, CosServer) else "security_token"
+    with (
+        opened(server, **{name: "expired"}) as storage,
+        pytest.raises(PermissionDenied),
+    ):
+        storage.head("key")
