@@ -1,0 +1,166 @@
+"""HTTP/1.1 on 127.0.0.1 with faults on demand."""
+
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+__all__ = ["Answer", "Fault", "HttpServer", "Refused", "Request"]
+
+
+@dataclass
+class Request:
+    """What came in: text decoded, header names in lower case."""
+
+    method: str
+    host: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+    bucket: str = ""
+    key: str = ""
+
+
+@dataclass
+class Answer:
+    """What goes out."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Refused(Exception):
+    """An answer that is an error.
+
+    Args:
+        status: HTTP.
+        code: The vendor's.
+        message: For people.
+        signed: The text that should have been signed; vendors send it back.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str = "", signed: str = ""
+    ) -> None:
+        self.status, self.code, self.message = status, code, message or code
+        self.signed = signed
+        super().__init__(code)
+
+
+@dataclass
+class Fault:
+    """What goes wrong with the next requests that fit."""
+
+    kind: str
+    value: Any = None
+    method: str | None = None
+    key: str | None = None
+    times: int = 1
+    skip: int = 0
+
+    def fits(self, request: Request) -> bool:
+        return self.method in {None, request.method} and (
+            self.key is None or request.path.endswith(self.key)
+        )
+
+
+class HttpServer(ThreadingHTTPServer):
+    """A thread for each connection; closing it closes them all."""
+
+    daemon_threads = True
+
+    def __init__(
+        self, serve: Callable[[Request], tuple[Answer, dict[str, Any]]]
+    ) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.serve = serve
+        self.closing = threading.Event()
+        self._open: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that go away are part of the tests."""
+
+    def close(self) -> None:
+        self.closing.set()
+        self.shutdown()
+        self.server_close()
+        for connection in list(self._open):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Reads requests, writes answers, and breaks them where a fault says so."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 64 * 1024  # head and body of an answer in one packet
+    server: HttpServer
+
+    def answer(self) -> None:
+        answer, faults = self.server.serve(self._request())
+        if "delay" in faults:
+            self.server.closing.wait(faults["delay"])
+        if "drop" in faults or "lose" in faults:
+            self.close_connection = True
+            return
+        body = answer.body
+        self.send_response(answer.status)
+        length = answer.headers.pop("Content-Length", str(len(body)))
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        if answer.status not in {204, 304}:
+            self.send_header("Content-Length", length)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if "corrupt" in faults and body:
+            body = bytes([body[0] ^ 1]) + body[1:]
+        if "truncate" in faults:
+            self.close_connection = True
+            body = body[: faults["truncate"]]
+        self.wfile.write(body)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
+
+    def _request(self) -> Request:
+        # A client that takes us for a proxy sends the whole URL.
+        parts = urlsplit(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Request(
+            method=self.command,
+            host=parts.netloc or headers.get("host", ""),
+            path=unquote(parts.path) or "/",
+            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            headers=headers,
+            body=self._body(headers),
+        )
+
+    def _body(self, headers: dict[str, str]) -> bytes:
+        if headers.get("transfer-encoding", "").lower() != "chunked":
+            return self.rfile.read(int(headers.get("content-length", 0)))
+        pieces = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            continue
+        return b"".join(pieces)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Tests read ``requests`` instead."""

@@ -1,0 +1,292 @@
+"""Buckets and objects: what COS and OSS have in common.
+
+Sources: the API references of both vendors, and what their SDKs send and read. A
+dialect adds addresses, signatures and errors; see :mod:`modern_flask.testing.cos` and
+:mod:`modern_flask.testing.oss`.
+"""
+
+import base64
+import hashlib
+import secrets
+import threading
+import time
+from collections import deque
+from email.utils import formatdate, parsedate_to_datetime
+from typing import Any, Self
+
+from modern_flask.testing.objects.buckets import KEPT, Bucket, Entry, listing, xml
+from modern_flask.testing.objects.http import (
+    Answer,
+    Fault,
+    HttpServer,
+    Refused,
+    Request,
+)
+from modern_flask.testing.objects.uploads import Uploads
+
+__all__ = ["ObjectServer"]
+
+
+class ObjectServer(Uploads):
+    """Buckets in memory; a context manager that serves as long as it is open.
+
+    Args:
+        bucket: One that is there from the start.
+        token: A security token that every request has to carry.
+
+    Attributes:
+        buckets: What is stored, to look at and to change.
+        clock: Seconds since 1970 by which signatures expire; replace it to travel.
+        requests: Method and path of what was answered, newest last.
+    """
+
+    account, secret = "test-account", "test-secret-0123456789"
+
+    def __init__(self, bucket: str, token: str = "") -> None:
+        self.bucket, self.token = bucket, token
+        self.buckets = {bucket: Bucket()}
+        self.clock = time.time
+        self.requests: deque[tuple[str, str]] = deque(maxlen=1000)
+        self._faults: list[Fault] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._http = HttpServer(self._serve)
+        self.port = int(self._http.server_address[1])
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+        self._thread.join()
+
+    def fault(
+        self,
+        kind: str,
+        value: Any = None,
+        *,
+        method: str | None = None,
+        key: str | None = None,
+        times: int = 1,
+        skip: int = 0,
+    ) -> None:
+        """Let something go wrong with the next ``times`` requests that fit.
+
+        Args:
+            kind: ``status`` answers with ``value``, a number or a pair of number and
+                code; ``drop`` closes the connection instead of doing anything, ``lose``
+                instead of answering; ``delay`` waits ``value`` seconds; ``truncate``
+                sends ``value`` bytes of the body; ``corrupt`` flips a bit of the first
+                byte of a body that is stored, or sent.
+            value: See ``kind``.
+            method: Of the request; any if not given.
+            key: What its path has to end with.
+            times: Requests.
+            skip: Requests that fit and pass before the first one is hit.
+        """
+        self._faults.append(Fault(kind, value, method, key, times, skip))
+
+    def heal(self) -> None:
+        """Forget the faults that have not happened."""
+        self._faults.clear()
+
+    def _faults_of(self, request: Request) -> dict[str, Any]:
+        happening = {}
+        for fault in [fault for fault in self._faults if fault.fits(request)]:
+            if fault.skip:
+                fault.skip -= 1
+                continue
+            happening[fault.kind] = fault.value
+            fault.times -= 1
+            if not fault.times:
+                self._faults.remove(fault)
+        return happening
+
+    def _serve(self, request: Request) -> tuple[Answer, dict[str, Any]]:
+        request_id = secrets.token_hex(12).upper()
+        with self._lock:
+            faults = self._faults_of(request)
+            if "drop" in faults:
+                return Answer(), faults
+            if "corrupt" in faults and request.method == "PUT" and request.body:
+                request.body = bytes([request.body[0] ^ 1]) + request.body[1:]
+            self.requests.append((request.method, request.path))
+            try:
+                if "status" in faults:
+                    value = faults["status"]
+                    raise Refused(*(value if isinstance(value, tuple) else (value, "")))
+                request.bucket, request.key = self.address(request)
+                self.verify(request)
+                answer = self._routed(request)
+            except Refused as refused:
+                answer = self.error(request, refused, request_id)
+        answer.headers[f"{self.prefix}request-id"] = request_id
+        return answer, faults
+
+    # A dialect.
+
+    def address(self, request: Request) -> tuple[str, str]:
+        """The bucket and the key that a request is about, empty where it has none."""
+        raise Refused(501, "NotImplemented")
+
+    def verify(self, request: Request) -> None:
+        """Raise :class:`Refused` unless the request is signed and in time."""
+        raise Refused(501, "NotImplemented")
+
+    def error(self, request: Request, refused: Refused, request_id: str) -> Answer:
+        body = [
+            ("Code", refused.code),
+            ("Message", refused.message),
+            ("Resource", request.path),
+            ("RequestId", request_id),
+        ]
+        if refused.signed:
+            body.append(("StringToSign", refused.signed))
+        document = xml("Error", body)
+        if refused.status == 304 or request.method == "HEAD":
+            document = b""
+        return Answer(refused.status, document, {"Content-Type": "application/xml"})
+
+    def check_token(self, given: str | None) -> None:
+        if self.token and given != self.token:
+            raise Refused(403, "InvalidAccessKeyId", "The security token is wrong.")
+
+    # Buckets.
+
+    def _routed(self, request: Request) -> Answer:
+        if not request.bucket:
+            return self._service()
+        if not request.key:
+            return self._on_bucket(request)
+        self.found_bucket(request.bucket)
+        return self._on_upload(request) or self._on_object(request)
+
+    def _service(self) -> Answer:
+        buckets = [
+            (
+                "Bucket",
+                [
+                    ("Name", name),
+                    ("Location", "test"),
+                    ("CreationDate", "2026-01-01T00:00:00.000Z"),
+                    ("ExtranetEndpoint", "127.0.0.1"),
+                    ("IntranetEndpoint", "127.0.0.1"),
+                    ("StorageClass", "Standard"),
+                ],
+            )
+            for name in self.buckets
+        ]
+        owner = ("Owner", [("ID", "1"), ("DisplayName", "1")])
+        return Answer(body=xml("ListAllMyBucketsResult", [owner, ("Buckets", buckets)]))
+
+    def found_bucket(self, name: str) -> Bucket:
+        if name not in self.buckets:
+            raise Refused(404, "NoSuchBucket")
+        return self.buckets[name]
+
+    def _on_bucket(self, request: Request) -> Answer:
+        name = request.bucket
+        if request.method == "PUT":
+            if name in self.buckets:
+                raise Refused(409, "BucketAlreadyExists")
+            self.buckets[name] = Bucket()
+            return Answer()
+        bucket = self.found_bucket(name)
+        if request.method == "DELETE":
+            if bucket.objects:
+                raise Refused(409, "BucketNotEmpty")
+            del self.buckets[name]
+            return Answer(204)
+        if request.method == "POST" and "delete" in request.query:
+            return self._delete_many(request, bucket)
+        if request.method == "GET" and "uploads" in request.query:
+            return self._list_uploads(request, bucket)
+        if request.method == "GET":
+            return Answer(body=listing(name, bucket, request.query))
+        return Answer()
+
+    # Objects.
+
+    def _on_object(self, request: Request) -> Answer:
+        bucket, key = self.buckets[request.bucket], request.key
+        if request.method == "PUT":
+            self.check_overwrite(request)
+            source = request.headers.get(f"{self.prefix}copy-source")
+            if source is not None:
+                return self._copy(request, bucket, self.copied(source))
+            entry = self.entry(request.body, self.kept(request), request)
+            bucket.objects[key] = entry
+            return Answer(headers=self.marks(entry))
+        if request.method == "DELETE":
+            bucket.objects.pop(key, None)
+            return Answer(204)
+        if key not in bucket.objects:
+            raise Refused(404, "NoSuchKey", "The specified key does not exist.")
+        return self._read(request, bucket.objects[key])
+
+    def _copy(self, request: Request, bucket: Bucket, source: Entry) -> Answer:
+        directive = request.headers.get(f"{self.prefix}metadata-directive", "copy")
+        replaced = directive.lower() in {"replace", "replaced"}
+        headers = self.kept(request) if replaced else source.headers
+        entry = bucket.objects[request.key] = Entry(
+            source.body, source.etag, dict(headers)
+        )
+        told = [("LastModified", entry.iso_date), ("ETag", f'"{entry.etag}"')]
+        return Answer(body=xml("CopyObjectResult", told), headers=self.marks(entry))
+
+    def _read(self, request: Request, entry: Entry) -> Answer:
+        self._check_conditions(request, entry)
+        headers = {
+            **entry.headers,
+            **self.marks(entry),
+            "Last-Modified": formatdate(entry.modified, usegmt=True),
+            "Accept-Ranges": "bytes",
+        }
+        if request.method == "HEAD":
+            return Answer(headers={**headers, "Content-Length": str(len(entry.body))})
+        span = self.span(request, len(entry.body))
+        if span is None:
+            return Answer(body=entry.body, headers=headers)
+        start, stop = span
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(entry.body)}"
+        return Answer(206, entry.body[start:stop], headers)
+
+    def _check_conditions(self, request: Request, entry: Entry) -> None:
+        given = request.headers
+        match = given.get("if-match", entry.etag).strip('"')
+        if match.lower() not in {"*", entry.etag.lower()}:
+            raise Refused(412, "PreconditionFailed")
+        until = given.get("if-unmodified-since")
+        if until and int(entry.modified) > parsedate_to_datetime(until).timestamp():
+            raise Refused(412, "PreconditionFailed")
+        none = given.get("if-none-match", "").strip('"')
+        if none and none.lower() in {"*", entry.etag.lower()}:
+            raise Refused(304, "NotModified")
+        since = given.get("if-modified-since")
+        if since and int(entry.modified) <= parsedate_to_datetime(since).timestamp():
+            raise Refused(304, "NotModified")
+
+    # What both kinds of upload need.
+
+    def kept(self, request: Request) -> dict[str, str]:
+        """The headers that come back with the object."""
+        meta = f"{self.prefix}meta-"
+        return {
+            name: value
+            for name, value in request.headers.items()
+            if name in KEPT or name.startswith(meta)
+        } | {"content-type": request.headers.get("content-type", self.default_type)}
+
+    def entry(self, body: bytes, headers: dict[str, str], request: Request) -> Entry:
+        digest = hashlib.md5(body, usedforsecurity=False)
+        told = request.headers.get("content-md5")
+        if told and told != base64.b64encode(digest.digest()).decode():
+            raise Refused(400, self.bad_digest)
+        return Entry(body, self.etag_of(digest.hexdigest()), headers)
+
+    def check_overwrite(self, request: Request) -> None:
+        forbid = request.headers.get(f"{self.prefix}forbid-overwrite", "")
+        there = request.key in self.buckets[request.bucket].objects
+        if there and forbid.lower() == "true":
+            raise Refused(409, "FileAlreadyExists", "The object exists already.")

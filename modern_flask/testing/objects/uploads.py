@@ -1,0 +1,204 @@
+"""Multipart uploads, copies and deletion of many."""
+
+import base64
+import hashlib
+import re
+import secrets
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+from modern_flask.testing.objects.buckets import Bucket, Entry, Upload, iso, xml
+from modern_flask.testing.objects.http import Answer, Refused, Request
+
+__all__ = ["Uploads"]
+
+RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+class Uploads:
+    """The requests that name an upload; a dialect says what is special.
+
+    Attributes:
+        prefix: Of the vendor's headers.
+        smallest_part: Bytes, of every part but the last.
+        bad_digest: The code for a wrong Content-MD5.
+        default_type: The content type of what came without one.
+        lax_ranges: Whether a range that is not all there gets the whole object, unless
+            the request asks for the standard's behaviour.
+    """
+
+    prefix = "x-"
+    smallest_part = 0
+    bad_digest = "BadDigest"
+    default_type = "application/octet-stream"
+    lax_ranges = False
+    buckets: dict[str, Bucket]
+
+    def kept(self, request: Request) -> dict[str, str]:
+        raise Refused(501, "NotImplemented")
+
+    def entry(self, body: bytes, headers: dict[str, str], request: Request) -> Entry:
+        raise Refused(501, "NotImplemented")
+
+    def check_overwrite(self, request: Request) -> None:
+        raise Refused(501, "NotImplemented")
+
+    def source_of(self, text: str) -> tuple[str, str]:
+        """Bucket and key of a copy's source."""
+        raise Refused(501, "NotImplemented")
+
+    def etag_of(self, digest: str) -> str:
+        return digest
+
+    def marks(self, entry: Entry) -> dict[str, str]:
+        """The headers by which a client can check what it sent or got."""
+        crc = f"{self.prefix}hash-crc64ecma"
+        return {"ETag": f'"{entry.etag}"', crc: entry.crc64}
+
+    def copied(self, text: str) -> Entry:
+        name, key = self.source_of(text)
+        bucket = self.buckets.get(name)
+        if bucket is None or key not in bucket.objects:
+            raise Refused(404, "NoSuchKey")
+        return bucket.objects[key]
+
+    def span(self, request: Request, size: int) -> tuple[int, int] | None:
+        """The bytes asked for, or ``None`` for all of them (RFC 9110, section 14)."""
+        asked = RANGE.fullmatch(request.headers.get("range", ""))
+        if not asked or asked[0] == "bytes=-":
+            return None
+        first, last = asked[1], asked[2]
+        start = int(first) if first else max(0, size - int(last))
+        stop = int(last) + 1 if first and last else size
+        standard = request.headers.get(f"{self.prefix}range-behavior") == "standard"
+        if self.lax_ranges and not standard and (start >= size or stop > size):
+            return None
+        if start >= size or start >= stop:
+            raise Refused(416, "InvalidRange")
+        return start, min(stop, size)
+
+    def _on_upload(self, request: Request) -> Answer | None:
+        bucket, query = self.buckets[request.bucket], request.query
+        if request.method == "POST" and "uploads" in query:
+            return self._begin(request, bucket)
+        if "uploadId" not in query:
+            return None
+        upload = bucket.uploads.get(query["uploadId"])
+        if upload is None or upload.key != request.key:
+            raise Refused(404, "NoSuchUpload")
+        if request.method == "PUT":
+            return self._part(request, upload)
+        if request.method == "POST":
+            return self._complete(request, bucket, upload)
+        if request.method == "DELETE":
+            del bucket.uploads[query["uploadId"]]
+            return Answer(204)
+        return self._list_parts(request, upload)
+
+    def _begin(self, request: Request, bucket: Bucket) -> Answer:
+        self.check_overwrite(request)
+        upload_id = secrets.token_hex(16)
+        bucket.uploads[upload_id] = Upload(request.key, self.kept(request))
+        told = [("Bucket", request.bucket), ("Key", request.key)]
+        body = xml("InitiateMultipartUploadResult", [*told, ("UploadId", upload_id)])
+        return Answer(body=body)
+
+    def _part(self, request: Request, upload: Upload) -> Answer:
+        number = int(request.query["partNumber"])
+        if not 1 <= number <= 10_000:
+            raise Refused(400, "InvalidArgument")
+        source = request.headers.get(f"{self.prefix}copy-source")
+        if source is None:
+            entry = upload.parts[number] = self.entry(request.body, {}, request)
+            return Answer(headers=self.marks(entry))
+        whole = self.copied(source)
+        asked = request.headers.get(f"{self.prefix}copy-source-range", "")
+        request.headers["range"] = asked
+        start, stop = self.span(request, len(whole.body)) or (0, len(whole.body))
+        entry = upload.parts[number] = self.entry(whole.body[start:stop], {}, request)
+        told = [("LastModified", entry.iso_date), ("ETag", f'"{entry.etag}"')]
+        return Answer(body=xml("CopyPartResult", told), headers=self.marks(entry))
+
+    def _complete(self, request: Request, bucket: Bucket, upload: Upload) -> Answer:
+        self.check_overwrite(request)
+        named = [
+            (int(part.findtext("PartNumber", "0")), part.findtext("ETag", ""))
+            for part in ElementTree.fromstring(request.body).iter("Part")
+        ]
+        numbers = [number for number, _ in named]
+        if not named or numbers != sorted(set(numbers)):
+            raise Refused(400, "InvalidPartOrder")
+        for number, etag in named:
+            part = upload.parts.get(number)
+            if part is None or part.etag != etag.strip().strip('"'):
+                raise Refused(400, "InvalidPart")
+            if len(part.body) < self.smallest_part and number != numbers[-1]:
+                raise Refused(400, "EntityTooSmall")
+        parts = [upload.parts[number] for number in numbers]
+        digests = b"".join(bytes.fromhex(part.etag) for part in parts)
+        digest = hashlib.md5(digests, usedforsecurity=False).hexdigest()
+        body = b"".join(part.body for part in parts)
+        etag = f"{self.etag_of(digest)}-{len(parts)}"
+        entry = bucket.objects[upload.key] = Entry(body, etag, upload.headers)
+        del bucket.uploads[request.query["uploadId"]]
+        told = [("Bucket", request.bucket), ("Key", upload.key), ("ETag", f'"{etag}"')]
+        document = xml("CompleteMultipartUploadResult", told)
+        return Answer(body=document, headers=self.marks(entry))
+
+    def _list_parts(self, request: Request, upload: Upload) -> Answer:
+        after = int(request.query.get("part-number-marker") or 0)
+        most = int(request.query.get("max-parts") or 1000)
+        numbers = sorted(number for number in upload.parts if number > after)
+        page = numbers[:most]
+        parts = [
+            (
+                "Part",
+                [
+                    ("PartNumber", number),
+                    ("LastModified", upload.parts[number].iso_date),
+                    ("ETag", f'"{upload.parts[number].etag}"'),
+                    ("Size", len(upload.parts[number].body)),
+                ],
+            )
+            for number in page
+        ]
+        head = [
+            ("Key", quote(upload.key, safe="")),
+            ("UploadId", request.query["uploadId"]),
+            ("NextPartNumberMarker", page[-1] if page else after),
+            ("IsTruncated", str(len(numbers) > most).lower()),
+        ]
+        return Answer(body=xml("ListPartsResult", [*head, *parts]))
+
+    def _list_uploads(self, request: Request, bucket: Bucket) -> Answer:
+        uploads = [
+            (
+                "Upload",
+                [
+                    ("Key", quote(upload.key, safe="")),
+                    ("UploadId", upload_id),
+                    ("Initiated", iso(upload.begun)),
+                ],
+            )
+            for upload_id, upload in bucket.uploads.items()
+            if upload.key.startswith(request.query.get("prefix", ""))
+        ]
+        head = [
+            ("EncodingType", "url"),
+            ("IsTruncated", "false"),
+            ("NextKeyMarker", ""),
+            ("NextUploadIdMarker", ""),
+        ]
+        return Answer(body=xml("ListMultipartUploadsResult", [*head, *uploads]))
+
+    def _delete_many(self, request: Request, bucket: Bucket) -> Answer:
+        digest = hashlib.md5(request.body, usedforsecurity=False).digest()
+        if request.headers.get("content-md5") != base64.b64encode(digest).decode():
+            raise Refused(400, self.bad_digest)
+        root = ElementTree.fromstring(request.body)
+        keys = [node.findtext("Key", "") for node in root.iter("Object")]
+        for key in keys:
+            bucket.objects.pop(key, None)
+        quiet = root.findtext("Quiet", "false") == "true"
+        deleted = [] if quiet else [("Deleted", [("Key", key)]) for key in keys]
+        return Answer(body=xml("DeleteResult", deleted))

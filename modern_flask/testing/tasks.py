@@ -1,0 +1,71 @@
+"""Tasks of a test: run here and now, and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from celery import Celery
+from celery.signals import task_prerun
+from flask import Flask
+
+from modern_flask.testing.overrides import overriding
+from modern_flask.wiring import get_container, is_configured
+
+__all__ = ["TaskRunner", "running_here"]
+
+
+@dataclass
+class TaskRunner:
+    """Runs tasks in this process, each in an app context of its own.
+
+    Args:
+        done: Name, positional and keyword arguments of each task that was run.
+    """
+
+    app: Flask
+    celery: Celery
+    done: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(
+        default_factory=list
+    )
+
+    def run(self, task: Any, *args: Any, **kwargs: Any) -> Any:
+        """Run one task as a worker does; its result.
+
+        Raises:
+            Exception: What the task raised.
+        """
+        with self.app.app_context():
+            return task.apply(args, kwargs, throw=True).get()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the tasks that were run, in order."""
+        return [name for name, _, _ in self.done]
+
+
+@contextmanager
+def running_here(app: Flask) -> Iterator[TaskRunner]:
+    """Within the block, a task that is sent runs at once; its errors are raised.
+
+    Without ``CELERY_`` keys there is a Celery of the test's own, without a broker.
+    """
+    container = get_container(app)
+    with ExitStack() as stack:
+        if not is_configured(container.celery):
+            keys = {"CELERY_BROKER_URL": "memory://"}
+            stack.enter_context(overriding(container, config=keys))
+        runner = TaskRunner(app, container.celery())
+
+        def note(task: Any, args: Any, kwargs: Any, **_: Any) -> None:
+            runner.done.append((task.name, tuple(args), dict(kwargs)))
+
+        task_prerun.connect(note)
+        stack.callback(task_prerun.disconnect, note)
+        settings = {"task_always_eager": True, "task_eager_propagates": True}
+        before = {name: runner.celery.conf[name] for name in settings}
+        runner.celery.conf.update(settings)
+        stack.callback(runner.celery.conf.update, before)
+        yield runner

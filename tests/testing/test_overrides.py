@@ -1,0 +1,140 @@
+"""Overrides that reach what was already built, and are undone."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from dependency_injector import containers, providers
+from flask import Flask
+
+from modern_flask.config.values import Values
+from modern_flask.testing import overriding
+from modern_flask.testing.overrides import NoSuchProvider
+from modern_flask.wiring import Once, Opened, Scoped, bind, find, guard, section
+
+closed: list[str] = []
+
+
+def open_pool(engine: str) -> Iterator[str]:
+    yield f"pool of {engine}"
+    closed.append(f"pool of {engine}")
+
+
+class Container(containers.DeclarativeContainer):
+    """An engine, and what stands on it in every way."""
+
+    config = providers.Configuration()
+    engine = Once(lambda: "engine")
+    pool = Opened(open_pool, engine)
+    repository = providers.Singleton(lambda pool: [pool], pool)
+    session = Scoped(lambda pool: {"pool": pool}, pool)
+    mail = Once(dict, section(config, "MAIL_"))
+    clock = Once(object)
+
+
+@pytest.fixture
+def container() -> Any:
+    closed.clear()
+    container = Container()
+    container.config.override(Values({"MAIL_HOST": "mx"}))
+    return container
+
+
+def test_reaches_what_was_built(container: Any) -> None:
+    """What stands on the provider is built from the double, and put back after."""
+    pool, clock = container.pool(), container.clock()
+    assert container.repository() == ["pool of engine"]
+
+    with overriding(container, engine="double"):
+        assert container.pool() == "pool of double"
+        assert container.repository() == ["pool of double"]
+        assert container.clock() is clock
+
+    assert container.pool() is pool
+    assert container.repository() == ["pool of engine"]
+    assert closed == ["pool of double"]
+
+
+def test_nested(container: Any) -> None:
+    """Each block has its own, and leaves the outer one's as it was."""
+    with overriding(container, engine="outer"):
+        outer = container.pool()
+        with overriding(container, engine="inner"):
+            assert container.pool() == "pool of inner"
+        assert container.pool() is outer
+
+    assert closed == ["pool of inner", "pool of outer"]
+    assert container.pool() == "pool of engine"
+
+
+def test_undone_after_an_error(container: Any) -> None:
+    """A block that raises is undone as well."""
+
+    def fail() -> None:
+        with overriding(container, engine="double"):
+            container.pool()
+            raise ValueError
+
+    with pytest.raises(ValueError):
+        fail()
+
+    assert container.pool() == "pool of engine"
+    assert closed == ["pool of double"]
+
+
+def test_provider_as_a_double(container: Any) -> None:
+    """A double may be a provider; what it opened is closed with the block."""
+    double = Opened(open_pool, "double")
+
+    with overriding(container, pool=double):
+        assert container.repository() == ["pool of double"]
+
+    assert closed == ["pool of double"]
+    assert container.repository() == ["pool of engine"]
+
+
+def test_in_a_scope(container: Any) -> None:
+    """What the current request had built is put aside and back, too."""
+    app = Flask("shop")
+    bind(app, container)
+    guard(app)
+
+    with app.app_context():
+        session = find("session")
+        with overriding(container, engine="double"):
+            assert find("session") == {"pool": "pool of double"}
+        assert find("session") is session
+
+
+def test_configuration(container: Any) -> None:
+    """Keys may be overridden; only what is made with them is built anew."""
+    mail, pool = container.mail(), container.pool()
+
+    with overriding(container, config={"MAIL_HOST": "other", "MAIL_PORT": 25}):
+        assert container.mail() == {"host": "other", "port": 25}
+        assert container.pool() is pool
+        assert container.config.MAIL_HOST() == "other"
+
+    assert container.mail() is mail
+    assert container.config.MAIL_HOST() == "mx"
+
+
+def test_unknown_name(container: Any) -> None:
+    """A name that the container does not have is told with the nearest."""
+    with pytest.raises(NoSuchProvider) as fault, overriding(container, engin="x"):
+        pass
+
+    assert str(fault.value) == (
+        "engin can't be overridden: the container does not provide it.\n"
+        "  did you mean  engine"
+    )
+
+
+def test_library_override(container: Any) -> None:
+    """The library's own ``override`` and ``override_providers`` work as they did."""
+    with container.engine.override("double"):
+        assert container.engine() == "double"
+    with container.override_providers(engine=providers.Object("other")):
+        assert container.engine() == "other"
+
+    assert container.engine() == "engine"
