@@ -1,0 +1,59 @@
+"""What views ask for: ``def upload(storage: StorageDep)`` under ``@inject``.
+
+Each is a type and the name of its provider. A type is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from dependency_injector.wiring import Provide
+
+from modern_flask.storage import Storage
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from redis import Redis
+    from sqlalchemy import Engine
+    from sqlalchemy.orm import Session
+
+    CeleryDep = Annotated[Celery, Provide["celery"]]
+    EngineDep = Annotated[Engine, Provide["engine"]]
+    RedisDep = Annotated[Redis, Provide["redis"]]
+    ReadOnlySessionDep = Annotated[Session, Provide["readonly_session"]]
+    SessionDep = Annotated[Session, Provide["session"]]
+
+__all__ = [
+    "CeleryDep",
+    "EngineDep",
+    "ReadOnlySessionDep",
+    "RedisDep",
+    "SessionDep",
+    "StorageDep",
+]
+
+StorageDep = Annotated[Storage, Provide["storage"]]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "CeleryDep":
+        from celery import Celery
+
+        return Annotated[Celery, Provide["celery"]]
+    if name == "RedisDep":
+        from redis import Redis
+
+        return Annotated[Redis, Provide["redis"]]
+    if name == "SessionDep":
+        from sqlalchemy.orm import Session
+
+        return Annotated[Session, Provide["session"]]
+    if name == "ReadOnlySessionDep":
+        from sqlalchemy.orm import Session
+
+        return Annotated[Session, Provide["readonly_session"]]
+    if name == "EngineDep":
+        from sqlalchemy import Engine
+
+        return Annotated[Engine, Provide["engine"]]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,94 @@
+"""Every HTTP error as problem details (RFC 9457), with the trace that it belongs to."""
+
+from __future__ import annotations
+
+import json
+import logging
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from flask import Flask, Response, current_app, request
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from modern_flask.observability.marks import TRACE_ID
+
+__all__ = ["Halted", "answer_with_problems", "halt", "problem"]
+
+CONTENT_TYPE = "application/problem+json"
+
+log = logging.getLogger(__name__)
+
+
+class Halted(Exception):
+    """Ends a view with the answer that it carries."""
+
+    def __init__(self, *answer: Any) -> None:
+        super().__init__("The view was halted.")
+        self.answer = answer
+
+
+def halt(*answer: Any) -> NoReturn:
+    """End the view here with what a view may return: a body, a status, headers.
+
+    ``halt({"reason": "sold out"}, 409)``; what the view did in a transaction is rolled
+    back.
+    """
+    raise Halted(*answer)
+
+
+def answer_with_problems(app: Flask) -> None:
+    """Have ``app`` answer errors with problem details. Its own handlers win."""
+    handlers = app.error_handler_spec[None]
+    if HTTPException not in handlers[None]:
+        app.register_error_handler(HTTPException, _describe)
+    if Halted not in handlers[None]:
+        app.register_error_handler(Halted, _answer)
+
+
+def problem(status: int, detail: str | None = None, **members: Any) -> Response:
+    """A response with problem details.
+
+    Args:
+        status: The HTTP status.
+        detail: What happened this time, for a person to read.
+        members: Extension members (RFC 9457, section 3.2).
+    """
+    found: dict[str, Any] = {
+        "type": "about:blank",
+        "title": _title(status),
+        "status": status,
+    }
+    if detail:
+        found["detail"] = detail
+    found["instance"] = request.path
+    if TRACE_ID in request.environ:
+        found["trace_id"] = request.environ[TRACE_ID]
+    body = json.dumps({**found, **members}, ensure_ascii=False) + "\n"
+    return current_app.response_class(body, status, content_type=CONTENT_TYPE)
+
+
+def _describe(error: HTTPException) -> Any:
+    if error.response is not None or error.code is None or error.code < 400:
+        return error
+    # Ours is nearer than a handler for every exception, which would else have it.
+    own = current_app.error_handler_spec[None][None].get(Exception)
+    if own is not None:
+        return current_app.ensure_sync(own)(error)
+    # The text of an unexpected error is not for the client.
+    detail = None if isinstance(error, InternalServerError) else error.description
+    response = problem(error.code, detail)
+    for name, value in error.get_headers(request.environ):
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers.add(name, value)
+    return response
+
+
+def _answer(halted: Halted) -> Any:
+    return halted.answer[0] if len(halted.answer) == 1 else halted.answer
+
+
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"

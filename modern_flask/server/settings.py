@@ -1,0 +1,82 @@
+"""Settings for gunicorn: ``gunicorn -c python:modern_flask.server.settings``.
+
+One worker and one thread: a cluster schedules processes, and the unit is one CPU.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from flask import Flask
+
+from modern_flask.observability import multiprocess
+from modern_flask.observability.marks import TRACE_ID
+
+bind = os.environ.get("GUNICORN_BIND", "127.0.0.1:8000")
+workers = 1
+threads = 1
+# Below the 30 s that Kubernetes gives a pod, so that what is open can still be closed.
+graceful_timeout = 20
+# The heartbeat's file: /tmp may be a disk, or missing in a read-only image.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+control_socket_disable = True
+accesslog = "-"
+# Not %(r)s, which has the query: that may hold a token.
+access_log_format = (
+    '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(M)sms trace_id=%({' + TRACE_ID + "}e)s"
+)
+
+
+def nworkers_changed(server: Any, new: int, old: int | None) -> None:
+    """Before the app is loaded: several workers share the files of their metrics."""
+    if old is None:
+        multiprocess.prepare(new)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """A worker's numbers outlive it."""
+    multiprocess.bury(worker.pid)
+
+
+def on_exit(server: Any) -> None:
+    multiprocess.leave()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Open what is configured after the fork, before the first request."""
+    from modern_flask.app import start
+    from modern_flask.wiring import get_bound
+
+    logging.getLogger("gunicorn.access").addFilter(keep_path_encoded)
+    app = flask_app(worker.app.callable)
+    if app is not None:
+        start(app)
+        get_bound(app).lifecycle.open()
+
+
+def keep_path_encoded(record: logging.LogRecord) -> bool:
+    """%(U)s as it was sent: a decoded line break would begin a line of its own."""
+    if isinstance(record.args, dict):
+        record.args["U"] = record.args["{raw_uri}e"].partition("?")[0]
+    return True
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Close all of it, telemetry last."""
+    from modern_flask.wiring import get_bound
+
+    app = flask_app(getattr(worker.app, "callable", None))
+    if app is not None:
+        try:
+            get_bound(app).lifecycle.close()
+        except ExceptionGroup as failures:
+            worker.log.error("%s", failures, exc_info=failures)
+
+
+def flask_app(served: Any) -> Flask | None:
+    """The kit's app among what is served; None where something else is."""
+    if isinstance(served, Flask) and "modern_flask" in served.extensions:
+        return served
+    return None

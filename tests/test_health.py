@@ -1,0 +1,151 @@
+"""Liveness, and readiness with a deadline for each component."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import modern_flask
+from modern_flask.health import Health
+from tests.closing import closing_apps
+from tests.servers.eventually import eventually
+
+
+@pytest.fixture(autouse=True)
+def closed(monkeypatch: Any) -> Iterator[None]:
+    """No app stays open."""
+    yield from closing_apps(monkeypatch)
+
+
+@pytest.fixture
+def app(tmp_path: Any, monkeypatch: Any) -> modern_flask.App:
+    monkeypatch.chdir(tmp_path)
+    return modern_flask.create_app(
+        "shop",
+        config={
+            "STORAGE_VENDOR": "memory",
+            "REDIS_URL": "redis://:hidden@127.0.0.1:9/0",
+        },
+        root_path=".",
+    )
+
+
+def test_alive(app: modern_flask.App) -> None:
+    """``/livez`` answers for the process alone."""
+    with app.container.redis.override(None):
+        response = app.test_client().get("/livez")
+
+    assert (response.status_code, response.json) == (200, {"status": "ok"})
+
+
+def test_ready(app: modern_flask.App) -> None:
+    """``/readyz`` names every component that is configured, and no other."""
+    answering = type("Redis", (), {"ping": lambda self: True})()
+    with app.container.redis.override(answering):
+        app.container.pings.override({"storage": lambda storage, timeout: None})
+        response = app.test_client().get("/readyz")
+
+    assert response.status_code == 200
+    assert response.json == {"status": "ok", "checks": {"storage": "ok"}}
+
+
+def test_not_ready(app: modern_flask.App) -> None:
+    """A component that does not answer is named in problem details, no secret is."""
+    response = app.test_client().get("/readyz")
+
+    assert response.status_code == 503
+    assert response.content_type == "application/problem+json"
+    assert response.json is not None
+    assert response.json["title"] == "Service Unavailable"
+    assert response.json["detail"] == "Not ready: redis."
+    assert response.json["instance"] == "/readyz"
+    assert response.json["checks"]["storage"] == "ok"
+    assert response.json["checks"]["redis"] != "ok"
+    assert "hidden" not in response.text
+
+
+def test_trouble_is_a_name() -> None:
+    """Of an error only its name is told: its text may hold a secret."""
+
+    def ping(timeout: float) -> None:
+        raise PermissionError("password=hidden")
+
+    assert Health().check({"redis": ping}) == {"redis": "PermissionError"}
+
+
+def test_deadline() -> None:
+    """A ping that hangs is given up at the deadline; the others are told."""
+    release = threading.Event()
+    health = Health(deadline=0.05)
+
+    found = health.check({"redis": lambda _: release.wait(10), "db": lambda _: None})
+
+    assert found == {"redis": "no answer within 0.05 s", "db": None}
+    release.set()
+
+
+def test_hanging_ping_is_not_started_again() -> None:
+    """Probes of a dead backend don't pile up; when it is back, it is asked again."""
+    release = threading.Event()
+    begun: list[int] = []
+
+    def ping(timeout: float) -> None:
+        begun.append(1)
+        release.wait(10)
+
+    health = Health(deadline=0.02)
+    for _ in range(5):
+        assert health.check({"redis": ping})["redis"] is not None
+    assert len(begun) == 1
+
+    release.set()
+    eventually(lambda: health.check({"redis": ping})["redis"] is None and begun[1:])
+
+
+def test_deadline_is_handed_over() -> None:
+    """A ping is told how long it may take."""
+    told: list[float] = []
+
+    Health(deadline=0.5).check({"redis": told.append})
+
+    assert told == [0.5]
+
+
+def test_pings_run_side_by_side() -> None:
+    """Components are asked at the same time."""
+    both = threading.Barrier(2, timeout=5)
+
+    def ping(timeout: float) -> None:
+        both.wait()
+
+    assert Health(deadline=5).check({"one": ping, "two": ping}) == {
+        "one": None,
+        "two": None,
+    }
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
+def test_not_measured(app: modern_flask.App, path: str) -> None:
+    """The kit's own pages are not among what is measured."""
+    client = app.test_client()
+    client.get(path)
+
+    assert f'handler="{path}"' not in client.get("/metrics").text
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_not_traced(app: modern_flask.App, path: str) -> None:
+    """The probes have no trace."""
+    from opentelemetry import trace
+
+    seen: list[bool] = []
+
+    def ping(storage: Any, timeout: float) -> None:
+        seen.append(trace.get_current_span().get_span_context().is_valid)
+
+    with app.container.pings.override({"storage": ping}):
+        response = app.test_client().get(path)
+
+    assert "trace_id" not in response.text
+    assert seen in ([], [False])

@@ -1,0 +1,329 @@
+"""Celery from the configuration, and tasks in the app's context."""
+
+import gc
+import logging
+import sys
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import pytest
+from celery import Celery, shared_task
+from flask import current_app
+from kombu.exceptions import OperationalError
+
+import modern_flask
+from modern_flask import Container, Provide, Scoped, inject, transactional
+from modern_flask.config import Origin, Values
+from modern_flask.tasks import BadBroker, open_celery, ping, share, tasks_of
+from modern_flask.wiring.check import open_faults
+
+EAGER = {"CELERY_BROKER_URL": "memory://", "CELERY_TASK_ALWAYS_EAGER": True}
+
+seen: list[Any] = []
+
+
+def make_thing() -> Iterator[list[str]]:
+    try:
+        yield []
+    except ValueError as error:
+        seen.append(error)
+        raise
+
+
+class Service(Container):
+    thing = Scoped(make_thing)
+
+
+@shared_task
+@inject
+def note(word: str, thing: Annotated[list[str], Provide["thing"]]) -> int:
+    thing.append(word)
+    seen.append((current_app.import_name, tuple(thing)))
+    return len(thing)
+
+
+@shared_task
+@inject
+def fail(thing: Annotated[list[str], Provide["thing"]]) -> None:
+    raise ValueError("no")
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen() -> None:
+    seen.clear()
+
+
+@contextmanager
+def opened(**settings: Any) -> Iterator[Celery]:
+    opening = open_celery(settings)
+    yield next(opening)
+    next(opening, None)
+
+
+def make_app(name: str = "tasks_service", **config: Any) -> modern_flask.App:
+    return modern_flask.create_app(name, Service(), config={**EAGER, **config})
+
+
+def test_settings_are_celery_s() -> None:
+    """Every setting of Celery is taken by its name."""
+    with opened(broker_url="memory://", task_default_queue="orders") as celery:
+        found = celery.conf.broker_url, celery.conf.task_default_queue
+
+    assert found == ("memory://", "orders")
+
+
+def test_old_names_of_broker_and_backend() -> None:
+    """CELERY_BROKER and CELERY_BACKEND name the broker and the result backend."""
+    with opened(broker="memory://", backend="cache+memory://") as celery:
+        found = celery.conf.broker_url, celery.conf.result_backend
+
+    assert found == ("memory://", "cache+memory://")
+
+
+def test_defaults_lie_under_the_settings() -> None:
+    """Results are ignored unless somebody asks for them."""
+    with opened(broker_url="memory://") as ours:
+        ignored = ours.conf.task_ignore_result
+    with opened(broker_url="memory://", task_ignore_result=False) as theirs:
+        kept = theirs.conf.task_ignore_result
+
+    assert (ignored, kept) == (True, False)
+
+
+def test_waits_for_redis_are_bounded() -> None:
+    """A frozen Redis broker does not hold a request; other options stay the user's."""
+    own = {"visibility_timeout": 7200, "socket_timeout": 9}
+    with opened(
+        broker_url="redis://127.0.0.1:1/0", broker_transport_options=own
+    ) as celery:
+        options = celery.conf.broker_transport_options
+
+    assert options == {
+        "socket_timeout": 9,
+        "socket_connect_timeout": 1,
+        "visibility_timeout": 7200,
+    }
+
+
+def test_unknown_setting_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """What Celery would ignore silently is told, with the nearest names."""
+    values = Values(
+        {"CELERY_BROKER_URL": "memory://", "CELERY_TASK_DEFAULT_QEUE": "orders"},
+        {"CELERY_TASK_DEFAULT_QEUE": Origin("config.py", 3)},
+    )
+
+    with caplog.at_level(logging.WARNING):
+        next(open_celery(values.section("CELERY_")))
+
+    assert (
+        "CELERY_TASK_DEFAULT_QEUE is no setting of Celery (config.py, line 3), "
+        "did you mean CELERY_TASK_DEFAULT_QUEUE" in caplog.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "near"),
+    [
+        ("CELERY_BROKER_URL", "bogus://u:hunter2@h", ""),
+        ("CELERY_BROKER_URL", "bogus+redis://u:hunter2@h", ""),
+        ("CELERY_BROKER_URL", 5, ""),
+        ("CELERY_BROKER_URL", ["memory://", 5], ""),
+        ("CELERY_BROKER_URL", "redis://u:hun/ter2@h", ""),
+        ("CELERY_BROKER_URL", "memory://;memry://u:hunter2@h", "memory://"),
+        ("CELERY_BROKER", "amq://u:hunter2@h", "amqp://, amqps:// or pyamqp://"),
+        ("CELERY_BROKER_READ_URL", "bogus://u:hunter2@h", ""),
+    ],
+)
+def test_broker_without_transport(key: str, value: Any, near: str) -> None:
+    """A broker that the worker could not use is told at start, without the password."""
+    values = Values({key: value}, {key: Origin("config.py", 3)})
+
+    with pytest.raises(BadBroker) as raised:
+        next(open_celery(values.section("CELERY_")))
+
+    meant = f"  did you mean  {near}\n" if near else ""
+    assert raised.value.__context__ is None
+    assert str(raised.value) == (
+        f"{key} is no URL of a broker that the installed Celery knows.\n"
+        "  set in   config.py, line 3\n"
+        f"{meant}"
+        "  write    redis://user:password@host:6379/0, or amqp:// for RabbitMQ\n"
+        "  note     in a password, @ is %40, : is %3A, / is %2F"
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "amqp://u:p@h:5672//",
+        "redis://h/0;redis://i/0",
+        ["memory://", "memory://"],
+        "sqla+sqlite:///broker.db",
+        "redis+socket:///run/redis.sock",
+        "sentinel://h:26379;sentinel://i:26379",
+        "localhost",
+        None,
+    ],
+)
+def test_broker_with_transport(value: Any) -> None:
+    """Every form of a broker's URL that Celery takes is taken."""
+    with opened(broker_url=value) as celery:
+        assert celery.conf.broker_url == value
+
+
+def test_ping_reaches_the_broker(redis_url: str) -> None:
+    """A broker that answers is healthy."""
+    with opened(broker_url=redis_url) as celery:
+        assert ping(celery, 1.0) is None
+
+
+def test_ping_of_a_broker_that_is_gone() -> None:
+    """A broker that refuses is not."""
+    with (
+        opened(broker_url="redis://127.0.0.1:1/0") as celery,
+        pytest.raises(OperationalError),
+    ):
+        ping(celery, 0.5)
+
+
+def test_task_is_injected_in_a_context_of_its_own() -> None:
+    """A task has the app's context, its dependencies, and a scope of its own."""
+    app = make_app()
+
+    with app.app_context():
+        note.delay("a")
+        note.delay("b")
+
+    assert seen == [("tasks_service", ("a",)), ("tasks_service", ("b",))]
+
+
+def test_failing_task_closes_its_scope_with_the_error() -> None:
+    """What a task made sees what the task raised."""
+    app = make_app()
+
+    with app.app_context():
+        fail.delay()
+
+    assert [str(error) for error in seen] == ["no"]
+
+
+def test_eager_task_in_a_request_has_its_own_scope() -> None:
+    """A task that runs inside a request shares nothing with the request."""
+    app = make_app()
+
+    @app.get("/")
+    @inject
+    def view(thing: Annotated[list[str], Provide["thing"]]) -> list[str]:
+        thing.append("request")
+        note.delay("task")
+        return thing
+
+    answer = app.test_client().get("/").json
+
+    assert answer == ["request"]
+    assert seen == [("tasks_service", ("task",))]
+
+
+def test_shared_task_goes_to_the_current_app() -> None:
+    """Two services in one process never send each other's tasks."""
+    one, two = make_app("one"), make_app("two")
+
+    with one.app_context():
+        note.delay("a")
+    with two.app_context():
+        note.delay("b")
+
+    assert [name for name, _ in seen] == ["one", "two"]
+
+
+def test_arguments_are_checked_when_a_task_is_sent() -> None:
+    """A missing argument is told to the sender; an injected one is not missing."""
+    app = make_app()
+
+    with (
+        app.app_context(),
+        pytest.raises(TypeError, match="missing 1 required positional argument"),
+    ):
+        note.delay()
+
+
+def test_own_tasks_are_listed() -> None:
+    """Celery's own tasks are not the service's."""
+    app = make_app()
+
+    names = tasks_of(app.container.celery())
+
+    assert f"{__name__}.note" in names
+    assert not any(name.startswith("celery.") for name in names)
+
+
+def test_transaction_of_a_task(tmp_path: Any) -> None:
+    """A task under ``transactional`` commits when it returns."""
+    url = f"sqlite+pysqlite:///{tmp_path / 'a.db'}"
+    app = make_app(DATABASE_ENGINE_URL=url)
+    celery = app.container.celery()
+    sessions = []
+
+    @celery.task
+    @transactional
+    @inject
+    def write(session: modern_flask.SessionDep) -> None:
+        session.connection().exec_driver_sql("create table t (a int)")
+        session.connection().exec_driver_sql("insert into t values (1)")
+        sessions.append(session)
+
+    write.delay()
+
+    with app.container.engine().connect() as connection:
+        assert connection.exec_driver_sql("select a from t").all() == [(1,)]
+    assert len(sessions) == 1
+    app.lifecycle.close()
+
+
+def test_closed_app_is_not_kept() -> None:
+    """Celery's process-wide state keeps no service alive."""
+    app = make_app()
+    with app.app_context():
+        note.delay("a")
+    app.lifecycle.close()
+    kept = weakref.ref(app)
+
+    del app
+    gc.collect()
+
+    assert kept() is None
+
+
+def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Configured without Celery installed: the error names the extra."""
+    monkeypatch.setitem(sys.modules, "celery", None)
+
+    with pytest.raises(modern_flask.ConfigurationError) as raised:
+        next(open_celery({"broker_url": "memory://"}))
+
+    assert str(raised.value) == (
+        "celery is configured, but the package celery is not installed.\n"
+        "  install  pip install 'modern-flask[celery]'"
+    )
+
+
+def test_missing_extra_does_not_keep_an_app_from_being_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The check tells that Celery is missing, with its key and beside other faults."""
+    monkeypatch.setitem(sys.modules, "celery", None)
+    url = {"CELERY_BROKER_URL": "memory://", "REDIS_HOTS": "cache"}
+
+    app = modern_flask.create_app("tasks_service", config=url)
+
+    share()
+    assert [str(fault) for fault in open_faults(app.container)] == [
+        "REDIS_HOTS is no setting that is known here.\n"
+        "  set in   create_app(config=...)\n"
+        "  did you mean  REDIS_HOST",
+        "celery is configured, but the package celery is not installed.\n"
+        "  by       CELERY_BROKER_URL, set in create_app(config=...)\n"
+        "  install  pip install 'modern-flask[celery]'",
+    ]
