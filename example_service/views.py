@@ -1,0 +1,162 @@
+"""The page and the JSON interface."""
+
+from functools import partial
+from typing import IO, Any
+from urllib.parse import quote
+
+from flask import (
+    Blueprint,
+    Response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+
+from modern_flask import (
+    cached,
+    halt,
+    inject,
+    on_commit,
+    problem,
+    synchronized,
+    transactional,
+)
+
+from .container import CatalogDep, LimitDep
+from .models import State
+
+blueprint = Blueprint("files", __name__)
+
+PAGE = 50
+
+
+@blueprint.get("/")
+@inject
+def page(catalog: CatalogDep) -> str:
+    """The page: it works without JavaScript, and better with it."""
+    return render_template("index.html", files=catalog.page(None, PAGE))
+
+
+@blueprint.post("/files")
+@transactional
+@inject
+def upload(catalog: CatalogDep, limit: LimitDep) -> Any:
+    """Take a form's field ``file``, or the request's body named by ``?name=``."""
+    request.max_content_length = limit
+    name, kind, body = _sent()
+    # PostgreSQL keeps no NUL.
+    if not name or "\0" in name:
+        halt(problem(400, "Send a form with a field `file`, or a body and ?name=NAME."))
+    if not (kind and kind.isascii() and kind.isprintable()):
+        kind = "application/octet-stream"
+    file = catalog.add(name[:255], kind[:255], body)
+    on_commit(partial(catalog.enqueue, file.id))
+    if _wants_page():
+        return redirect(url_for("files.page"), 303)
+    place = url_for("files.show", file_id=file.id)
+    return file.described(), 201, {"Location": place}
+
+
+@blueprint.get("/files")
+@inject
+def index(catalog: CatalogDep) -> dict[str, Any]:
+    """Files, the newest first; ``next`` is the following page's address."""
+    limit = min(max(request.args.get("limit", PAGE, type=int), 1), 500)
+    files = catalog.page(request.args.get("before", type=int), limit)
+    following = None
+    if len(files) == limit:
+        following = url_for("files.index", before=files[-1].id, limit=limit)
+    return {"files": [file.described() for file in files], "next": following}
+
+
+@blueprint.get("/files/<int:file_id>")
+@inject
+def show(file_id: int, catalog: CatalogDep) -> dict[str, Any]:
+    """One file."""
+    return catalog.get(file_id).described()
+
+
+@blueprint.get("/files/<int:file_id>/content")
+@inject
+def content(file_id: int, catalog: CatalogDep) -> Response:
+    """The content, or the one range of it that is asked for (RFC 9110, section 14)."""
+    file = catalog.get(file_id)
+    size = catalog.storage.head(file.key).size
+    wanted = request.range
+    span = wanted.range_for_length(size) if wanted is not None else None
+    # Other units and several ranges are answered with the whole, as they may be.
+    one = wanted is not None and wanted.units == "bytes" and len(wanted.ranges) == 1
+    if one and span is None:
+        refusal = problem(416, f"The file has {size} bytes.")
+        refusal.headers["Content-Range"] = f"bytes */{size}"
+        halt(refusal)
+    start, stop = span or (0, size)
+    reader = catalog.storage.get(file.key, start=start, end=stop)
+    response = Response(iter(reader), 206 if span else 200, mimetype=file.content_type)
+    response.call_on_close(reader.close)
+    response.content_length = stop - start
+    if span:
+        response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    response.headers["Accept-Ranges"] = "bytes"
+    # It is a stranger's file: the browser is to save it, not to run it.
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Content-Disposition"] = _attachment(file.name)
+    return response
+
+
+@blueprint.delete("/files/<int:file_id>")
+@blueprint.post("/files/<int:file_id>/delete")
+@transactional
+@inject
+def delete(file_id: int, catalog: CatalogDep) -> Any:
+    """Delete the row, and after its commit the content."""
+    file = catalog.get(file_id)
+    on_commit(partial(catalog.storage.delete, file.key))
+    catalog.session.delete(file)
+    return redirect(url_for("files.page"), 303) if _wants_page() else ("", 204)
+
+
+@blueprint.post("/files/<int:file_id>/reindex")
+@synchronized("reindex:{file_id}", blocking_timeout=2)
+@transactional
+@inject
+def reindex(file_id: int, catalog: CatalogDep) -> Any:
+    """Read the content again; one at a time for each file."""
+    file = catalog.get(file_id)
+    file.state = State.STORED
+    on_commit(partial(catalog.enqueue, file.id))
+    return file.described(), 202
+
+
+@blueprint.get("/stats")
+@cached(5, "stats")
+@inject
+def stats(catalog: CatalogDep) -> dict[str, Any]:
+    """Numbers of files and bytes, at most five seconds old."""
+    return catalog.stats()
+
+
+def _sent() -> tuple[str | None, str, IO[bytes]]:
+    """Name, type and content of the form's file, or of the body."""
+    # Any other body that is asked for its files is read, and lost.
+    if request.mimetype != "multipart/form-data":
+        return request.args.get("name"), request.mimetype, request.stream
+    posted = request.files.get("file")
+    if posted is None:
+        return None, "", request.stream
+    return posted.filename, posted.mimetype, posted.stream
+
+
+def _attachment(name: str) -> str:
+    """Any name, and one in ASCII for those who can't read that (RFC 6266)."""
+    plain = "".join(c if c.isascii() and c.isprintable() else "_" for c in name)
+    plain = plain.replace("\\", "_").replace('"', "_")
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _wants_page() -> bool:
+    return (
+        request.accept_mimetypes.best_match(["application/json", "text/html"])
+        == "text/html"
+    )

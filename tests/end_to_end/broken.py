@@ -1,0 +1,117 @@
+"""Ten broken configurations, and the whole message about each."""
+
+from typing import NamedTuple
+
+WORKS = """\
+DATABASE_ENGINE_URL = "sqlite+pysqlite:///:memory:"
+REDIS_URL = "redis://127.0.0.1:1"
+CELERY_BROKER_URL = "memory://"
+STORAGE_VENDOR = "memory"
+UPLOAD_LIMIT = 1000
+"""
+SECRET = "hunter2"
+
+
+class Broken(NamedTuple):
+    """What is wrong, and the whole message."""
+
+    source: str
+    message: str
+    content: str = ""  # of the file config.py
+    hidden: str = ""  # a package that is not installed
+
+
+CONFIGURATIONS = {
+    "no such file": Broken(
+        "nowhere.py",
+        """\
+CONFIG_SOURCE = "nowhere.py" names a file that does not exist.
+  tried    {root}/example_service/nowhere.py and {folder}/nowhere.py
+  mend     create the file, or unset CONFIG_SOURCE to use config.py
+""",
+    ),
+    "syntax error": Broken(
+        "{folder}/config.py",
+        """\
+The configuration is not valid Python: '(' was never closed.
+  in       config.py, line 2
+  mend     correct that line, or name another source in CONFIG_SOURCE
+""",
+        content=f'PASSWORD = "{SECRET}"\nPORT = (1 +\n',
+    ),
+    "unknown scheme": Broken(
+        f"ftp://shop:{SECRET}@files/a.py",
+        """\
+CONFIG_SOURCE = "ftp://shop:******@files/a.py": ftp:// is no scheme that is known here.
+  choose   a path, kubernetes://, https:// or http://
+""",
+    ),
+    "404": Broken(
+        f"http://shop:{SECRET}@127.0.0.1:{{port}}/404?token={SECRET}",
+        """\
+http://******@127.0.0.1:{port}/404?token=****** was answered with status 404.
+  mend     check the path
+""",
+    ),
+    "403": Broken(
+        f"http://shop:{SECRET}@127.0.0.1:{{port}}/403",
+        """\
+http://******@127.0.0.1:{port}/403 was answered with status 403.
+  mend     let these credentials read the file
+""",
+    ),
+    "forbidden in the cluster": Broken(
+        "kubernetes://shop/secrets/orders/config.py",
+        """\
+The cluster does not allow reading kubernetes://shop/secrets/orders/config.py.
+  user     reader
+  allow    get on secrets "orders" in namespace "shop" (RBAC Role)
+""",
+    ),
+    "missing key in the ConfigMap": Broken(
+        "kubernetes://shop/configmaps/orders/conf.py",
+        """\
+kubernetes://shop/configmaps/orders/conf.py: there is no key "conf.py".
+  keys     config.py
+  mend     add the key, or name one that is there in CONFIG_SOURCE
+""",
+    ),
+    "unknown vendor": Broken(
+        "{folder}/config.py",
+        """\
+STORAGE_VENDOR = "s3" names no storage.
+  set in   config.py, line 6
+  choose   cos, local, memory or oss
+""",
+        content=WORKS + 'STORAGE_VENDOR = "s3"\n',
+    ),
+    "unknown key": Broken(
+        "{folder}/config.py",
+        """\
+REDIS_HOTS is no setting that is known here.
+  set in   config.py, line 6
+  did you mean  REDIS_HOST
+""",
+        content=WORKS + 'REDIS_HOTS = "localhost"\n',
+    ),
+    "bad database URL": Broken(
+        "{folder}/config.py",
+        """\
+DATABASE_ENGINE_URL is no database URL.
+  set in   config.py, line 6
+  write    dialect+driver://user:password@host:port/database
+  note     in a password, @ is %40, : is %3A, / is %2F
+""",
+        content=f'{WORKS}DATABASE_ENGINE_URL = "postgresql://shop:{SECRET}@db:x/a"\n',
+    ),
+    "missing extra": Broken(
+        "{folder}/config.py",
+        """\
+storage is configured, but the package oss2 is not installed.
+  by       STORAGE_VENDOR, set in config.py, line 6
+  install  pip install 'modern-flask[oss]'
+""",
+        content=f'{WORKS}STORAGE_VENDOR = "oss"\nSTORAGE_SECRET = "{SECRET}"\n',
+        hidden="oss2",
+    ),
+}

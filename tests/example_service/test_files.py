@@ -1,0 +1,215 @@
+"""Uploads, what is found in them, and their end."""
+
+import hashlib
+from io import BytesIO
+
+import pytest
+
+from modern_flask.storage import StorageUnavailable
+
+FORM = "multipart/form-data"
+
+
+def test_upload_is_stored_and_read(upload, row, storage):
+    """The content is in storage, and the row says what the task has found in it."""
+    answer = upload("shopping.txt", b"milk\nbread")
+
+    file = row(answer.json["id"])
+    assert answer.status_code == 201
+    assert answer.json["state"] == "stored"
+    assert storage.get(file.key).read() == b"milk\nbread"
+    assert (file.state, file.lines, file.preview) == ("ready", 2, "milk\nbread")
+    assert file.sha256 == hashlib.sha256(b"milk\nbread").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("content", "lines", "preview"),
+    [
+        (b"", 0, ""),
+        (b"\n", 1, "\n"),
+        (b"one", 1, "one"),
+        (b"one\n", 1, "one\n"),
+        ("第一行\n第二行".encode(), 2, "第一行\n第二行"),
+        (b"\xff\xfe", 1, "��"),
+        (b"PNG\0\1", 1, None),
+        (b"x" * 3000, 1, "x" * 2000),
+    ],
+)
+def test_content_is_counted_and_previewed(app, upload, row, content, lines, preview):
+    """The last line counts without its end; a preview is text, and short."""
+    with app.container.config.UPLOAD_LIMIT.override(3000):
+        file = row(upload("a", content).json["id"])
+
+    assert (file.size, file.lines, file.preview) == (len(content), lines, preview)
+
+
+def test_name_is_kept_and_given_back(upload, client):
+    """A name may be any text; a header has it in ASCII and whole."""
+    file = upload('报告 "1".txt', b"a").json
+
+    header = client.get(f"/files/{file['id']}/content").headers["Content-Disposition"]
+
+    assert file["name"] == '报告 "1".txt'
+    assert header == (
+        'attachment; filename="__ _1_.txt"; '
+        "filename*=UTF-8''%E6%8A%A5%E5%91%8A%20%221%22.txt"
+    )
+
+
+def test_nameless_upload_is_refused(client, storage):
+    """Without a form and without a name there is nothing to store."""
+    answer = client.post("/files", data=b"a")
+
+    assert answer.status_code == 400
+    assert "?name=NAME" in answer.json["detail"]
+    assert list(storage.list()) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ({"name": "a\0b"}, {"data": b"a"}),
+        ({}, {"data": {"file": (BytesIO(b"a"), "")}}),
+        ({"name": "a"}, {"data": {"other": "a"}, "content_type": FORM}),
+        ({"name": "a"}, {"data": b"a", "content_type": FORM}),
+    ],
+    ids=["NUL", "nameless", "no file", "no form"],
+)
+def test_malformed_upload_is_refused(client, storage, query, body):
+    """What has no usable name, or says it is a form and has no file, is not stored."""
+    answer = client.post("/files", query_string=query, **body)
+
+    assert answer.status_code == 400
+    assert list(storage.list()) == []
+
+
+def test_odd_type_is_not_kept(client):
+    """A type that no header can hold is that of any bytes."""
+    odd = {"Content-Type": "text/\x01"}
+
+    answer = client.post("/files?name=a", data=b"a", headers=odd)
+
+    assert answer.json["content_type"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize("path", ["", "/content"])
+def test_number_beyond_all_ids_is_missing(client, path):
+    """An id that no database has is 404, and a page before it is the first one."""
+    assert client.get(f"/files/{9**30}{path}").status_code == 404
+    assert client.get(f"/files?before={9**30}").json == {"files": [], "next": None}
+
+
+def test_upload_over_the_limit_is_refused(upload, storage):
+    """A file larger than ``UPLOAD_LIMIT`` is not stored."""
+    answer = upload("large", bytes(1001))
+
+    assert answer.status_code == 413
+    assert list(storage.list()) == []
+
+
+def test_failed_row_leaves_no_object(app, upload, storage):
+    """What the database refuses does not stay in storage."""
+    from sqlalchemy import text
+
+    with app.container.engine().begin() as connection:
+        connection.execute(text("drop table files"))
+    app.testing = app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    answer = upload("a", b"a")
+
+    assert answer.status_code == 500
+    assert list(storage.list()) == []
+
+
+def test_failed_storage_leaves_no_row(app, client, upload, monkeypatch, storage):
+    """What storage does not take is not in the list."""
+
+    def put(*_, **__):
+        raise StorageUnavailable("put", "key", "memory", "it is out")
+
+    monkeypatch.setattr(storage, "put", put)
+    app.testing = app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    answer = upload("a", b"a")
+
+    assert answer.status_code == 500
+    assert client.get("/files").json == {"files": [], "next": None}
+
+
+def test_upload_without_a_broker_waits_for_a_reindex(app, upload, row, caplog):
+    """A file whose message could not be sent is stored; a reindex reads it later."""
+    celery = app.container.celery()
+    celery.conf.update(task_always_eager=False, broker_url="redis://127.0.0.1:1")
+
+    answer = upload("a", b"a")
+
+    assert answer.status_code == 201
+    assert row(answer.json["id"]).state == "stored"
+    assert "is not indexed: no broker" in caplog.text
+
+
+def test_lost_content_is_a_failed_file(upload, client, row, storage):
+    """A file whose object is gone is marked so."""
+    file_id = upload("a", b"a").json["id"]
+    storage.delete(row(file_id).key)
+
+    client.post(f"/files/{file_id}/reindex")
+
+    assert row(file_id).state == "failed"
+
+
+def test_delete_takes_row_and_object(upload, client, row, storage):
+    """Afterwards there is neither; a second delete finds nothing."""
+    file_id = upload("a", b"a").json["id"]
+
+    assert client.delete(f"/files/{file_id}").status_code == 204
+
+    assert row(file_id) is None
+    assert list(storage.list()) == []
+    missing = client.delete(f"/files/{file_id}")
+    assert missing.status_code == 404
+    assert missing.json["detail"] == f"There is no file {file_id}."
+
+
+def test_task_for_a_deleted_file_does_nothing(app, caplog):
+    """A message may come after the file is gone."""
+    from example_service.tasks import index_file
+
+    caplog.set_level("INFO")
+    with app.app_context():
+        index_file.delay(7)
+
+    assert "File 7 was deleted before it was indexed." in caplog.text
+
+
+def test_statistics_are_counted(upload, client):
+    """Files and bytes, and how many are in which state."""
+    upload("a", b"123")
+    upload("b", b"45")
+
+    assert client.get("/stats").json == {
+        "files": 2,
+        "bytes": 5,
+        "states": {"ready": 2},
+    }
+
+
+def test_page_lists_files_and_escapes_their_names(upload, client):
+    """The page has a row for each file; a name can't bring its own HTML."""
+    upload("<script>", b"a")
+
+    page = client.get("/").text
+
+    assert "&lt;script&gt;" in page
+    assert "<script>" not in page
+    assert 'data-state="ready"' in page
+
+
+def test_stranger_s_file_is_saved_and_not_run(upload, client):
+    """A browser is told to save the content and not to guess its type."""
+    file_id = upload("a.html", b"<script>").json["id"]
+
+    headers = client.get(f"/files/{file_id}/content").headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Disposition"].startswith("attachment;")
