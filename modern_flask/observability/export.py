@@ -193,17 +193,17 @@ class Uploader(SpanProcessor):
         failed = len(batch) - len(good)
         if good and (refused := self._poster.post(body)):
             trouble, failed = refused, len(batch)
+        if trouble:
+            self._tell(trouble)
+        # The counts come last: whoever sees them finds the line in the log as well.
         with self._ready:
-            # When closed, they are counted already.
-            counted, self._on_its_way = not self._closed, 0
-            if counted:
-                self.failed += failed
-                self.sent += len(batch) - failed
-        if counted:
+            self._on_its_way = 0
+            if self._closed:
+                return  # close() has counted them
             SPANS.labels("failed").inc(failed)
             SPANS.labels("sent").inc(len(batch) - failed)
-        if trouble and counted:
-            self._tell(trouble)
+            self.failed += failed
+            self.sent += len(batch) - failed
 
     def _encode(self, spans: Sequence[ReadableSpan]) -> bytes:
         return self._encoder([harmless(span) for span in spans])
