@@ -16,7 +16,7 @@ from typing import Any
 
 from dependency_injector import providers
 
-from .scope import current_scope, finish
+from .scope import Scope, current_scope, finish
 
 __all__ = ["Late", "Once", "Opened", "Parked", "Scoped"]
 
@@ -62,7 +62,9 @@ class Late(providers.Provider[Any]):
         target = self._target
         if isinstance(target, str):
             target = self.load()
-        values = [arg() if isinstance(arg, PROVIDER) else arg for arg in self.args]
+        values = self.args
+        if values:
+            values = [arg() if isinstance(arg, PROVIDER) else arg for arg in values]
         named = self.kwargs
         if named or kwargs:
             return self._begin_named(target, (*values, *args), {**named, **kwargs})
@@ -191,15 +193,19 @@ class Scoped(Late, providers.Callable[Any]):
     def _provide(self, args: Any, kwargs: Any) -> Any:
         scope = current_scope(self)
         made = scope.objects.get(self, ABSENT)
-        if made is ABSENT:
-            made, rest = self._begin(args, kwargs)
-            if rest is not None:
-                scope.rests.append(rest)
-            scope.objects[self] = made
-        return made
+        return self._make(scope, args, kwargs) if made is ABSENT else made
 
     def find(self) -> Any:
         """The same as a call without arguments, and faster."""
         if self.last_overriding is not None:
             return self()
-        return self._provide((), NOTHING)
+        scope = current_scope(self)
+        made = scope.objects.get(self, ABSENT)
+        return self._make(scope, (), NOTHING) if made is ABSENT else made
+
+    def _make(self, scope: Scope, args: Any, kwargs: Any) -> Any:
+        made, rest = self._begin(args, kwargs)
+        if rest is not None:
+            scope.rests.append(rest)
+        scope.objects[self] = made
+        return made

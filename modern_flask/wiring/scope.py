@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, stream_with_context
+from flask import Flask, stream_with_context
 from flask.globals import app_ctx, request
 
 from .errors import NoScope, ScopeClosed
@@ -19,9 +19,9 @@ __all__ = ["Scope", "current_scope", "find_scope", "finish", "guard", "parked_sc
 
 SCOPES = "_modern_flask_scopes"
 DONE: Any = object()
-# The identities of all scopes that an app context holds, of every thread: while it is
-# empty, a request has nothing to look for. Each change of a set is atomic.
-_held: set[int] = set()
+# The identities of all open scopes, of every thread: while it is empty, the end of a
+# request has nothing to look for. Each change of a set is atomic.
+_open: set[int] = set()
 # What stream_with_context returns is a generator of a function inside it.
 STREAMS = frozenset(
     code
@@ -75,11 +75,9 @@ class Scope:
         if self.closed:
             return
         self.closed = True
-        if self.awaited:
-            # Its contexts are gone: nobody comes to take it away.
-            _held.discard(id(self))
+        _open.discard(id(self))
         error = self.error or error
-        failures: list[Exception] = []
+        failures: list[Exception] | None = None
         rests = self.rests
         while rests:
             rest = rests.pop()
@@ -90,12 +88,12 @@ class Scope:
                 elif next(rest, DONE) is not DONE:
                     rest.close()
             except Exception as failure:
-                failures.append(failure)
+                failures = [*(failures or ()), failure]
         self.objects.clear()
         self.error = None
-        if len(failures) == 1:
-            raise failures[0]
-        if failures:
+        if failures is not None:
+            if len(failures) == 1:
+                raise failures[0]
             raise ExceptionGroup("Closing a request's objects failed.", failures)
 
 
@@ -110,23 +108,34 @@ def current_scope(provider: Scoped) -> Scope:
         held = _app_context().g.__dict__
     except RuntimeError:
         raise NoScope(provider.label) from None
-    scopes = held.get(SCOPES)
-    if scopes is None:
-        scopes = held[SCOPES] = {}
     key = _key()
-    scope = scopes.get(key)
+    scopes = held.get(SCOPES)
+    scope = scopes.get(key) if scopes else None
     if scope is None:
-        scope = scopes[key] = Scope()
-        _held.add(id(scope))
+        scope = Scope()
+        if scopes:
+            # An app context that outlives its requests must not keep them all.
+            scopes = {other: one for other, one in scopes.items() if not one.closed}
+            held[SCOPES] = {**scopes, key: scope}
+        else:
+            held[SCOPES] = {key: scope}
+        _open.add(id(scope))
     elif scope.closed:
         raise ScopeClosed(provider.label)
-    return scope  # type: ignore[no-any-return]
+    return scope
 
 
 def find_scope() -> Scope | None:
     """The scope in use here, if anything was made in it."""
     scopes = _app_context().g.__dict__.get(SCOPES)
     return scopes.get(_key()) if scopes else None
+
+
+def _key() -> Any:
+    try:
+        return _request()
+    except RuntimeError:
+        return None
 
 
 @contextmanager
@@ -184,25 +193,20 @@ def _settling(process: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(process)
     def settle(*args: Any) -> Any:
         response = process(*args)
-        if _held:
+        if _open:
             scope = find_scope()
             if scope is not None:
-                _settle(scope, response)
+                # Of a view that asked by stream_with_context that its context outlive
+                # it, the objects live until the body is closed.
+                code = getattr(response.response, "gi_code", None)
+                scope.streamed = code in STREAMS and request.method != "HEAD"
+                if scope.streamed:
+                    response.call_on_close(scope.close)
+                else:
+                    scope.close()
         return response
 
     return settle
-
-
-def _settle(scope: Scope, response: Response) -> None:
-    # Of a view that asked by stream_with_context that its context outlive it, the
-    # objects live until the body is closed.
-    code = getattr(response.response, "gi_code", None)
-    if code is not None and code in STREAMS and request.method != "HEAD":
-        scope.streamed = True
-        response.call_on_close(scope.close)
-    else:
-        scope.streamed = False
-        scope.close()
 
 
 def _ending_request(teardown: Callable[..., Any]) -> Callable[..., Any]:
@@ -211,24 +215,20 @@ def _ending_request(teardown: Callable[..., Any]) -> Callable[..., Any]:
         try:
             teardown(*args)
         finally:
-            if _held:
+            if _open:
                 _end_request(*args[-1:])
 
     return end
 
 
 def _end_request(error: BaseException | None = None) -> None:
-    scopes = _app_context().g.__dict__.get(SCOPES)
-    key = _key() if scopes else None
-    scope = scopes.get(key) if scopes else None
+    scope = find_scope()
     if scope is None:
         return
     if scope.streamed:
         # Flask pops the context once before the body is produced and once after it.
         scope.streamed, scope.awaited = False, True
         return
-    del scopes[key]
-    _held.discard(id(scope))
     scope.close(error)
 
 
@@ -238,7 +238,7 @@ def _ending_app_context(teardown: Callable[..., Any]) -> Callable[..., Any]:
         try:
             teardown(*args)
         finally:
-            if _held:
+            if _open:
                 _end_app_context(*args[-1:])
 
     return end
@@ -247,20 +247,11 @@ def _ending_app_context(teardown: Callable[..., Any]) -> Callable[..., Any]:
 def _end_app_context(error: BaseException | None = None) -> None:
     held: dict[Any, Scope] = _app_context().g.__dict__.get(SCOPES) or {}
     failures: list[Exception] = []
-    for key, scope in reversed(list(held.items())):
-        if not scope.awaited or scope.closed:
-            del held[key]
-            _held.discard(id(scope))
+    for scope in reversed(list(held.values())):
+        if not scope.awaited:
             try:
                 scope.close(error)
             except Exception as failure:
                 failures.append(failure)
     if failures:
         raise failures[0]
-
-
-def _key() -> Any:
-    try:
-        return _request()
-    except RuntimeError:
-        return None

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import pytest
 from dependency_injector import containers
 from dependency_injector.wiring import Provide
-from flask import Flask
+from flask import Flask, g
 
 from modern_flask.wiring import Scoped, find, inject, scope
 
@@ -15,10 +15,10 @@ ENTERED = ["open engine", "open unit"]
 
 
 @pytest.fixture(autouse=True)
-def nothing_held() -> Iterator[None]:
+def nothing_open() -> Iterator[None]:
     """However a request or a task ends, no scope is held after it."""
     yield
-    assert scope._held == set()
+    assert scope._open == set()
 
 
 @pytest.fixture
@@ -196,3 +196,18 @@ def test_every_closer_runs(service: Callable[..., Flask], journal: Any) -> None:
     assert journal.lines == ["close second", "close first"]
     assert [str(e) for e in failures.value.exceptions] == ["second", "first"]
     assert failures.value.message == "Closing a request's objects failed."
+
+
+def test_context_around_many_requests(app: Flask) -> None:
+    """An app context that outlives its requests keeps the last one's scope at most."""
+
+    @app.get("/one")
+    @inject
+    def one(unit: UnitDep) -> str:
+        return "done"
+
+    with app.app_context():
+        for _ in range(3):
+            app.test_client().get("/one")
+
+        assert len(g.__dict__[scope.SCOPES]) == 1

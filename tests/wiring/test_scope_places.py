@@ -18,10 +18,10 @@ ENTERED = ["open engine", "open unit"]
 
 
 @pytest.fixture(autouse=True)
-def nothing_held() -> Iterator[None]:
+def nothing_open() -> Iterator[None]:
     """However a request or a task ends, no scope is held after it."""
     yield
-    assert scope._held == set()
+    assert scope._open == set()
 
 
 @pytest.fixture

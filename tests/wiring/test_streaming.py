@@ -16,10 +16,10 @@ UnitDep = Annotated[Any, Provide["unit"]]
 
 
 @pytest.fixture(autouse=True)
-def nothing_held() -> Iterator[None]:
+def nothing_open() -> Iterator[None]:
     """However a stream ends, no scope is held after it."""
     yield
-    assert scope._held == set()
+    assert scope._open == set()
 
 
 @pytest.fixture
