@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from opentelemetry.trace import (
     Status,
     StatusCode,
 )
+from opentelemetry.trace.propagation import _SPAN_KEY
 
 from .conventions import METHODS
 from .marks import RULE, TRACE_ID, UNCOUNTED
@@ -31,41 +33,63 @@ __all__ = ["Exchange", "record"]
 UNMATCHED = "/404"
 FAILURE = "modern_flask.exception"
 RECORDED = "modern_flask.exception_recorded"
+END: Any = object()  # of a body
+# OpenTelemetry's attach and detach, without the four calls around this variable: each
+# request needs them at least four times.
+_variable = getattr(context._RUNTIME_CONTEXT, "_current_context", None)
+attach: Callable[[Context], Any] = context.attach
+detach: Callable[[Any], None] = context.detach
+if isinstance(_variable, ContextVar):
+    attach, detach = _variable.set, _variable.reset
+# Through the proxy of the request, looked up once.
+_request: Callable[[], Any] = request._get_current_object  # type: ignore[attr-defined]
 
 
 class Exchange:
-    """One request and its answer."""
+    """One request and its answer; the server iterates this object itself."""
 
-    __slots__ = (
-        "begun",
-        "context",
-        "environ",
-        "headers",
-        "measured",
-        "size",
-        "span",
-        "status",
-        "telemetry",
-    )
+    # On the class: most exchanges never change them.
+    span: Span | None = None
+    trace_id: str | None = None
+    sampled = 0
+    told: tuple[str, str] | None = None
+    context: Context | None = None
+    measured = True
+    status = "500"
+    headers: Iterable[tuple[str, str]] = ()
+    size = 0
+    parts: Any = None
 
-    def __init__(self, telemetry: RequestTelemetry, environ: dict[str, Any]) -> None:
-        self.telemetry, self.environ = telemetry, environ
+    def __init__(
+        self,
+        telemetry: RequestTelemetry,
+        metrics: Metrics,
+        environ: dict[str, Any],
+        start_response: Any,
+    ) -> None:
         self.begun = perf_counter()
-        self.status = "500"
-        self.size = 0
-        self.measured = True
-        self.headers: list[tuple[str, str]] = []
-        self.span: Span | None = None
-        self.context: Context | None = None
+        self.telemetry, self.metrics = telemetry, metrics
+        self.environ, self.start_response = environ, start_response
 
     def enter(self) -> None:
+        """Begin the span, with the caller's as its parent."""
         telemetry, environ = self.telemetry, self.environ
         parent = telemetry.parent(environ)
-        if parent is None and not telemetry.traced:
-            return
+        if parent is None:
+            if not telemetry.traced:
+                return
+            parent = context.get_current()
         method = environ["REQUEST_METHOD"]
         name = method if method in METHODS else "HTTP"
-        self._adopt(telemetry.start_span(name, parent, environ), parent)
+        span = telemetry.start_span(name, parent, environ)
+        trace_id, span_id, _, flags, _, valid = span.get_span_context()
+        if not valid:
+            return
+        self.span, self.context = span, Context({**parent, _SPAN_KEY: span})
+        self.trace_id = environ[TRACE_ID] = text = f"{trace_id:032x}"
+        self.sampled = flags & 1
+        told = f"00-{text}-{span_id:016x}-{self.sampled:02x}"
+        self.told = ("traceresponse", told)
 
     def enter_quietly(self) -> None:
         """No span, nor orphans of what the view does; the caller's trace ends here."""
@@ -80,50 +104,69 @@ class Exchange:
         quiet = context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True, parent)
         self.context = trace.set_span_in_context(NonRecordingSpan(unsampled), quiet)
 
-    def _adopt(self, span: Span, parent: Context | None) -> None:
-        spoken = span.get_span_context()
-        if not spoken.is_valid:
-            return
-        self.span, self.context = span, trace.set_span_in_context(span, parent)
-        self.environ[TRACE_ID] = f"{spoken.trace_id:032x}"
-
-    def run(self, start_response: Any) -> Iterable[bytes]:
-        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            self.status, self.headers = status[:3], headers
-            _note_rule(self.environ)
-            if self.span is not None:
-                spoken = self.span.get_span_context()
-                flags = int(spoken.trace_flags) & 1
-                ids = f"{self.environ[TRACE_ID]}-{spoken.span_id:016x}"
-                headers = [*headers, ("traceresponse", f"00-{ids}-{flags:02x}")]
-            return start_response(status, headers, *rest)
-
-        inside = self.context
-        token = context.attach(inside) if inside is not None else None
-        metrics = self.telemetry.metrics
-        assert metrics is not None
+    def run(self) -> Iterable[bytes]:
+        environ, inside = self.environ, self.context
+        token = attach(inside) if inside is not None else None
         if self.measured:
-            metrics.enter()
+            self.metrics.enter()
         try:
-            body = self.telemetry.inner(self.environ, start)
+            self.parts = body = self.telemetry.inner(environ, self.start)
         except BaseException as error:
             self.end(error)
             raise
         finally:
             if token is not None:
-                context.detach(token)
-        wrapper = self.environ.get("wsgi.file_wrapper")
-        if isinstance(wrapper, type) and type(body) is wrapper:
+                detach(token)
+        if type(body) is environ.get("wsgi.file_wrapper"):
             # The server sends it by the system's own call; it stays what it is.
             return _followed(body, self)
-        return _Body(self, body)
+        return self
+
+    def start(self, status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+        self.status = status[:3]
+        _note_rule(self.environ)
+        if self.told is not None:
+            headers = [*headers, self.told]
+        self.headers = headers
+        return self.start_response(status, headers, *rest)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The body, each part of it made while the context is active."""
+        inside, parts = self.context, iter(self.parts)
+        token = None
+        while True:
+            if inside is not None:
+                token = attach(inside)
+            try:
+                part = next(parts, END)
+            except BaseException as error:
+                self.end(error)
+                raise
+            finally:
+                if token is not None:
+                    detach(token)
+            if part is END:
+                return
+            self.size += len(part)
+            yield part
+
+    def close(self) -> None:
+        close = getattr(self.parts, "close", None)
+        inside = self.context
+        token = attach(inside) if inside is not None else None
+        try:
+            if close is not None:
+                close()
+        finally:
+            if token is not None:
+                detach(token)
+            self.end()
 
     def end(self, error: BaseException | None = None) -> None:
-        environ, telemetry = self.environ, self.telemetry
-        metrics = telemetry.metrics
-        if metrics is None or self.begun < 0:
+        if self.begun < 0:
             return
         seconds, self.begun = perf_counter() - self.begun, -1.0
+        environ, metrics = self.environ, self.metrics
         rule = environ.get(RULE)
         if error is not None:
             environ.setdefault(FAILURE, type(error).__qualname__)
@@ -132,92 +175,40 @@ class Exchange:
             if FAILURE in environ:
                 metrics.exception(rule or UNMATCHED, environ[FAILURE])
             if UNCOUNTED not in environ:
-                self._count(metrics, rule or UNMATCHED, seconds)
+                metrics.request(
+                    environ["REQUEST_METHOD"],
+                    rule or UNMATCHED,
+                    self.status,
+                    seconds,
+                    self.size,
+                    self.trace_id if self.sampled else None,
+                )
         span = self.span
-        if span is None:
-            return
-        if span.is_recording():
+        if span is not None and span.is_recording():
             self._describe(span, rule, error)
-
-    def _count(self, metrics: Metrics, handler: str, seconds: float) -> None:
-        span = self.span
-        sampled = span is not None and span.get_span_context().trace_flags.sampled
-        metrics.request(
-            self.environ["REQUEST_METHOD"],
-            handler,
-            self.status,
-            seconds,
-            self.size,
-            self.environ[TRACE_ID] if sampled else None,
-        )
 
     def _describe(
         self, span: Span, rule: str | None, error: BaseException | None
     ) -> None:
-        environ, status = self.environ, self.status
+        environ, status, name = self.environ, self.status, None
         found: dict[str, Any] = {"http.response.status_code": int(status)}
         if rule:
             method = environ["REQUEST_METHOD"]
-            span.update_name(f"{method if method in METHODS else 'HTTP'} {rule}")
+            name = f"{method if method in METHODS else 'HTTP'} {rule}"
             found["http.route"] = rule
-        failed = error is not None or status >= "500"
-        if failed:
+        if error is not None or status >= "500":
             # Whatever Flask turned into an answer is recorded already.
             if error is not None and RECORDED not in environ:
                 span.record_exception(error)
             found["error.type"] = environ.get(FAILURE, status)
             span.set_status(Status(StatusCode.ERROR))
         if isinstance(span, ServerSpan):
-            span.put(found)
+            span.put(found, name)
         else:
             span.set_attributes(found)
+            if name:
+                span.update_name(name)
         span.end()
-
-
-class _Body:
-    """The response's body; the context is active while a part of it is made."""
-
-    __slots__ = ("exchange", "next", "parts")
-
-    def __init__(self, exchange: Exchange, parts: Iterable[bytes]) -> None:
-        self.exchange, self.parts = exchange, parts
-
-    def __iter__(self) -> Iterator[bytes]:
-        self.next = iter(self.parts).__next__
-        return self
-
-    def __next__(self) -> bytes:
-        inside = self.exchange.context
-        if inside is None:
-            return self._part()
-        token = context.attach(inside)
-        try:
-            return self._part()
-        finally:
-            context.detach(token)
-
-    def _part(self) -> bytes:
-        try:
-            part = self.next()
-            self.exchange.size += len(part)
-            return part
-        except StopIteration:
-            raise
-        except BaseException as error:
-            self.exchange.end(error)
-            raise
-
-    def close(self) -> None:
-        close = getattr(self.parts, "close", None)
-        inside = self.exchange.context
-        token = context.attach(inside) if inside is not None else None
-        try:
-            if close is not None:
-                close()
-        finally:
-            if token is not None:
-                context.detach(token)
-            self.exchange.end()
 
 
 def _followed(body: Any, exchange: Exchange) -> Iterable[bytes]:
@@ -244,7 +235,7 @@ def _note_rule(environ: dict[str, Any]) -> None:
     The response starts inside it, which costs less than a hook on each request.
     """
     try:
-        rule = request.url_rule
+        rule = _request().url_rule
     except RuntimeError:
         # Something between us and Flask has answered.
         return

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["TRACE_ID", "RequestTelemetry", "ignore_metrics", "ignore_traces"]
 
 SILENT = frozenset({"/metrics", "/livez", "/readyz"})
-UNMEASURED = frozenset({"/healthz", "/favicon.ico"})
+UNMEASURED = SILENT | {"/healthz", "/favicon.ico"}
 NONE = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
 
 WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -48,22 +48,18 @@ class RequestTelemetry:
         got_request_exception.connect(record, app)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if self.metrics is None:
-            self._start()
+        metrics = self.metrics or self._start()
+        exchange = Exchange(self, metrics, environ, start_response)
         path = environ.get("PATH_INFO", "/")
-        exchange = Exchange(self, environ)
-        if path in SILENT:
+        if path in UNMEASURED:
             exchange.measured = False
-            exchange.enter_quietly()
-        elif self.is_excluded(environ):
+        if path in SILENT or (self.selective and self.is_excluded(environ)):
             exchange.enter_quietly()
         else:
             exchange.enter()
-        if path in UNMEASURED:
-            exchange.measured = False
-        return exchange.run(start_response)
+        return exchange.run()
 
-    def _start(self) -> None:
+    def _start(self) -> Metrics:
         self._started()
         provider = trace.get_tracer_provider()
         self.traced = not isinstance(provider, NONE)
@@ -73,7 +69,9 @@ class RequestTelemetry:
         self.marked = any(
             getattr(view, UNTRACED, False) for view in self.app.view_functions.values()
         )
-        self.metrics = self._metrics()
+        self.selective = self.marked or self.excluded is not None
+        self.metrics = metrics = self._metrics()
+        return metrics
 
     def is_excluded(self, environ: dict[str, Any]) -> bool:
         """Whether the variables or the view's mark leave the request untraced."""

@@ -14,7 +14,6 @@ from threading import Lock
 from time import time_ns
 from typing import Any
 
-from opentelemetry import trace
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span as SdkSpan
@@ -27,7 +26,9 @@ from opentelemetry.trace import (
     Status,
     StatusCode,
     TraceFlags,
+    TraceState,
 )
+from opentelemetry.trace.propagation import _SPAN_KEY
 
 from .conventions import describe
 
@@ -36,13 +37,14 @@ __all__ = ["ServerSpan", "make_starter"]
 UNSET = Status(StatusCode.UNSET)
 RANDOM = TraceFlags.RANDOM_TRACE_ID
 FLAGS = [TraceFlags(number) for number in range(4)]
+NO_STATE = TraceState()
+LOW = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
 ROOM = 64  # attributes: more than a request has of its own
 
 Attributes = dict[str, Any]
-Decide = Callable[[SpanContext, int], bool]
 Environ = dict[str, Any]
 # (name, the caller's context, the request) -> the span
-Start = Callable[[str, Context | None, Environ], Span]
+Start = Callable[[str, Context, Environ], Span]
 
 
 class ServerSpan(SdkSpan):
@@ -59,7 +61,6 @@ class ServerSpan(SdkSpan):
 
     def __init__(
         self,
-        tracer: Any,
         name: str,
         context: SpanContext,
         parent: SpanContext | None,
@@ -67,20 +68,30 @@ class ServerSpan(SdkSpan):
     ) -> None:
         self._name, self._context, self._parent = name, context, parent
         self._attributes: Any = attributes
-        self._resource = tracer.resource
-        self._instrumentation_scope = tracer._instrumentation_scope
-        self._span_processor = tracer.span_processor
-        self._limits = tracer._span_limits
-        self._sampler = tracer.sampler
         self._lock = Lock()
         self._start_time = time_ns()
 
-    def put(self, attributes: Mapping[str, Any]) -> None:
-        """Set attributes of ours, whose types are known to be right."""
-        if type(self._attributes) is dict:
+    @classmethod
+    def of(cls, tracer: Any) -> type[ServerSpan]:
+        """The class of the spans of ``tracer``, which holds what all of them share."""
+        shared = {
+            "_resource": tracer.resource,
+            "_instrumentation_scope": tracer._instrumentation_scope,
+            "_span_processor": tracer.span_processor,
+            "_limits": tracer._span_limits,
+            "_sampler": tracer.sampler,
+        }
+        return type(cls.__name__, (cls,), shared)
+
+    def put(self, attributes: Mapping[str, Any], name: str | None) -> None:
+        """Set attributes of ours, whose types are known to be right, and the name."""
+        if type(self._attributes) is dict and self._end_time is None:
             self._attributes.update(attributes)
-        else:
-            super().set_attributes(attributes)
+            self._name = name or self._name
+            return
+        super().set_attributes(attributes)
+        if name:
+            self.update_name(name)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         self._bound()
@@ -124,70 +135,74 @@ class ServerSpan(SdkSpan):
 
 def make_starter(tracer: Any) -> Start:
     """The cheapest way to start a server span with ``tracer``."""
-    decide = _decision(tracer.sampler) if type(tracer) is Tracer else None
-    if decide is None or not _has_room(tracer._span_limits):
+    kept = _kept(tracer.sampler) if type(tracer) is Tracer else None
+    if kept is None or not _has_room(tracer._span_limits):
         return lambda name, parent, environ: tracer.start_span(
             name, parent, SpanKind.SERVER, describe(environ)
         )
-    ids, processor = tracer.id_generator, tracer.span_processor
+    by_parent, bound = kept
+    ids, on_start = tracer.id_generator, tracer.span_processor.on_start
+    new_trace, new_span = ids.generate_trace_id, ids.generate_span_id
     random_flag = RANDOM if ids.is_trace_id_random() else 0
-    decides: Decide = decide
+    make = ServerSpan.of(tracer)
 
-    def start(name: str, parent: Context | None, environ: Environ) -> Span:
-        caller: SpanContext = trace.get_current_span(parent).get_span_context()
-        known = caller.is_valid
-        trace_id = caller.trace_id if known else ids.generate_trace_id()
-        sampled = decides(caller, trace_id)
-        flags = (caller.trace_flags & RANDOM if known else random_flag) | sampled
-        state = caller.trace_state if known else None
-        spoken = SpanContext(
-            trace_id, ids.generate_span_id(), False, FLAGS[flags], state
+    def start(name: str, parent: Context, environ: Environ) -> Span:
+        caller = parent.get(_SPAN_KEY)
+        origin = caller.get_span_context() if isinstance(caller, Span) else None
+        if origin is not None and origin.is_valid:
+            trace_id, state = origin.trace_id, origin.trace_state
+            flags = origin.trace_flags & RANDOM
+            sampled = origin.trace_flags & 1 if by_parent else trace_id & LOW < bound
+        else:
+            trace_id, state, origin = new_trace(), NO_STATE, None
+            flags, sampled = random_flag, trace_id & LOW < bound
+        # A SpanContext is this tuple; that its ids are valid need not be checked.
+        spoken: SpanContext = tuple.__new__(
+            SpanContext,
+            (trace_id, new_span(), False, FLAGS[flags | sampled], state, True),
         )
         if not sampled:
             return NonRecordingSpan(spoken)
-        origin = caller if known else None
-        span = ServerSpan(tracer, name, spoken, origin, describe(environ))
-        processor.on_start(span, parent_context=parent)
+        span = make(name, spoken, origin, describe(environ))
+        on_start(span, parent_context=parent)
         return span
 
     return start
 
 
-def _decision(sampler: Any) -> Decide | None:
-    """What one of the SDK's own samplers decides; None for any other."""
+def _kept(sampler: Any) -> tuple[bool, int] | None:
+    """What one of the SDK's own samplers decides; None for any other.
+
+    Returns:
+        Whether the caller's decision counts; and below which number, of the last 64
+        bits of its id, a trace is kept that begins here.
+    """
     kind = type(sampler)
     if not issubclass(kind, sampling.ParentBased):
-        return _root_decision(sampler)
+        bound = _bound_of(sampler)
+        return None if bound is None else (False, bound)
     expected = {
         "_remote_parent_sampled": sampling.ALWAYS_ON,
         "_remote_parent_not_sampled": sampling.ALWAYS_OFF,
         "_local_parent_sampled": sampling.ALWAYS_ON,
         "_local_parent_not_sampled": sampling.ALWAYS_OFF,
     }
-    root = _root_decision(sampler._root)
-    if kind.should_sample is not sampling.ParentBased.should_sample or root is None:
+    bound = _bound_of(sampler._root)
+    if kind.should_sample is not sampling.ParentBased.should_sample or bound is None:
         return None
     if any(vars(sampler)[name] is not value for name, value in expected.items()):
         return None
-    decides = root
-
-    def by_parent(caller: SpanContext, trace_id: int) -> bool:
-        if caller.is_valid:
-            return bool(caller.trace_flags & 1)
-        return decides(caller, trace_id)
-
-    return by_parent
+    return True, bound
 
 
-def _root_decision(sampler: Any) -> Decide | None:
+def _bound_of(sampler: Any) -> int | None:
     asked = type(sampler).should_sample
     if asked is sampling.StaticSampler.should_sample:
         always = sampler._decision is sampling.Decision.RECORD_AND_SAMPLE
         never = sampler._decision is sampling.Decision.DROP
-        return (lambda caller, trace_id: always) if always or never else None
+        return LOW + 1 if always else 0 if never else None
     if asked is sampling.TraceIdRatioBased.should_sample:
-        bound, limit = sampler.bound, sampling.TraceIdRatioBased.TRACE_ID_LIMIT
-        return lambda caller, trace_id: trace_id & limit < bound
+        return int(sampler.bound)
     return None
 
 

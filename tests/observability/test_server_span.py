@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import (
     ReadableSpan,
     Span,
@@ -60,6 +61,7 @@ def pair(
 ) -> tuple[ReadableSpan, ReadableSpan]:
     """What a processor sees of our span and of the SDK's, after the same acts."""
     found = []
+    parent = parent or Context()
     for lean in (True, False):
         watching: Any = Watching()
         provider = TracerProvider(shutdown_on_exit=False, **options)
@@ -153,7 +155,7 @@ def test_same_span(act: str) -> None:
 def test_ended_span_stays(caplog: pytest.LogCaptureFixture) -> None:
     """What is done to an ended span changes nothing, and is told as the SDK does."""
     provider = TracerProvider(shutdown_on_exit=False)
-    span: Any = make_starter(provider.get_tracer("shop"))("GET", None, ENVIRON)
+    span: Any = make_starter(provider.get_tracer("shop"))("GET", Context(), ENVIRON)
     span.end()
     before = (dict(span.attributes), span.end_time)
 
@@ -197,7 +199,7 @@ def test_same_decision(sampler: Any, flags: int, known: bool) -> None:
     tracer = provider.get_tracer("shop")
     ids: Any = tracer
     ids.id_generator = Counting()
-    parent = remote(flags) if known else None
+    parent = remote(flags) if known else Context()
 
     ours = make_starter(tracer)("GET", parent, ENVIRON)
     ids.id_generator = Counting()
@@ -227,7 +229,7 @@ def test_limits_of_the_user() -> None:
     limits = SpanLimits(max_span_attribute_length=3)
     provider = TracerProvider(span_limits=limits, shutdown_on_exit=False)
 
-    span: Any = make_starter(provider.get_tracer("shop"))("GET", None, ENVIRON)
+    span: Any = make_starter(provider.get_tracer("shop"))("GET", Context(), ENVIRON)
 
     assert not isinstance(span, ServerSpan)
     assert span.attributes["url.path"] == "/or"
