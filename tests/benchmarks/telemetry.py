@@ -1,10 +1,12 @@
 """What telemetry costs a request: ratios to bare Flask on the same server.
 
-``python -m tests.benchmarks.telemetry [--rounds 7] [--requests 1000] [--json]``
+``python -m tests.benchmarks.telemetry [--rounds 31] [--requests 400] [--json]``
 
-Each variant is one gunicorn with one sync worker and one thread, all of them up at the
-same time; in every round each is asked in turn, and its ratio to bare Flask of that
-round is kept. Two bare ones show how far the same differs from the same. The CPU ratio
+Each Flask is one gunicorn with one sync worker and one thread, FastAPI is one uvicorn
+with what its extra ``standard`` brings; all of them are up at the same time. In every
+round each is asked once, in another order, and its ratio to bare Flask of that round is
+kept: printed are the median and, in brackets, the quartiles. Two bare ones show how far
+the same differs from the same. The CPU ratio
 counts the worker's whole CPU time, the sending thread's too, and is steadier than the
 throughput on a machine that others use.
 """
@@ -15,6 +17,7 @@ import argparse
 import json
 import os
 import platform
+import random
 import socket
 import statistics
 import tempfile
@@ -25,42 +28,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
+from tests.benchmarks.programs import ASYNC, BARE, HAND_WIRED, KIT, SYNC
 from tests.servers.eventually import eventually
 from tests.servers.processes import Process, free_port, python
 from tests.servers.tree import descendants
 
-BARE = """
-from flask import Flask
-app = Flask("shop")
-"""
-KIT = """
-from modern_flask import Container, create_app
-app = create_app("shop", Container())
-"""
-HAND_WIRED = """
-from flask import Flask
-from opentelemetry import trace
-from opentelemetry.exporter.zipkin.json import ZipkinExporter
-from opentelemetry.instrumentation.flask import FlaskInstrumentor
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from prometheus_flask_exporter import PrometheusMetrics
-
-provider = TracerProvider()
-provider.add_span_processor(BatchSpanProcessor(ZipkinExporter()))
-trace.set_tracer_provider(provider)
-app = Flask("shop")
-FlaskInstrumentor().instrument_app(app)
-PrometheusMetrics(app, group_by="url_rule")
-"""
-VIEW = """
-@app.get("/orders/<int:number>")
-def order(number):
-    return {"order": number}
-"""
+GUNICORN = ("gunicorn", "--no-control-socket", "--bind", "127.0.0.1:{port}")
+UVICORN = ("uvicorn", "--no-access-log", "--host", "127.0.0.1", "--port", "{port}")
 REQUEST = (
     b"GET /orders/7 HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: benchmark\r\n"
     b"Accept: */*\r\nConnection: close\r\n\r\n"
@@ -70,7 +46,11 @@ TENTH = {
     "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
     "OTEL_TRACES_SAMPLER_ARG": "0.1",
 }
-PACKAGES = ("flask", "gunicorn", "opentelemetry-sdk", "prometheus-client")
+PACKAGES = (
+    *("flask", "gunicorn", "fastapi", "uvicorn"),
+    *("opentelemetry-sdk", "opentelemetry-instrumentation", "prometheus-client"),
+    *("prometheus-flask-exporter", "prometheus-fastapi-instrumentator"),
+)
 
 
 @dataclass
@@ -81,7 +61,7 @@ class Variant:
     program: str
     environ: dict[str, str] = field(default_factory=dict)
     traced: bool = False
-    needs: tuple[str, ...] = ()
+    server: tuple[str, ...] = GUNICORN
     port: int = 0
     worker: int = 0
     throughput: list[float] = field(default_factory=list)  # requests a second
@@ -95,11 +75,17 @@ VARIANTS = (
     Variant("kit, 10 % sampled, metrics", KIT, TENTH, traced=True),
     Variant("kit, tracing off, metrics", KIT),
     Variant(
-        "hand-wired: FlaskInstrumentor, Zipkin, prometheus-flask-exporter",
+        "Flask by hand: FlaskInstrumentor, Zipkin, prometheus-flask-exporter",
         HAND_WIRED,
         traced=True,
-        needs=("prometheus_flask_exporter",),
     ),
+    Variant(
+        "FastAPI by hand, sync view: the same, instrumented for it",
+        SYNC,
+        traced=True,
+        server=UVICORN,
+    ),
+    Variant("FastAPI by hand, async view", ASYNC, traced=True, server=UVICORN),
 )
 
 
@@ -123,19 +109,18 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         sink = stack.enter_context(serving_sink())
-        variants = [each for each in VARIANTS if all(map(find_spec, each.needs))]
-        for number, variant in enumerate(variants):
+        for number, variant in enumerate(VARIANTS):
             start(variant, folder / str(number), sink, stack)
         for round_ in range(options.rounds + 1):
-            for variant in variants:
+            for variant in random.sample(VARIANTS, len(VARIANTS)):
                 measure(variant, options.requests, warm=round_ > 0)
-    report(variants, options)
+    report(options)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="What telemetry costs a request.")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--requests", type=int, default=1000, help="in each round")
+    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--requests", type=int, default=400, help="in each round")
     parser.add_argument("--json", action="store_true", help="print JSON, no table")
     return parser.parse_args()
 
@@ -153,19 +138,20 @@ def serving_sink() -> Iterator[str]:
 
 def start(variant: Variant, folder: Path, sink: str, stack: ExitStack) -> None:
     folder.mkdir()
-    (folder / "shop.py").write_text(variant.program + VIEW)
+    (folder / "shop.py").write_text(variant.program)
     variant.port = free_port()
     traced = {"OTEL_EXPORTER_ZIPKIN_ENDPOINT": sink} if variant.traced else {}
-    command = python("-m", "gunicorn", "--bind", f"127.0.0.1:{variant.port}")
+    words = [word.format(port=variant.port) for word in variant.server]
     process = Process(
-        *(*command, "--no-control-socket", "shop:app"),
+        *python("-m", *words, "shop:app"),
         log=folder / "log",
         env={**traced, **variant.environ},
         cwd=folder,
     )
     stack.enter_context(process)
     eventually(lambda: answers(variant.port), timeout=30)
-    variant.worker = descendants(process.pid)[0].pid
+    workers = descendants(process.pid)
+    variant.worker = workers[0].pid if workers else process.pid
 
 
 def answers(port: int) -> bool:
@@ -215,8 +201,8 @@ def ratios(mine: list[float], bare: list[float]) -> list[float]:
     return [one / other for one, other in zip(mine, bare, strict=True)]
 
 
-def report(variants: list[Variant], options: argparse.Namespace) -> None:
-    bare = variants[0]
+def report(options: argparse.Namespace) -> None:
+    bare = VARIANTS[0]
     rows = [
         {
             "variant": each.name,
@@ -225,7 +211,7 @@ def report(variants: list[Variant], options: argparse.Namespace) -> None:
             "cpu_us": statistics.median(each.cpu),
             "cpu_ratio": summary(ratios(bare.cpu, each.cpu)),
         }
-        for each in variants
+        for each in VARIANTS
     ]
     about = {
         "python": platform.python_version(),
@@ -251,12 +237,12 @@ def report(variants: list[Variant], options: argparse.Namespace) -> None:
 
 
 def summary(found: list[float]) -> dict[str, float]:
-    median = statistics.median(found)
-    return {"median": median, "least": min(found), "most": max(found)}
+    low, median, high = statistics.quantiles(found, n=4)
+    return {"median": median, "low": low, "high": high}
 
 
 def spread(found: dict[str, float]) -> str:
-    return f"{found['median']:.2f} ({found['least']:.2f}-{found['most']:.2f})"
+    return f"{found['median']:.2f} ({found['low']:.2f}-{found['high']:.2f})"
 
 
 if __name__ == "__main__":
