@@ -21,17 +21,14 @@ def harmless(span: ReadableSpan) -> ReadableSpan:
 
     An attribute is suspect where it holds a URL; what an exception says, always.
     """
-    urls = {
-        name: _redacted(value)
-        for name, value in (span.attributes or {}).items()
-        if _has_url(value)
-    }
-    status, events = span.status, span.events
-    if not urls and not events and not status.description:
+    attributes, status, events = span.attributes or {}, span.status, span.events
+    suspects = [name for name, value in attributes.items() if _has_url(value)]
+    if not suspects and not events and not status.description:
         return span
+    urls = {name: _redacted(attributes[name]) for name in suspects}
     shown = copy(span)
     if urls:
-        whole = {**(span.attributes or {}), **urls}
+        whole = {**attributes, **urls}
         shown._attributes = _bounded(whole, span.dropped_attributes)
     if events:
         told = BoundedList.from_seq(len(events), map(_event, events))

@@ -64,21 +64,26 @@ def _span(span: ReadableSpan) -> str:
         f'"name":{_quoted(span.name)},"timestamp":{start // 1000},'
         f'"duration":{max((end - start) // 1000, 1)},'
         f'"localEndpoint":{resource.endpoint},'
-        f'"tags":{resource.with_tags(_tags(span, attributes))}{more}}}'
+        f'"tags":{{{_tags(span, attributes, resource)}}}{more}}}'
     )
 
 
-def _tags(span: ReadableSpan, attributes: Mapping[str, Any]) -> dict[str, str]:
-    tags = {
-        name: value if type(value) is str else _text(value)
-        for name, value in attributes.items()
-    }
-    status = span.status
+def _tags(span: ReadableSpan, attributes: Mapping[str, Any], of: _Resource) -> str:
+    own = _own_tags(span)
+    if of.tags.keys().isdisjoint(attributes) and own.keys().isdisjoint(attributes):
+        parts = (of.pairs, _pairs(attributes), _pairs(own))
+        return ",".join(part for part in parts if part)
+    return _pairs({**of.tags, **attributes, **own})
+
+
+def _own_tags(span: ReadableSpan) -> dict[str, str]:
+    """What the specification makes tags of beside the attributes."""
+    tags = {}
+    status, scope = span.status, span.instrumentation_scope
     if status.status_code is not StatusCode.UNSET:
         tags["otel.status_code"] = status.status_code.name
         if status.status_code is StatusCode.ERROR:
             tags["error"] = status.description or ""
-    scope = span.instrumentation_scope
     if scope is not None:
         tags["otel.scope.name"] = scope.name
         if scope.version:
@@ -90,6 +95,16 @@ def _tags(span: ReadableSpan, attributes: Mapping[str, Any]) -> dict[str, str]:
     return tags
 
 
+def _pairs(tags: Mapping[str, Any]) -> str:
+    """The members of a JSON object whose values are all text, without its braces."""
+    return ",".join(
+        [
+            f"{_quoted(name)}:{_quoted(value if type(value) is str else _text(value))}"
+            for name, value in tags.items()
+        ]
+    )
+
+
 class _Resource:
     """What all spans of a process share, encoded once."""
 
@@ -99,12 +114,7 @@ class _Resource:
         self.resource = resource
         self.endpoint = _json({"serviceName": name})
         self.tags = {name: _text(value) for name, value in attributes.items()}
-        self.text = _json(self.tags)
-
-    def with_tags(self, tags: dict[str, str]) -> str:
-        if not tags or not self.tags or not self.tags.keys().isdisjoint(tags):
-            return _json({**self.tags, **tags})
-        return f"{self.text[:-1]},{_json(tags)[1:]}"
+        self.pairs = _pairs(self.tags)
 
 
 def _of_resource(resource: Resource) -> _Resource:

@@ -159,6 +159,21 @@ def test_errors_and_events(made: Made) -> None:
     assert second["value"] == "plain"
 
 
+def test_each_tag_once(made: Made) -> None:
+    """An attribute with the name of a tag of ours or the resource's makes no second."""
+    mine = {"error": "mine", "otel.scope.name": "mine", "k8s.pod.name": "mine"}
+    span = made(attributes=mine, act=rich)
+
+    pairs = json.loads(encode([span]), object_pairs_hook=lambda pairs: pairs)
+
+    tags = dict(pairs[0])["tags"]
+    names = [name for name, _ in tags]
+    assert len(names) == len(set(names))
+    found = dict(tags)
+    assert (found["error"], found["otel.scope.name"]) == ("gone", "shop")
+    assert found["k8s.pod.name"] == "mine"
+
+
 def test_unset_and_ok(made: Made) -> None:
     """Only a status that was set becomes a tag, and only an error the tag error."""
     unset, fine = encoded(made(), made(act=lambda span: span.set_status(Code.OK)))
