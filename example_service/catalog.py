@@ -3,11 +3,12 @@
 import codecs
 import hashlib
 import logging
+from collections.abc import Mapping
 from typing import IO, Any
 from uuid import uuid4
 
 from celery import Celery
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from modern_flask import Storage, halt, problem
@@ -52,35 +53,42 @@ class Catalog:
         """Files, the newest first."""
         query = select(File).order_by(File.id.desc()).limit(limit)
         if before is not None:
-            query = query.where(File.id < min(before, LARGEST))
+            query = query.where(File.id < max(0, min(before, LARGEST)))
         return list(self.session.scalars(query))
 
-    def enqueue(self, file_id: int) -> None:
+    def enqueue(self, file_id: int, key: str) -> None:
         """Have a worker read the content. Without a broker it waits for a reindex."""
         task = self.celery.tasks["example_service.tasks.index_file"]
         try:
-            task.delay(file_id)
+            task.delay(file_id, key)
         except task.OperationalError as error:
             log.error("File %d is not indexed: no broker (%s).", file_id, error)
 
-    def index(self, file: File) -> None:
-        """Read the content back and note what is in it."""
+    def read(self, key: str) -> dict[str, Any]:
+        """What is in the content, as columns of its row; the database is not asked."""
         digest, lines, text = hashlib.sha256(), 0, ""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         last = b""
-        with self.storage.get(file.key) as content:
+        with self.storage.get(key) as content:
             for chunk in content:
                 digest.update(chunk)
                 lines += chunk.count(b"\n")
                 last = chunk[-1:] or last
                 if len(text) < PREVIEW:
                     text += decoder.decode(chunk)
-        file.size = content.info.size
-        file.sha256 = digest.hexdigest()
-        file.lines = lines + (last not in (b"", b"\n"))
-        # NUL is no text, and PostgreSQL refuses it.
-        file.preview = None if "\0" in text else text[:PREVIEW]
-        file.state = State.READY
+        return {
+            "state": State.READY,
+            "size": content.info.size,
+            "sha256": digest.hexdigest(),
+            "lines": lines + (last not in (b"", b"\n")),
+            # NUL is no text, and PostgreSQL refuses it.
+            "preview": None if "\0" in text else text[:PREVIEW],
+        }
+
+    def note(self, file_id: int, found: Mapping[str, Any]) -> bool:
+        """Write what was found into the row; whether there still is one."""
+        change = update(File).where(File.id == file_id).values(**found)
+        return self.session.execute(change).rowcount == 1
 
     def stats(self) -> dict[str, Any]:
         """How many files there are and how many bytes they have, by state."""

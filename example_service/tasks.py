@@ -5,10 +5,10 @@ import logging
 from celery import shared_task
 
 from modern_flask import inject, transactional
-from modern_flask.storage import ObjectNotFound
+from modern_flask.storage import ObjectChanged, ObjectNotFound
 
 from .container import CatalogDep
-from .models import File, State
+from .models import State
 
 __all__ = ["index_file"]
 
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 @shared_task(acks_late=True)
 @transactional
 @inject
-def index_file(file_id: int, catalog: CatalogDep) -> None:
+def index_file(file_id: int, key: str, catalog: CatalogDep) -> None:
     """Fill in what is known only from the content. Running it twice does no harm."""
-    file = catalog.session.get(File, file_id)
-    if file is None:
-        log.info("File %d was deleted before it was indexed.", file_id)
-        return
+    # A large file takes minutes; no transaction is open while it is read.
     try:
-        catalog.index(file)
-    except ObjectNotFound:
-        file.state = State.FAILED
+        found = catalog.read(key)
+    except (ObjectNotFound, ObjectChanged):
+        found = {"state": State.FAILED}
+    if not catalog.note(file_id, found):
+        log.info("File %d was deleted before it was indexed.", file_id)
+    elif found["state"] is State.FAILED:
         log.warning("File %d has no content in storage.", file_id)

@@ -1,7 +1,8 @@
 """The page and the JSON interface."""
 
+import logging
 from functools import partial
-from typing import IO, Any
+from typing import IO, Any, cast
 from urllib.parse import quote
 
 from flask import (
@@ -12,6 +13,8 @@ from flask import (
     request,
     url_for,
 )
+from redis.exceptions import RedisError
+from werkzeug.wsgi import LimitedStream
 
 from modern_flask import (
     cached,
@@ -22,6 +25,8 @@ from modern_flask import (
     synchronized,
     transactional,
 )
+from modern_flask.redis import LockTaken
+from modern_flask.storage import ObjectInfo, ObjectNotFound, StorageUnavailable
 
 from .container import CatalogDep, LimitDep
 from .models import State
@@ -30,12 +35,16 @@ blueprint = Blueprint("files", __name__)
 
 PAGE = 50
 
+log = logging.getLogger(__name__)
+
 
 @blueprint.get("/")
 @inject
 def page(catalog: CatalogDep) -> str:
     """The page: it works without JavaScript, and better with it."""
-    return render_template("index.html", files=catalog.page(None, PAGE))
+    files = catalog.page(request.args.get("before", type=int), PAGE)
+    older = files[-1].id if len(files) == PAGE else None
+    return render_template("index.html", files=files, older=older)
 
 
 @blueprint.post("/files")
@@ -51,7 +60,7 @@ def upload(catalog: CatalogDep, limit: LimitDep) -> Any:
     if not (kind and kind.isascii() and kind.isprintable()):
         kind = "application/octet-stream"
     file = catalog.add(name[:255], kind[:255], body)
-    on_commit(partial(catalog.enqueue, file.id))
+    on_commit(partial(catalog.enqueue, file.id, file.key))
     if _wants_page():
         return redirect(url_for("files.page"), 303)
     place = url_for("files.show", file_id=file.id)
@@ -82,15 +91,8 @@ def show(file_id: int, catalog: CatalogDep) -> dict[str, Any]:
 def content(file_id: int, catalog: CatalogDep) -> Response:
     """The content, or the one range of it that is asked for (RFC 9110, section 14)."""
     file = catalog.get(file_id)
-    size = catalog.storage.head(file.key).size
-    wanted = request.range
-    span = wanted.range_for_length(size) if wanted is not None else None
-    # Other units and several ranges are answered with the whole, as they may be.
-    one = wanted is not None and wanted.units == "bytes" and len(wanted.ranges) == 1
-    if one and span is None:
-        refusal = problem(416, f"The file has {size} bytes.")
-        refusal.headers["Content-Range"] = f"bytes */{size}"
-        halt(refusal)
+    info = catalog.storage.head(file.key)
+    size, span = info.size, _span(info)
     start, stop = span or (0, size)
     reader = catalog.storage.get(file.key, start=start, end=stop)
     response = Response(iter(reader), 206 if span else 200, mimetype=file.content_type)
@@ -99,6 +101,7 @@ def content(file_id: int, catalog: CatalogDep) -> Response:
     if span:
         response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     response.headers["Accept-Ranges"] = "bytes"
+    response.set_etag(info.etag)
     # It is a stranger's file: the browser is to save it, not to run it.
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Disposition"] = _attachment(file.name)
@@ -125,7 +128,7 @@ def reindex(file_id: int, catalog: CatalogDep) -> Any:
     """Read the content again; one at a time for each file."""
     file = catalog.get(file_id)
     file.state = State.STORED
-    on_commit(partial(catalog.enqueue, file.id))
+    on_commit(partial(catalog.enqueue, file.id, file.key))
     return file.described(), 202
 
 
@@ -137,15 +140,66 @@ def stats(catalog: CatalogDep) -> dict[str, Any]:
     return catalog.stats()
 
 
+@blueprint.errorhandler(ObjectNotFound)
+def lost(error: ObjectNotFound) -> Response:
+    """There is a row, and its object is gone."""
+    log.warning("%s", error)
+    return problem(404, "The file's content is not in storage.")
+
+
+@blueprint.errorhandler(LockTaken)
+def busy(error: LockTaken) -> Response:
+    """Somebody else does it already."""
+    return problem(409, "This file is being reindexed; try again in a moment.")
+
+
+@blueprint.errorhandler(StorageUnavailable)
+@blueprint.errorhandler(RedisError)
+def unavailable(error: Exception) -> Response:
+    """It may be there again in a moment, and the client may come again."""
+    log.error("%s", error)
+    return problem(503, "What this needs does not answer, or is full.")
+
+
+def _span(info: ObjectInfo) -> tuple[int, int] | None:
+    """The range that is asked for: its first byte, and the one behind its last.
+
+    None for the whole: several ranges, other units and what is malformed are answered
+    so, as they may be, and what is meant for another version of the file must be.
+    """
+    wanted, size = request.range, info.size
+    version = request.headers.get("If-Range")
+    if version is not None and version != f'"{info.etag}"':
+        return None
+    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
+        return None
+    first, end = wanted.ranges[0]
+    # Of a suffix that is longer than the file all is sent.
+    start = first if first >= 0 else max(0, size + first)
+    if start >= size:
+        refusal = problem(416, f"The file has {size} bytes.")
+        refusal.headers["Content-Range"] = f"bytes */{size}"
+        halt(refusal)
+    return start, size if end is None else min(end, size)
+
+
 def _sent() -> tuple[str | None, str, IO[bytes]]:
     """Name, type and content of the form's file, or of the body."""
     # Any other body that is asked for its files is read, and lost.
     if request.mimetype != "multipart/form-data":
-        return request.args.get("name"), request.mimetype, request.stream
+        return request.args.get("name"), request.mimetype, _body()
     posted = request.files.get("file")
     if posted is None:
         return None, "", request.stream
     return posted.filename, posted.mimetype, posted.stream
+
+
+def _body() -> IO[bytes]:
+    """The request's body; one that ends before its length is no upload."""
+    if request.content_length is None:
+        return request.stream
+    # Gunicorn takes a connection that was lost for the end of the body.
+    return cast(IO[bytes], LimitedStream(request.stream, request.content_length))
 
 
 def _attachment(name: str) -> str:

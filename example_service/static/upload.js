@@ -33,7 +33,12 @@ function failed(text) {
 
 // What is not read yet is asked for again until it is.
 async function watch(row) {
-  const answer = await fetch(`/files/${row.dataset.id}`, { headers: { Accept: "application/json" } });
+  let answer;
+  try {
+    answer = await fetch(row.dataset.url, { headers: { Accept: "application/json" } });
+  } catch {
+    return setTimeout(watch, 2000, row); // the server is away for a moment
+  }
   if (answer.status === 404) return row.remove();
   if (answer.ok) {
     const file = await answer.json();

@@ -5,8 +5,6 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from modern_flask.storage.errors import (
-    NoBucket,
-    PermissionDenied,
     StorageError,
     StorageUnavailable,
     UnexpectedAnswer,
@@ -53,20 +51,11 @@ class CosStorage(RemoteStorage):
         token: Callable[[], str | None] = lambda: None,
         bucket_key: str = "STORAGE_BUCKET",
     ) -> None:
-        super().__init__(part_size)
+        super().__init__(bucket, part_size, bucket_key)
         self._connect, self._token = connect, token
-        self._name, self._bucket_key = bucket, bucket_key
         self._raw = connect(limits, RETRIES)
         self._client = connect(limits, 0)
         self._patient = connect((limits[0], max(limits[1], COMPLETION)), 0)
-
-    @property
-    def raw(self) -> Any:
-        return self._raw
-
-    @property
-    def place(self) -> str:
-        return f"cos bucket {self._name}" if self._name else "cos"
 
     @property
     def bucket(self) -> str:
@@ -76,7 +65,7 @@ class CosStorage(RemoteStorage):
             NoBucket: None is configured.
         """
         if not self._name:
-            raise NoBucket(self.vendor, self._bucket_key)
+            raise self._no_bucket()
         return self._name
 
     def _write(self, key: str, part: Part, headers: dict[str, str]) -> Headers:
@@ -169,20 +158,11 @@ class CosStorage(RemoteStorage):
                 )
             )
 
-    def _ping(self, timeout: float) -> None:
-        client = self._connect((timeout, timeout), 0)
-        with self._answers("answer a ping", ""):
-            if self._name:
-                client.head_bucket(Bucket=self._name)
-                return
-            try:
-                client.list_buckets(MaxKeys=1)
-            except Exception as error:
-                fault = self._fault(error, "answer a ping", "")
-                # Known, and allowed to less than listing buckets: it serves us.
-                if isinstance(fault, PermissionDenied) and fault.code == "AccessDenied":
-                    return
-                raise
+    def _reach_bucket(self, timeout: float) -> None:
+        self._connect((timeout, timeout), 0).head_bucket(Bucket=self._name)
+
+    def _list_buckets(self, timeout: float) -> None:
+        self._connect((timeout, timeout), 0).list_buckets(MaxKeys=1)
 
     def _fault(self, error: Exception, operation: str, key: str) -> StorageError | None:
         from qcloud_cos import CosClientError, CosServiceError

@@ -108,32 +108,38 @@ class PermissionDenied(StorageError):
         )
 
 
-class StorageUnavailable(StorageError):
+class Unanswered(StorageError):
+    """An operation did not come to what it is for.
+
+    Args:
+        operation: Such as ``put``.
+        key: Of the object; empty where there is none.
+        place: Where it went wrong.
+        reason: Why, in a few words, none of them secret.
+        request: The vendor's name for the request, for its support.
+    """
+
+    did_not = "did not"
+
+    def __init__(
+        self, operation: str, key: str, place: str, reason: str, request: str = ""
+    ) -> None:
+        self.operation, self.key, self.place = operation, key, place
+        self.reason, self.request = reason, request
+        super().__init__(
+            f"{place} {self.did_not} {phrase(operation, key)}: {reason}.",
+            ("request", request),
+        )
+
+
+class StorageUnavailable(Unanswered):
     """No answer, or none that helps: network, deadline, 429 or 5xx."""
 
-    def __init__(
-        self, operation: str, key: str, place: str, reason: str, request: str = ""
-    ) -> None:
-        self.operation, self.key, self.place = operation, key, place
-        self.reason, self.request = reason, request
-        super().__init__(
-            f"{place} could not {phrase(operation, key)}: {reason}.",
-            ("request", request),
-        )
+    did_not = "could not"
 
 
-class UnexpectedAnswer(StorageError):
+class UnexpectedAnswer(Unanswered):
     """The vendor refused the request for a reason that has no class of its own."""
-
-    def __init__(
-        self, operation: str, key: str, place: str, reason: str, request: str = ""
-    ) -> None:
-        self.operation, self.key, self.place = operation, key, place
-        self.reason, self.request = reason, request
-        super().__init__(
-            f"{place} did not {phrase(operation, key)}: {reason}.",
-            ("request", request),
-        )
 
 
 class IntegrityError(StorageError):
@@ -188,9 +194,12 @@ class MissingSettings(ConfigurationError):
 class InvalidSetting(ConfigurationError):
     """A setting whose value can't be used. The value itself is not shown."""
 
-    def __init__(self, key: str, origin: object, reason: str) -> None:
+    def __init__(self, key: str, origin: object, reason: str, remedy: str = "") -> None:
         self.key, self.origin, self.reason = key, origin, reason
-        super().__init__(f"{key} can't be used: {reason}.", ("set in", origin or ""))
+        self.remedy = remedy
+        super().__init__(
+            f"{key} can't be used: {reason}.", ("set in", origin or ""), ("do", remedy)
+        )
 
 
 def phrase(operation: str, key: str) -> str:

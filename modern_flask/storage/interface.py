@@ -28,6 +28,7 @@ __all__ = ["Body", "ObjectInfo", "Observer", "Storage"]
 
 Body: TypeAlias = bytes | BinaryIO | Iterable[bytes]
 Observer: TypeAlias = Callable[[str, str], AbstractContextManager[Any]]
+Moved: TypeAlias = Callable[[str, int], object]
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,13 @@ class Storage(ABC):
     The public methods check what they are given and call the vendor inside
     ``observe(operation, key)``, a context manager that may be set per instance and
     sees every transfer: ``put``, ``get``, ``head``, ``delete``, ``list`` once a page.
+    ``moved(operation, size)`` is told the bytes of a whole ``put``, and those that a
+    reader of ``get`` gives out, piece by piece.
     """
 
     vendor: str
     observe: Observer | None = None
+    moved: Moved | None = None
     _pinging: threading.Thread | None = None
 
     @property
@@ -104,7 +108,10 @@ class Storage(ABC):
         check_content_type(kind)
         kept = check_metadata(metadata)
         with self._observe("put", key):
-            return self._put(key, body, kind, kept, overwrite)
+            info = self._put(key, body, kind, kept, overwrite)
+        if self.moved is not None:
+            self.moved("put", info.size)
+        return info
 
     def get(self, key: str, *, start: int = 0, end: int | None = None) -> ObjectReader:
         """Open the bytes from ``start`` up to but without ``end``.
@@ -123,7 +130,9 @@ class Storage(ABC):
         with self._observe("get", key):
             if start != end:
                 try:
-                    return self._get(key, start, end)
+                    reader = self._get(key, start, end)
+                    reader.moved = self.moved
+                    return reader
                 except InvalidRange:
                     # An empty object has no first byte, and all of it was asked for.
                     if start:

@@ -69,9 +69,11 @@ def open_local(settings: Mapping[str, Any]) -> Iterator[Storage]:
         raise MissingSettings("local", [key_of(settings, "folder")])
     try:
         storage = LocalStorage(settings["folder"])
-    except OSError as error:
+    except (OSError, TypeError, ValueError) as error:
         key, origin = key_of(settings, "folder"), origin_of(settings, "folder")
-        raise InvalidSetting(key, origin, error.strerror or str(error)) from error
+        reason = getattr(error, "strerror", "") or "it is no path"
+        remedy = "name a folder that this user may make, or write to"
+        raise InvalidSetting(key, origin, reason, remedy) from error
     try:
         yield storage
     finally:

@@ -1,13 +1,12 @@
 """A bucket of OSS behind the interface."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from modern_flask.storage.errors import (
     IntegrityError,
-    NoBucket,
-    PermissionDenied,
     StorageError,
     StorageUnavailable,
     UnexpectedAnswer,
@@ -54,9 +53,8 @@ class OssStorage(RemoteStorage):
         part_size: int = PART,
         bucket_key: str = "STORAGE_BUCKET",
     ) -> None:
-        super().__init__(part_size)
+        super().__init__(bucket, part_size, bucket_key)
         self._options, self._is_cname = dict(options), is_cname
-        self._name, self._bucket_key = bucket, bucket_key
         self.service = self._make_service(limits)
         self._raw = self._make_bucket(limits) if bucket else self.service
         # This one's checksums are ours, at memory speed; oss2's may be pure Python.
@@ -81,14 +79,6 @@ class OssStorage(RemoteStorage):
         )
 
     @property
-    def raw(self) -> Any:
-        return self._raw
-
-    @property
-    def place(self) -> str:
-        return f"oss bucket {self._name}" if self._name else "oss"
-
-    @property
     def bucket(self) -> Any:
         """The client of our own operations.
 
@@ -96,7 +86,7 @@ class OssStorage(RemoteStorage):
             NoBucket: No bucket is configured.
         """
         if self._client is None:
-            raise NoBucket(self.vendor, self._bucket_key)
+            raise self._no_bucket()
         return self._client
 
     def _write(self, key: str, part: Part, headers: dict[str, str]) -> Headers:
@@ -167,24 +157,14 @@ class OssStorage(RemoteStorage):
         with self._answers("sign a URL for", key):
             return str(bucket.sign_url(method, key, expires, slash_safe=True))
 
-    def _ping(self, timeout: float) -> None:
-        with self._answers("answer a ping", ""):
-            if self._name:
-                from oss2.exceptions import NoSuchKey
+    def _reach_bucket(self, timeout: float) -> None:
+        from oss2.exceptions import NoSuchKey
 
-                try:
-                    self._make_bucket((timeout, timeout)).head_object(PROBE)
-                except NoSuchKey:
-                    return
-                return
-            try:
-                self._make_service((timeout, timeout)).list_buckets(max_keys=1)
-            except Exception as error:
-                fault = self._fault(error, "answer a ping", "")
-                # Known, and allowed to less than listing buckets: it serves us.
-                if isinstance(fault, PermissionDenied) and fault.code == "AccessDenied":
-                    return
-                raise
+        with suppress(NoSuchKey):
+            self._make_bucket((timeout, timeout)).head_object(PROBE)
+
+    def _list_buckets(self, timeout: float) -> None:
+        self._make_service((timeout, timeout)).list_buckets(max_keys=1)
 
     def _fault(self, error: Exception, operation: str, key: str) -> StorageError | None:
         from oss2 import exceptions

@@ -44,12 +44,15 @@ class ObjectReader:
 
     Attributes:
         info: The whole object's, even where only a range of it is read.
+        moved: Told ``"get"`` and the bytes of each piece that is given out.
 
     Raises:
         StorageUnavailable: The connection was lost and could not be taken up.
         IntegrityError: All bytes came, and they are not those that were stored.
         ObjectChanged: The object was replaced before a lost read could be taken up.
     """
+
+    moved: Callable[[str, int], object] | None = None
 
     def __init__(
         self,
@@ -106,6 +109,8 @@ class ObjectReader:
             # Whoever forgets to close a reader has read it to its end, mostly.
             self._body.close()
             self._check()
+        if self.moved is not None:
+            self.moved("get", len(piece))
         return piece
 
     def _piece(self, size: int) -> bytes:

@@ -1,14 +1,18 @@
 """What COS and OSS have in common: headers, parts, checksums, pages."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
+from typing import Any
 
 from modern_flask.storage.errors import (
     InvalidRange,
+    NoBucket,
     ObjectChanged,
     ObjectNotFound,
+    PermissionDenied,
     UnexpectedAnswer,
 )
 from modern_flask.storage.interface import Body, ObjectInfo, Page
@@ -28,12 +32,29 @@ class RemoteStorage(Wire):
     """A bucket of a vendor that speaks HTTP.
 
     Args:
+        bucket: Its name; empty for a storage of which only ``raw`` is used.
         part_size: Bytes. Larger bodies go up in parts of this size; a part is in memory
             up to 8 MiB and in a temporary file beyond.
+        bucket_key: The setting to name where the bucket is missing.
     """
 
-    def __init__(self, part_size: int = PART) -> None:
-        self._part_size = part_size
+    _raw: Any
+
+    def __init__(
+        self, bucket: str, part_size: int = PART, bucket_key: str = "STORAGE_BUCKET"
+    ) -> None:
+        self._name, self._part_size, self._bucket_key = bucket, part_size, bucket_key
+
+    @property
+    def raw(self) -> Any:
+        return self._raw
+
+    @property
+    def place(self) -> str:
+        return f"{self.vendor} bucket {self._name}" if self._name else self.vendor
+
+    def _no_bucket(self) -> NoBucket:
+        return NoBucket(self.vendor, self._bucket_key)
 
     def _put(
         self,
@@ -164,3 +185,25 @@ class RemoteStorage(Wire):
         if expires < 1:
             raise ValueError(f"expires must be at least 1 second, it is {expires}.")
         return self._sign(key, expires, method)
+
+    def _ping(self, timeout: float) -> None:
+        with self._answers("answer a ping", ""):
+            if self._name:
+                self._reach_bucket(timeout)
+                return
+            try:
+                self._list_buckets(timeout)
+            except Exception as error:
+                fault = self._fault(error, "answer a ping", "")
+                # Known, and allowed to less than listing buckets: it serves us.
+                if isinstance(fault, PermissionDenied) and fault.code == "AccessDenied":
+                    return
+                raise
+
+    @abstractmethod
+    def _reach_bucket(self, timeout: float) -> None:
+        """Ask for the bucket; no wait lasts longer than ``timeout`` seconds."""
+
+    @abstractmethod
+    def _list_buckets(self, timeout: float) -> None:
+        """Ask for one bucket of the account's, within ``timeout`` seconds."""

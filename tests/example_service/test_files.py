@@ -4,7 +4,9 @@ import hashlib
 from io import BytesIO
 
 import pytest
+from redis import Redis
 
+from example_service.catalog import Catalog
 from modern_flask.storage import StorageUnavailable
 
 FORM = "multipart/form-data"
@@ -92,11 +94,27 @@ def test_odd_type_is_not_kept(client):
     assert answer.json["content_type"] == "application/octet-stream"
 
 
+def test_body_that_ends_early_is_no_upload(client, storage):
+    """A connection that is lost on the way stores nothing, not half a file."""
+    answer = client.post(
+        "/files?name=a",
+        input_stream=BytesIO(b"half"),
+        # As gunicorn has it: the server says where the body ends.
+        environ_overrides={"CONTENT_LENGTH": "8", "wsgi.input_terminated": True},
+    )
+
+    assert answer.status_code == 400
+    assert list(storage.list()) == []
+    assert client.get("/files").json["files"] == []
+
+
 @pytest.mark.parametrize("path", ["", "/content"])
 def test_number_beyond_all_ids_is_missing(client, path):
     """An id that no database has is 404, and a page before it is the first one."""
     assert client.get(f"/files/{9**30}{path}").status_code == 404
-    assert client.get(f"/files?before={9**30}").json == {"files": [], "next": None}
+    for before in (9**30, -(9**30), 0):
+        answer = client.get(f"/files?before={before}").json
+        assert answer == {"files": [], "next": None}
 
 
 def test_upload_over_the_limit_is_refused(upload, storage):
@@ -132,7 +150,8 @@ def test_failed_storage_leaves_no_row(app, client, upload, monkeypatch, storage)
 
     answer = upload("a", b"a")
 
-    assert answer.status_code == 500
+    assert answer.status_code == 503
+    assert answer.json["detail"] == "What this needs does not answer, or is full."
     assert client.get("/files").json == {"files": [], "next": None}
 
 
@@ -154,8 +173,11 @@ def test_lost_content_is_a_failed_file(upload, client, row, storage):
     storage.delete(row(file_id).key)
 
     client.post(f"/files/{file_id}/reindex")
+    answer = client.get(f"/files/{file_id}/content")
 
     assert row(file_id).state == "failed"
+    assert answer.status_code == 404
+    assert answer.json["detail"] == "The file's content is not in storage."
 
 
 def test_delete_takes_row_and_object(upload, client, row, storage):
@@ -177,9 +199,128 @@ def test_task_for_a_deleted_file_does_nothing(app, caplog):
 
     caplog.set_level("INFO")
     with app.app_context():
-        index_file.delay(7)
+        index_file.delay(7, "files/7")
 
     assert "File 7 was deleted before it was indexed." in caplog.text
+
+
+def test_second_reindex_waits_and_is_refused(app, upload, client, monkeypatch):
+    """While one reindex of a file runs another one of it ends with 409."""
+    file_id = upload("a", b"a").json["id"]
+    answers = []
+    enqueue = Catalog.enqueue
+
+    def enqueue_slowly(catalog, *words):
+        path = f"/files/{file_id}/reindex"
+        answers.append(app.test_client().post(path).status_code)
+        enqueue(catalog, *words)
+
+    monkeypatch.setattr(Catalog, "enqueue", enqueue_slowly)
+
+    first = client.post(f"/files/{file_id}/reindex")
+
+    assert first.status_code == 202
+    assert answers == [409]
+
+
+def test_reindex_without_a_redis_is_unavailable(app, client, upload):
+    """Without a Redis there is no lock: the client may come again."""
+    file_id = upload("a", b"a").json["id"]
+
+    with (
+        Redis.from_url("redis://127.0.0.1:1") as gone,
+        app.container.redis.override(gone),
+    ):
+        answer = client.post(f"/files/{file_id}/reindex")
+
+    assert answer.status_code == 503
+
+
+def test_file_may_be_deleted_while_it_is_read(app, upload, row, monkeypatch, caplog):
+    """The task of a file that goes meanwhile says so, and brings nothing back."""
+    caplog.set_level("INFO")
+    read = Catalog.read
+
+    def read_slowly(catalog, key):
+        found = read(catalog, key)
+        with app.app_context():
+            app.test_client().delete("/files/1")
+        return found
+
+    monkeypatch.setattr(Catalog, "read", read_slowly)
+
+    upload("a", b"a")
+
+    assert row(1) is None
+    assert "File 1 was deleted before it was indexed." in caplog.text
+
+
+def test_no_transaction_is_open_while_content_is_read(app, upload, monkeypatch):
+    """A large file takes longer than a database lets a transaction idle."""
+    engine, out = app.container.engine(), []
+    read = Catalog.read
+
+    def watched(catalog, key):
+        out.append(catalog.session.in_transaction())
+        return read(catalog, key)
+
+    monkeypatch.setattr(Catalog, "read", watched)
+
+    upload("a", b"a")
+
+    assert out == [False]
+    assert engine.pool.checkedout() == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "body", "where"),
+    [
+        ({"Range": "bytes=0-2"}, 206, b"012", "bytes 0-2/10"),
+        ({"Range": "bytes=7-"}, 206, b"789", "bytes 7-9/10"),
+        ({"Range": "bytes=-3"}, 206, b"789", "bytes 7-9/10"),
+        ({"Range": "bytes=-99"}, 206, b"0123456789", "bytes 0-9/10"),
+        ({"Range": "bytes=5-99"}, 206, b"56789", "bytes 5-9/10"),
+        ({"Range": "bytes=10-"}, 416, None, "bytes */10"),
+        ({"Range": "bytes=0-1,4-5"}, 200, b"0123456789", None),
+        ({"Range": "bytes=5-2"}, 200, b"0123456789", None),
+        ({"Range": "lines=0-2"}, 200, b"0123456789", None),
+        ({"Range": "bytes=0-2", "If-Range": '"old"'}, 200, b"0123456789", None),
+    ],
+)
+def test_range_is_honoured(upload, client, headers, status, body, where):
+    """One range is answered with it, as RFC 9110 has it; the rest with the whole."""
+    file_id = upload("a", b"0123456789").json["id"]
+
+    answer = client.get(f"/files/{file_id}/content", headers=headers)
+
+    assert answer.status_code == status
+    assert body is None or answer.data == body
+    assert answer.headers.get("Content-Range") == where
+
+
+def test_range_of_the_same_version_is_honoured(upload, client):
+    """A download that broke goes on where the file is the one that it began with."""
+    file_id = upload("a", b"0123456789").json["id"]
+    path = f"/files/{file_id}/content"
+    version = client.get(path).headers["ETag"]
+
+    answer = client.get(path, headers={"Range": "bytes=8-", "If-Range": version})
+
+    assert (answer.status_code, answer.data) == (206, b"89")
+
+
+def test_page_goes_on_to_older_files(upload, client, monkeypatch):
+    """Without JavaScript every file can be reached, and deleted."""
+    monkeypatch.setattr("example_service.views.PAGE", 2)
+    for name in ("first", "second", "third"):
+        upload(name, b"a")
+
+    newest, older = client.get("/").text, client.get("/?before=2").text
+
+    assert ">first<" not in newest
+    assert '<a href="/?before=2">Older files</a>' in newest
+    assert ">first</a>" in older
+    assert "Older files" not in older
 
 
 def test_statistics_are_counted(upload, client):

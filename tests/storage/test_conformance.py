@@ -362,7 +362,7 @@ def test_keys_are_checked_everywhere(storage, key):
 
 def test_ping(storage):
     """A storage that is there answers a ping and keeps nothing of it."""
-    storage.ping(5)
+    storage.ping(30)
 
     assert list(storage.list()) == []
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from modern_flask.config import Origin, Values
 from modern_flask.errors import UnknownSetting
 from modern_flask.storage import (
     IntegrityError,
@@ -113,6 +114,21 @@ def test_folder_that_can_not_be(tmp_path):
 
     with pytest.raises(InvalidSetting, match="folder can't be used: Not a directory"):
         opening({"folder": tmp_path / "file" / "objects"})
+
+
+@pytest.mark.parametrize("folder", [5, "a\0b"])
+def test_folder_that_is_no_path(folder):
+    """What is no path at all is told with where it was set, and what to do."""
+    values = Values({"STORAGE_FOLDER": folder}, {"STORAGE_FOLDER": Origin("config.py")})
+
+    with pytest.raises(InvalidSetting) as caught:
+        opening(values.section("STORAGE_"))
+
+    assert str(caught.value) == (
+        "STORAGE_FOLDER can't be used: it is no path.\n"
+        "  set in   config.py\n"
+        "  do       name a folder that this user may make, or write to"
+    )
 
 
 def test_body_can_be_read_by_anybody(local, folder):

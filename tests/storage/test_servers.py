@@ -304,7 +304,7 @@ def test_connections_are_kept(server, remote):
 
 def test_server_that_closed_answers_no_more(server):
     """A server that was closed has given back its port and its connections."""
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
     connection.sendall(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert connection.recv(65_536).endswith(b"\r\n\r\n")
     server.__exit__()
