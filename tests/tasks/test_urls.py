@@ -1,0 +1,205 @@
+"""What Celery is to connect to: told at start if it can't be used."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from modern_flask.config import Origin, Values
+from modern_flask.tasks import BadBackend, BadBroker, open_celery
+
+
+@contextmanager
+def opened(**settings: Any) -> Iterator[Celery]:
+    opening = open_celery(settings)
+    yield next(opening)
+    next(opening, None)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "near"),
+    [
+        ("CELERY_BROKER_URL", "bogus://u:hunter2@h", ""),
+        ("CELERY_BROKER_URL", "bogus+redis://u:hunter2@h", ""),
+        ("CELERY_BROKER_URL", 5, ""),
+        ("CELERY_BROKER_URL", ["memory://", 5], ""),
+        ("CELERY_BROKER_URL", "redis://u:hun/ter2@h", ""),
+        ("CELERY_BROKER_URL", "memory://;memry://u:hunter2@h", "memory://"),
+        ("CELERY_BROKER", "amq://u:hunter2@h", "amqp://, amqps:// or pyamqp://"),
+        ("CELERY_BROKER_READ_URL", "bogus://u:hunter2@h", ""),
+    ],
+)
+def test_broker_without_transport(key: str, value: Any, near: str) -> None:
+    """A broker that the worker could not use is told at start, without the password."""
+    values = Values({key: value}, {key: Origin("config.py", 3)})
+
+    with pytest.raises(BadBroker) as raised:
+        next(open_celery(values.section("CELERY_")))
+
+    meant = f"  did you mean  {near}\n" if near else ""
+    assert raised.value.__context__ is None
+    assert str(raised.value) == (
+        f"{key} is no URL of a broker that the installed Celery knows.\n"
+        "  set in   config.py, line 3\n"
+        f"{meant}"
+        "  write    redis://user:password@host:6379/0, or amqp:// for RabbitMQ\n"
+        "  note     in a password, @ is %40, : is %3A, / is %2F"
+    )
+
+
+def test_broker_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheme of Celery's that needs a package says which."""
+
+    def lacking(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'botocore'", name="botocore")
+
+    monkeypatch.setattr("kombu.connection.get_transport_cls", lacking)
+    values = Values({"CELERY_BROKER_URL": "sqs://u:hunter2@"})
+
+    with pytest.raises(BadBroker) as raised:
+        next(open_celery(values.section("CELERY_")))
+
+    assert str(raised.value) == (
+        "CELERY_BROKER_URL is no URL of a broker that the installed Celery knows: "
+        "the package botocore is not installed.\n"
+        "  write    redis://user:password@host:6379/0, or amqp:// for RabbitMQ"
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "amqp://u:p@h:5672//",
+        "redis://h/0;redis://i/0",
+        ["memory://", "memory://"],
+        "sqla+sqlite:///broker.db",
+        "redis+socket:///run/redis.sock",
+        "sentinel://h:26379;sentinel://i:26379",
+        "localhost",
+        None,
+    ],
+)
+def test_broker_with_transport(value: Any) -> None:
+    """Every form of a broker's URL that Celery takes is taken."""
+    with opened(broker_url=value) as celery:
+        assert celery.conf.broker_url == value
+
+
+def refused(key: str, value: Any) -> BadBackend:
+    """What is said of the result backend ``key = value``."""
+    keys = {"CELERY_BROKER_URL": "memory://", key: value}
+    values = Values(keys, {key: Origin("config.py", 3)})
+    with pytest.raises(BadBackend) as raised:
+        next(open_celery(values.section("CELERY_")))
+    assert raised.value.__context__ is None
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why", "near"),
+    [
+        ("CELERY_RESULT_BACKEND", "bogus://u:hunter2@h", "", ""),
+        ("CELERY_BACKEND", "reds://u:hunter2@h", "", "redis:// or rediss://"),
+        ("CELERY_RESULT_BACKEND", "redis:u:hunter2@h/0", "", ""),
+        ("CELERY_RESULT_BACKEND", "redis://u:hun/ter2@h", "", ""),
+        ("CELERY_RESULT_BACKEND", "db+postgresql://u:hunter2@h:x/a", "", ""),
+        ("CELERY_RESULT_BACKEND", 5, "", ""),
+        (
+            "CELERY_RESULT_BACKEND",
+            "db+postgresql+pg8000://u:hunter2@h/a",
+            "the package pg8000 is not installed",
+            "",
+        ),
+        (
+            "CELERY_RESULT_BACKEND",
+            "rediss://u:hunter2@h/0",
+            "rediss:// needs the query ?ssl_cert_reqs=CERT_REQUIRED",
+            "",
+        ),
+        (
+            "CELERY_RESULT_BACKEND",
+            "mongodb://u:hunter2@h/a",
+            "You need to install the pymongo library to use the MongoDB backend",
+            "",
+        ),
+        (
+            "CELERY_RESULT_BACKEND",
+            "azureblockblob://u:hunter2@h/a",
+            "the package azure is not installed",
+            "",
+        ),
+    ],
+)
+def test_backend_that_can_not_be_used(
+    key: str, value: Any, why: str, near: str
+) -> None:
+    """A result backend that no task could use is told at start, without a secret."""
+    said = str(refused(key, value))
+
+    meant = f"  did you mean  {near}\n" if near else ""
+    note = "" if why else "\n  note     in a password, @ is %40, : is %3A, / is %2F"
+    assert said == (
+        f"{key} is no result backend that the installed Celery can use"
+        f"{': ' if why else ''}{why}.\n"
+        "  set in   config.py, line 3\n"
+        f"{meant}"
+        "  write    redis://user:password@host:6379/1, or rpc:// for the broker\n"
+        "  or       remove the key: results are ignored unless a task keeps them"
+        f"{note}"
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "redis://u:p@127.0.0.1:1/0",
+        "redis+socket:///run/redis.sock",
+        "sentinel://h:26379;sentinel://i:26379",
+        "db+sqlite:///results.db",
+        "db+postgresql+psycopg://u:p@127.0.0.1:1/a",
+        "cache+memory://",
+        "rpc://",
+        "disabled",
+        "celery.backends.redis:RedisBackend",
+        "",
+        None,
+    ],
+)
+def test_backend_that_can_be_used(value: Any, tmp_path: Any, monkeypatch: Any) -> None:
+    """Every form of a result backend that Celery takes is taken; none is connected."""
+    monkeypatch.chdir(tmp_path)
+
+    with opened(broker_url="memory://", result_backend=value) as celery:
+        assert celery.conf.result_backend == value
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_variable_that_celery_prefers_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Celery reads variables of its own; that one beats the configuration is told."""
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://:hunter2@elsewhere")
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", "rpc://")
+
+    with opened(broker_url="memory://", result_backend="rpc://"):
+        pass
+
+    assert caplog.messages == [
+        "Celery takes the variable CELERY_BROKER_URL before all configuration: "
+        "unset it, or name it FLASK_CELERY_BROKER_URL."
+    ]
+
+
+def test_missing_broker_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Without a broker Celery has one of its own, which is told where it matters."""
+    with opened(task_default_queue="orders"):
+        pass
+    with opened(task_always_eager=True):
+        pass
+
+    assert caplog.messages == [
+        "broker_url is not set: Celery's broker is amqp://guest@localhost//."
+    ]
