@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import FlaskGroup, NoAppException, ScriptInfo
 
-from modern_flask.app import faults, start
+from modern_flask.app import faults, idle, start
 from modern_flask.config import masked, rows
 from modern_flask.errors import Fault, NotConfigured
 from modern_flask.observability import multiprocess
@@ -23,6 +23,7 @@ from modern_flask.wiring.errors import CheckFailed
 __all__ = ["cli", "main"]
 
 BIND = "127.0.0.1:8000"
+NUMBER: dict[str, Any] = {"type": click.IntRange(1), "default": 1, "show_default": True}
 # What `dev` sets where nothing else does: the provider, the key, the Redis database.
 BROUGHT = {"REDIS_URL": ("redis", 0), "CELERY_BROKER_URL": ("celery", 1)}
 # What `dev` calls the keys that say where data lies.
@@ -128,8 +129,8 @@ service = click.make_pass_decorator(Service, ensure=True)
 
 @cli.command("serve", with_appcontext=False)
 @click.option("--bind", default=BIND, show_default=True, help="HOST:PORT.")
-@click.option("--workers", default=1, show_default=True, help="Processes.")
-@click.option("--threads", default=1, show_default=True, help="Threads of each.")
+@click.option("--workers", **NUMBER, help="Processes.")
+@click.option("--threads", **NUMBER, help="Threads of each.")
 @click.option("--reload", is_flag=True, help="Restart when the code changes.")
 @service
 def serve_command(
@@ -140,8 +141,10 @@ def serve_command(
         # Before anything that is measured is imported.
         multiprocess.prepare(workers)
     app = info.load_whole()
+    from modern_flask.server.address import check_address
     from modern_flask.server.serve import serve, serve_reloading
 
+    check_address(bind)
     if reload:
         folder = Path(app.root_path)
         serve_reloading(path_of(info), folder, bind, workers, threads)
@@ -166,9 +169,9 @@ def worker_command(info: Service, options: tuple[str, ...]) -> None:
     app = info.load_whole()
     celery = get_bound(app).container.celery()
     start(app)
-    words = list(options)
-    if not any(word.startswith(("-l", "--loglevel")) for word in words):
-        words += ["--loglevel", logging.getLevelName(logging.getLogger().level)]
+    from modern_flask.server.worker import worker_words
+
+    words = worker_words(options, str(app.config["SERVICE_NAME"]), os.environ)
     # It returns the exit code instead of leaving with it.
     sys.exit(celery.worker_main(["worker", *words]))
 
@@ -191,6 +194,8 @@ def check_command(info: Service) -> None:
     app = info.load_unchecked()
     container = get_bound(app).container
     refuse(faults(app))
+    for text in idle(app):
+        click.echo(text, err=True)
     names = [
         name
         for name in container.pings()
@@ -216,6 +221,7 @@ def graph_command(info: Service, language: str) -> None:
     from modern_flask.wiring.draw import draw
 
     click.echo(draw(picture(app), language))
+    refuse(list(open_faults(get_bound(app).container)))
 
 
 @cli.command("create-tables", with_appcontext=False)
@@ -223,10 +229,21 @@ def graph_command(info: Service, language: str) -> None:
 def create_tables_command(info: Service) -> None:
     """Make the tables that are missing, of every model that the service imports."""
     app = info.load_app()
-    from modern_flask.database import create_tables
+    from sqlalchemy.exc import DBAPIError
 
+    from modern_flask.database import create_tables
+    from modern_flask.database.faults import TablesNotMade
+
+    container = get_bound(app).container
     with get_bound(app).lifecycle.running():
-        create_tables(get_bound(app).container.engine())
+        try:
+            create_tables(container.engine())
+        except DBAPIError as error:
+            key = "DATABASE_ENGINE_URL"
+            origin = container.config().origin(key)
+            place = f"the database of {key}{f', set in {origin}' if origin else ''}"
+            why = next(iter(str(error.orig).splitlines()), type(error).__name__)
+            raise TablesNotMade(place, why) from error
 
 
 @cli.command("dev", with_appcontext=False)
@@ -244,13 +261,16 @@ def dev_command(info: Service, bind: str) -> None:
         for key, (provider, number) in BROUGHT.items()
         if not is_configured(container.providers[provider])
     }
+    if find_spec("celery") is None:
+        # A service without tasks need not have it.
+        needs.pop("CELERY_BROKER_URL", None)
     plan = Plan(
         app=path_of(info),
         bind=bind,
         folder=Path(app.root_path, "var", "redis"),
         needs=needs,
         tables=is_configured(container.providers["engine"]),
-        worker=True,
+        worker="CELERY_BROKER_URL" in needs or is_configured(container.celery),
         data={
             name: str(masked(key, values[key]))
             for name, key in PLACES.items()

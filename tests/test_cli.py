@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+import modern_flask
 from modern_flask import cli
 
 ROOT = Path(__file__).parents[1]
@@ -143,6 +144,72 @@ def test_check_tells_all_faults_at_once(run, write):
     assert "hunter2" not in said.err
 
 
+IDLE = 'STORAGE_FOLDER = "/tmp/files"\nSTORAGE_BUCKET = "files"\n'
+
+
+def test_storage_without_vendor_is_a_fault_where_it_is_asked_for(run, write):
+    """Who set a folder and forgot the vendor is told which keys wait for it."""
+    write(WORKS.replace('STORAGE_VENDOR = "memory"\n', IDLE))
+
+    said = run("check")
+
+    assert said.code == 1
+    assert "storage is not configured: STORAGE_VENDOR is not set.\n" in said.err
+    waiting = (
+        "STORAGE_BUCKET (config.py, line 5) and STORAGE_FOLDER (config.py, line 4)"
+    )
+    assert f"  but set  {waiting}\n" in said.err
+
+
+@pytest.fixture
+def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A service that asks for nothing."""
+    text = "import modern_flask\n\ndef create_app():\n"
+    text += "    return modern_flask.create_app(__name__)\n"
+    (tmp_path / "plain_service.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "plain_service", raising=False)
+    return "plain_service"
+
+
+def test_storage_without_vendor_is_a_warning_elsewhere(run, write, plain):
+    """Where nothing asks for a storage, ``check`` passes and warns."""
+    write(IDLE)
+
+    assert run("check", app=plain) == Said(
+        0,
+        "The service can start. Configured: nothing.\n",
+        "STORAGE_VENDOR is not set, and without it these have no effect: "
+        "STORAGE_BUCKET (config.py, line 2) and STORAGE_FOLDER (config.py, line 1). "
+        "Set it to cos, local, memory or oss.\n",
+    )
+
+
+def test_storage_without_vendor_is_a_warning_in_the_log(write, monkeypatch, caplog):
+    """Whoever serves is told at the first request, once."""
+    write(IDLE)
+    app = modern_flask.create_app("plain", root_path=".")
+
+    for _ in range(2):
+        app.test_client().get("/livez")
+
+    said = [line for line in caplog.messages if "STORAGE_VENDOR is not set" in line]
+    app.lifecycle.close()
+    assert len(said) == 1
+    assert "STORAGE_FOLDER (config.py, line 1)" in said[0]
+
+
+def test_vendor_alone_is_no_warning(run, write, plain):
+    """Nothing is said where the vendor is set, or nothing of a storage."""
+    for text in (
+        IDLE.replace("FOLDER", "VENDOR").replace("/tmp/files", "memory"),
+        "",
+    ):
+        write(text)
+
+        assert run("check", app=plain).err == ""
+
+
 def test_one_cause_is_told_once(run, write, monkeypatch):
     """Telemetry that can't start is one fault, not one of each component it watches."""
     write(WORKS)
@@ -185,6 +252,32 @@ def test_command_of_the_service_wins(run, write, shop):
     assert run("check", app=shop).out == "checked by the shop\n"
     assert run("restock", app=shop).out == "restocked\n"
     assert "index" in run("routes", app=shop).out
+
+
+@pytest.mark.parametrize("option", ["--workers", "--threads"])
+def test_nobody_is_no_server(run, write, option):
+    """A server of no process or no thread would answer nobody."""
+    write(WORKS)
+
+    said = run("serve", option, "0")
+
+    assert said.code == 2
+    assert f"Invalid value for '{option}': 0 is not in the range x>=1." in said.err
+
+
+def test_address_of_the_server_is_checked(run, write):
+    """What is no address is told, with where it came from."""
+    write(WORKS)
+
+    said = run("serve", "--bind", "127.0.0.1:99999")
+
+    assert said.code == 1
+    assert said.err == (
+        "The server can't listen at 127.0.0.1:99999: "
+        "a port is a number from 0 to 65535.\n"
+        "  set by   --bind\n"
+        "  do       end what listens there, or name another HOST:PORT; port 0 is any\n"
+    )
 
 
 def test_help_names_all_commands(run, write, shop):
@@ -260,6 +353,55 @@ def test_tables_are_made(run, write, tmp_path):
 
     with closing(sqlite3.connect(tmp_path / "files.db")) as connection:
         assert connection.execute("select count(*) from files").fetchall() == [(0,)]
+
+
+def test_tables_that_can_not_be_made(run, write, tmp_path):
+    """Without its database ``create-tables`` says what is wrong, where, what to do."""
+    write(WORKS.replace(":memory:", f"{tmp_path}/nowhere/files.db"))
+
+    assert run("create-tables") == Said(
+        1,
+        "",
+        "The tables can't be made: unable to open database file.\n"
+        "  in       the database of DATABASE_ENGINE_URL, set in config.py, line 1\n"
+        "  check    that the database is there, and lets this user make tables\n",
+    )
+
+
+def test_tables_of_a_database_that_refuses(run, write):
+    """A server that is not there is told in its driver's words, without a password."""
+    url = "postgresql://shop:hunter2@127.0.0.1:1/shop"
+    write(WORKS.replace("sqlite+pysqlite:///:memory:", url))
+
+    said = run("create-tables")
+
+    assert said.code == 1
+    assert "Connection refused\n" in said.err.partition("  in ")[0].replace(".", "")
+    assert "hunter2" not in said.err
+
+
+def test_graph_is_drawn_although_it_is_wrong(run, write):
+    """Who looks for a mistake sees the drawing, and then what is wrong."""
+    write(WORKS + "REDIS_HOTS = 1\n")
+
+    said = run("graph")
+
+    assert said.code == 1
+    assert said.out.startswith("flowchart")
+    assert said.err.startswith("REDIS_HOTS is no setting that is known here.\n")
+
+
+def test_worker_has_a_name_of_its_own(run, write, monkeypatch):
+    """Without a name of the user's it is called after the service and the pod."""
+    write(WORKS)
+    monkeypatch.setenv("POD_NAME", "files-7f-x2x")
+    monkeypatch.setattr("celery.Celery.worker_main", lambda self, words: words)
+
+    words = run("worker").code
+    own = run("worker", "-n", "mine").code
+
+    assert words[-2:] == ["--hostname", "example_service@files-7f-x2x"]
+    assert "--hostname" not in own
 
 
 def test_failed_worker_is_no_success(run, write, monkeypatch):

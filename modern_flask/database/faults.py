@@ -45,6 +45,23 @@ class MissingDriver(ConfigurationError):
         )
 
 
+class TablesNotMade(Fault):
+    """The database was not reached, or does not let us make the tables.
+
+    Args:
+        place: The key that names the database, and where it was set.
+        why: The first line of what the driver says; it has no password.
+    """
+
+    def __init__(self, place: str, why: str) -> None:
+        self.place, self.why = place, why
+        super().__init__(
+            f"The tables can't be made: {why.rstrip('.')}.",
+            ("in", place),
+            ("check", "that the database is there, and lets this user make tables"),
+        )
+
+
 class LegacyMode(ConfigurationError):
     """A key asks for the 1.x behaviour that SQLAlchemy 2 has taken out."""
 
@@ -89,4 +106,20 @@ class NoTransaction(Fault):
         super().__init__(
             f"on_commit({waiting}) is called where no transaction runs.",
             ("do", "put @transactional over the view or task that calls it"),
+        )
+
+
+class GeneratorTransaction(Fault):
+    """``transactional`` stands over a generator: it runs after the call has returned.
+
+    Args:
+        function: The generator function.
+    """
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+        super().__init__(
+            f"@transactional would commit before {function} has begun: it is a "
+            "generator.",
+            ("do", "put @transactional over a function that the generator calls"),
         )

@@ -9,9 +9,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .address import free_address
 from .embedded import EmbeddedRedis, tethered
 
 __all__ = ["Plan", "develop"]
@@ -46,35 +47,25 @@ def develop(plan: Plan, say: Callable[[str], None]) -> int:
     """Start all of it, wait for a signal or an end; the exit code.
 
     Raises:
+        AddressUnusable: The server can't listen where it is to; nothing was started.
         MissingExtra: No Redis can be had for a service that needs one.
-        RedisDidNotStart: There is one, and it does not start.
+        RedisDidNotStart, FolderUnusable: There is one, and it does not start.
     """
-    environ = dict(os.environ)
+    plan = replace(plan, bind=free_address(plan.bind))
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as stack:
+        environ = dict(os.environ)
         if plan.needs:
-            plan.folder.mkdir(parents=True, exist_ok=True)
-            redis = stack.enter_context(EmbeddedRedis(plan.folder))
-            root = redis.url.rpartition("/")[0]
-            environ |= {f"FLASK_{k}": f"{root}/{n}" for k, n in plan.needs.items()}
-            say(f"  redis    {root}, data in {plan.folder}")
+            environ |= _redis(plan, stack, say)
         for name, place in plan.data.items():
             say(f"  {name:<8} {place}")
         if plan.tables:
             made = _run(plan, environ, "create-tables")
             if made:
                 return made
-        commands = {
-            "server": ["serve", "--reload", "--threads", "4", "--bind", plan.bind]
-        }
-        if plan.worker:
-            commands["worker"] = ["worker", "--concurrency", "1"]
-        processes = {
-            name: stack.enter_context(_process(plan, environ, words))
-            for name, words in commands.items()
-        }
+        processes = _start(plan, environ, stack)
         for name, process in processes.items():
             say(f"  {name:<8} process {process.pid}")
         say(f"  open     http://{plan.bind}/   (Ctrl-C stops all of it)")
@@ -84,6 +75,29 @@ def develop(plan: Plan, say: Callable[[str], None]) -> int:
             # At once: each of them takes a second or two to leave.
             for process in processes.values():
                 process.terminate()
+
+
+def _redis(
+    plan: Plan, stack: ExitStack, say: Callable[[str], None]
+) -> Mapping[str, str]:
+    """Start the embedded Redis; the variables that name it."""
+    redis = stack.enter_context(EmbeddedRedis(plan.folder))
+    root = redis.url.rpartition("/")[0]
+    say(f"  redis    {root}, data in {plan.folder}")
+    return {f"FLASK_{key}": f"{root}/{number}" for key, number in plan.needs.items()}
+
+
+def _start(
+    plan: Plan, environ: Mapping[str, str], stack: ExitStack
+) -> Mapping[str, subprocess.Popen[bytes]]:
+    """Start the server and the worker; the stack ends them."""
+    commands = {"server": ["serve", "--reload", "--threads", "4", "--bind", plan.bind]}
+    if plan.worker:
+        commands["worker"] = ["worker", "--concurrency", "1"]
+    return {
+        name: stack.enter_context(_process(plan, environ, words))
+        for name, words in commands.items()
+    }
 
 
 def _wait(

@@ -5,6 +5,7 @@ without importing anything, runs on a free port, keeps its data in one folder an
 not outlive the process that started it.
 """
 
+import fcntl
 import os
 import random
 import shutil
@@ -18,11 +19,13 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from modern_flask.errors import Fault, MissingExtra
 
 __all__ = [
     "EmbeddedRedis",
+    "FolderUnusable",
     "RedisDidNotStart",
     "find_redis_binary",
     "free_port",
@@ -39,6 +42,8 @@ START_DEADLINE = 10.0
 
 STOP_DEADLINE = 10.0
 """Seconds for Redis to save and leave before it is killed."""
+
+OWN_REDIS = "name a Redis of your own in REDIS_URL and CELERY_BROKER_URL"
 
 READY = "Ready to accept connections"
 TAKEN = "address already in use"
@@ -81,6 +86,18 @@ class RedisDidNotStart(Fault):
             "The embedded Redis did not start.",
             ("binary", binary),
             *(("printed", line) for line in last),
+            ("do", OWN_REDIS),
+        )
+
+
+class FolderUnusable(Fault):
+    """The embedded Redis has nowhere to keep its data."""
+
+    def __init__(self, folder: Path, why: str) -> None:
+        self.folder, self.why = folder, why
+        super().__init__(
+            f"The embedded Redis can't keep its data in {folder}: {why}.",
+            ("do", f"end the other, let this user write there, or {OWN_REDIS}"),
         )
 
 
@@ -185,10 +202,10 @@ class EmbeddedRedis:
 
         Raises:
             MissingExtra: There is no binary.
+            FolderUnusable: Its folder can't be made, or another one runs there.
             RedisDidNotStart: It left, or took longer than ``START_DEADLINE``.
         """
         binary = find_redis_binary()
-        self.folder.mkdir(parents=True, exist_ok=True)
         output = ""
         for _ in range(ATTEMPTS):
             self.port = free_port()
@@ -200,10 +217,28 @@ class EmbeddedRedis:
                 break
         raise RedisDidNotStart(binary, output)
 
+    def _open_log(self) -> IO[bytes]:
+        """The log, locked by all who have it open: by Redis, as long as it lives.
+
+        Of two in one folder, who saves last would undo what the other has saved.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            log = self.log.open("ab")
+        except OSError as error:
+            why = (error.strerror or type(error).__name__).lower()
+            raise FolderUnusable(self.folder, why) from None
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.close()
+            raise FolderUnusable(self.folder, "another one runs there") from None
+        return log
+
     def _launch(self, binary: Path) -> str:
         """Run the binary until it is ready, gone or late; what it printed so far."""
         command = tethered(redis_command(binary, self.folder, self.port))
-        with self.log.open("ab") as log:
+        with self._open_log() as log:
             printed_before = log.tell()
             # A session of its own: a terminal's Ctrl-C reaches its users only, and they
             # may need it to finish.

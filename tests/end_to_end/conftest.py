@@ -68,8 +68,8 @@ class Service:
     def running(self) -> Iterator[tuple[Process, Process]]:
         """Run a server on a free port and a worker, which start and stop together."""
         with self.working() as worker, self.serving() as server:
-            self.url = server.wait_for_line(LISTENING, 30)[1]
-            worker.wait_for_line(WORKING, 30)
+            self.url = server.wait_for_line(LISTENING, 60)[1]
+            worker.wait_for_line(WORKING, 60)
             yield server, worker
             if worker.returncode is None:
                 os.kill(worker.pid, signal.SIGTERM)
@@ -85,7 +85,7 @@ class Service:
         return self.run("worker", "--concurrency", "1", *alone)
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        return requests.request(method, self.url + path, timeout=30, **options)
+        return requests.request(method, self.url + path, timeout=60, **options)
 
     def upload(self, name: str, content: bytes, **options: Any) -> dict[str, Any]:
         """Send one file; what the service says about it."""
@@ -100,7 +100,7 @@ class Service:
 
     def ready(self, file_id: int) -> dict[str, Any]:
         """Wait until a worker has read the file."""
-        eventually(lambda: self.show(file_id)["state"] == "ready", timeout=20)
+        eventually(lambda: self.show(file_id)["state"] == "ready", timeout=60)
         return self.show(file_id)
 
 
@@ -139,7 +139,7 @@ def database(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -
     service = Service(tmp_path_factory.mktemp("tables"), {"DATABASE_ENGINE_URL": text})
     service.write()
     with service.run("create-tables") as made:
-        assert made.wait(30) == 0, made.output
+        assert made.wait(60) == 0, made.output
     return text
 
 

@@ -13,15 +13,15 @@ import requests
 
 from example_service import create_app
 from modern_flask import Fault, cli
+from modern_flask.config.masking import redacted_lines
 from modern_flask.testing.kubernetes import KubernetesServer, Rule
 from tests.end_to_end.broken import CONFIGURATIONS, SECRET, WORKS, Broken
 from tests.end_to_end.conftest import LISTENING, ROOT
 from tests.servers.processes import Process, python
 
-COMMANDS = (
-    *("dev", "serve", "worker", "config", "check", "create-tables"),
-    *("run", "shell", "routes"),
-)
+COMMANDS = sorted(cli.cli.commands)
+"""Ours and Flask's, whichever there are."""
+
 STARTS = (
     *("modern_flask.server.dev.develop", "modern_flask.server.serve.serve"),
     *("celery.Celery.worker_main", "flask.cli.run_simple", "code.interact"),
@@ -153,7 +153,7 @@ def test_process_says_what_is_wrong(broken, command, start):
         broken, "-m", "modern_flask.cli", "--app", "example_service", command
     )
 
-    assert process.wait(20) == 1
+    assert process.wait(60) == 1
     assert process.output == broken.message
 
 
@@ -178,7 +178,7 @@ def test_gunicorn_gets_the_same_exception(broken, start):
     """Under plain gunicorn a source's fault propagates, and gunicorn gives up."""
     process = start(broken, *GUNICORN)
 
-    assert process.wait(20) != 0
+    assert process.wait(60) != 0
     assert broken.message.rstrip() in process.output
     assert process.output.count("Booting worker") == 1
     assert SECRET not in process.output
@@ -189,7 +189,7 @@ def test_gunicorn_with_our_settings_gets_it_at_start(broken, start):
     """With the kit's settings a component's fault ends the start as well."""
     process = start(broken, *GUNICORN[:2], *SETTINGS, *GUNICORN[2:])
 
-    assert process.wait(20) != 0
+    assert process.wait(60) != 0
     assert broken.message.rstrip() in process.output
     assert process.output.count("Booting worker") == 1
     assert SECRET not in process.output
@@ -201,12 +201,13 @@ def test_gunicorn_with_our_settings_gets_it_at_start(broken, start):
 def test_gunicorn_gets_it_at_the_first_request(broken, start):
     """Under plain gunicorn a component's fault meets who asks for it, and is logged."""
     process = start(broken, *GUNICORN)
-    url = process.wait_for_line(LISTENING, 20)[1]
+    url = process.wait_for_line(LISTENING, 60)[1]
 
-    answer = requests.get(f"{url}/", timeout=20)
+    answer = requests.get(f"{url}/", timeout=60)
 
     assert answer.status_code == 500
     assert SECRET not in answer.text
-    assert broken.message.rstrip() in process.output
+    # The log masks what has the form of a password, in an example too.
+    assert redacted_lines(broken.message.rstrip()) in process.output
     assert process.output.count("Booting worker") == 1
     assert SECRET not in process.output

@@ -64,7 +64,7 @@ def test_page_uploads_and_deletes(page, row, tmp_path):
     page.find_element(By.CSS_SELECTOR, "#upload button").click()
 
     # The page reloads itself once, and asks until the worker has read the file.
-    eventually(lambda: row().get("state") == "ready")
+    eventually(lambda: row().get("state") == "ready", timeout=60)
     shown = row()
     assert shown["size"] == str(len(CONTENT))
     assert shown["lines"] == "200000"

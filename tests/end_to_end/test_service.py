@@ -3,11 +3,13 @@
 import hashlib
 import random
 import signal
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from tests.end_to_end.conftest import LIMIT, PASSWORD
+from tests.servers.eventually import eventually
 from tests.servers.tree import alive, descendants, living_in
 
 MEGABYTE = 1024**2
@@ -90,10 +92,15 @@ def test_range_is_honoured(service, file, wanted, status, content, said):
 @pytest.mark.parametrize("bucket", ["local"], indirect=True)
 def test_numbers_are_cached(service, private_redis, file):
     """Statistics are in Redis for a while; without them there they are counted."""
-    counted = service.call("GET", "/stats").json()
-    service.upload("more.txt", b"more")
 
-    kept = service.call("GET", "/stats").json()
+    def counted_twice() -> tuple[dict[str, Any], dict[str, Any]]:
+        private_redis.flush()
+        first = service.call("GET", "/stats").json()
+        service.upload("more.txt", b"more")
+        return first, service.call("GET", "/stats").json()
+
+    # They are kept for 5 s, in which a busy machine may not come to the second count.
+    counted, kept = eventually(lambda: same(*counted_twice()))
     private_redis.flush()
     again = service.call("GET", "/stats").json()
 
@@ -101,6 +108,11 @@ def test_numbers_are_cached(service, private_redis, file):
     assert again["files"] == counted["files"] + 1
     assert again["bytes"] == counted["bytes"] + 4
     assert sum(again["states"].values()) == again["files"]
+
+
+def same(first: Any, second: Any) -> Any:
+    """Both, if they are the same."""
+    return (first, second) if first == second else None
 
 
 def test_reindex_reads_again(service, file):
@@ -171,7 +183,7 @@ def test_metrics_tell_real_durations(service, file):
 @pytest.mark.parametrize("bucket", ["local"], indirect=True)
 def test_readiness_names_what_is_down(service, private_redis):
     """Without Redis the service is alive and not ready, says why, and recovers."""
-    assert service.call("GET", "/readyz").json()["checks"] == {
+    assert probed(service, None).json()["checks"] == {
         "engine": "ok",
         "redis": "ok",
         "storage": "ok",
@@ -180,15 +192,27 @@ def test_readiness_names_what_is_down(service, private_redis):
 
     private_redis.stop()
 
-    down = service.call("GET", "/readyz")
+    down = probed(service, "Not ready: redis.")
     assert down.status_code == 503
     assert down.headers["Content-Type"] == "application/problem+json"
-    assert down.json()["detail"] == "Not ready: redis."
     assert str(private_redis.port) not in down.text
     assert PASSWORD not in down.text
     assert service.call("GET", "/livez").status_code == 200
     private_redis.start()
-    assert service.call("GET", "/readyz").status_code == 200
+    assert probed(service, None).status_code == 200
+
+
+def probed(service, detail: str | None) -> Any:
+    """What /readyz answers once it says so.
+
+    Each component has a second, which is not much for a busy machine.
+    """
+
+    def asked() -> list[Any]:
+        answer = service.call("GET", "/readyz")
+        return [answer] if answer.json().get("detail") == detail else []
+
+    return eventually(asked)[0]
 
 
 @pytest.mark.parametrize("bucket", ["local"], indirect=True)

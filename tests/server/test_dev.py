@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import requests
 from redis import Redis
 
 from tests.servers.eventually import eventually
-from tests.servers.processes import Process, free_port, python
+from tests.servers.processes import Process, python
 from tests.servers.tree import Life, alive, descendants, living_in
 
 ROOT = Path(__file__).parents[2]
@@ -29,26 +30,28 @@ def create_app():
 class Dev(Process):
     """``modern-flask dev`` on a free port, in a folder that has the service."""
 
-    def __init__(self, folder: Path, app: str) -> None:
-        self.folder, bind = folder, f"127.0.0.1:{free_port()}"
-        self.url = f"http://{bind}/"
+    def __init__(
+        self, folder: Path, app: str, bind: str = "127.0.0.1:0", **more: str
+    ) -> None:
+        self.folder, self.url = folder, ""
         command = python("-m", "modern_flask.cli", "--app", app, "dev", "--bind", bind)
         env = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-        env |= dict.fromkeys(("CONFIG_SOURCE", "FLASK_APP"))
-        super().__init__(*command, log=folder / "log", env=env, cwd=folder)
+        env |= dict.fromkeys(("CONFIG_SOURCE", "FLASK_APP", "POD_NAME"))
+        super().__init__(*command, log=folder / "log", env=env | more, cwd=folder)
         self.family: list[Life] = []
 
     def wait_until_ready(self) -> None:
-        self.wait_for_line(rf"^  open     {re.escape(self.url)}", 30)
-        self.wait_for_line(r"^\[.*\] Listening at: ", 30)
-        self.wait_for_line(r"celery@\S+ ready\.", 30)
+        opened = r"^  open     (http://127\.0\.0\.1:[1-9]\d*/) "
+        self.url = self.wait_for_line(opened, 60)[1]
+        self.wait_for_line(r"^\[.*\] Listening at: ", 60)
+        self.wait_for_line(r"-\d+@\S+ ready\.", 60)
+        # Redis, gunicorn and its worker, Celery and its pool; gunicorn listens first.
+        eventually(lambda: len(descendants(self.pid)) >= 5)
         self.family = descendants(self.pid)
-        # Redis, gunicorn and its worker, Celery and its pool.
-        assert len(self.family) >= 5
 
     def end(self, signum: signal.Signals) -> int:
         os.kill(self.pid, signum)
-        return self.wait(20)
+        return self.wait(60)
 
     @property
     def redis(self) -> Redis:
@@ -77,10 +80,10 @@ def tiny(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
     """A copy of the example service, that its data may lie in."""
-    folder = tmp_path_factory.mktemp("copy")
+    folder = tmp_path / "copy"
     example, without = ROOT / "example_service", shutil.ignore_patterns("var", "__*__")
     shutil.copytree(example, folder / "example_service", ignore=without)
     shutil.copy(example / "__init__.py", folder / "example_service")
@@ -91,10 +94,7 @@ def test_first_run_needs_nothing(dev, copy):
     """Without any configuration an upload becomes ready; Ctrl-C ends all with 0."""
     process = dev(copy, "example_service")
 
-    sent = requests.post(f"{process.url}files?name=a.txt", b"a", timeout=10).json()
-    where = f"{process.url}files/{sent['id']}"
-    eventually(lambda: requests.get(where, timeout=10).json()["state"] == "ready")
-    process.redis.set("kept", "yes")
+    upload(process)
     code = process.end(signal.SIGINT)
 
     assert code == 0
@@ -107,11 +107,22 @@ def test_first_run_needs_nothing(dev, copy):
     assert re.search(r"^  worker   process \d+$", process.output, re.MULTILINE)
 
 
+def upload(process: Dev) -> None:
+    """Send a file and wait until the worker has read it."""
+    sent = requests.post(f"{process.url}files?name=a.txt", b"a", timeout=60).json()
+    where = f"{process.url}files/{sent['id']}"
+    eventually(lambda: requests.get(where, timeout=60).json()["state"] == "ready")
+
+
 def test_data_survive(dev, copy):
     """A second start has the first one's files and keys; SIGTERM ends it with 0 too."""
+    first = dev(copy, "example_service")
+    upload(first)
+    first.redis.set("kept", "yes")
+    first.end(signal.SIGTERM)
     process = dev(copy, "example_service")
 
-    files = requests.get(f"{process.url}files", timeout=10).json()["files"]
+    files = requests.get(f"{process.url}files", timeout=60).json()["files"]
     kept = process.redis.get("kept")
     code = process.end(signal.SIGTERM)
 
@@ -127,8 +138,8 @@ def test_edit_reloads_the_server(dev, tiny):
 
     def answer() -> str:
         try:
-            return requests.get(process.url, timeout=10).text
-        except requests.ConnectionError:
+            return requests.get(process.url, timeout=60).text
+        except requests.RequestException:
             return ""  # it is between two workers
 
     def save(text: str) -> str:
@@ -138,8 +149,9 @@ def test_edit_reloads_the_server(dev, tiny):
 
     assert answer() == "old"
     wrong, new = TINY + "shop = undefined", TINY.replace('"old"', '"new"')
-    eventually(lambda: "NameError: name 'undefined'" in save(wrong), interval=1.5)
-    eventually(lambda: save(new) == "new", interval=1.5)
+    told = "NameError: name 'undefined'"
+    eventually(lambda: told in save(wrong), timeout=90, interval=1.5)
+    eventually(lambda: save(new) == "new", timeout=90, interval=1.5)
 
 
 def test_nothing_outlives_a_killed_dev(dev, tiny):
@@ -149,4 +161,68 @@ def test_nothing_outlives_a_killed_dev(dev, tiny):
     process.end(signal.SIGKILL)
 
     eventually(lambda: not alive(process.family))
+    eventually(lambda: not living_in(tiny))
+
+
+def test_service_needs_no_celery(tiny):
+    """Where Celery is not installed there is a server and a Redis, and no worker."""
+    (tiny / "sitecustomize.py").write_text("import sys\nsys.modules['celery'] = None\n")
+
+    with Dev(tiny, "app", PYTHONPATH=f"{tiny}{os.pathsep}{ROOT}") as process:
+        url = process.wait_for_line(r"^  open     (http://\S+/) ", 30)[1]
+        process.wait_for_line(r"^\[.*\] Listening at: ", 30)
+        answer = requests.get(url, timeout=20)
+        assert process.redis.ping()
+        assert process.end(signal.SIGINT) == 0
+
+    assert answer.text == "old"
+    assert "  worker " not in process.output
+
+
+def test_taken_port_is_told_before_anything_is_started(tiny):
+    """Somebody listens there already: what, where and what to do, and nothing else."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        bind = f"127.0.0.1:{other.getsockname()[1]}"
+        with Dev(tiny, "app", bind) as process:
+            assert process.wait(60) == 1
+
+    assert process.output == (
+        "app in development:\n"
+        f"The server can't listen at {bind}: address already in use.\n"
+        "  set by   --bind\n"
+        "  do       end what listens there, or name another HOST:PORT; port 0 is any\n"
+    )
+    assert not (tiny / "var").exists()
+
+
+def test_database_that_can_not_be_made_is_told(tiny):
+    """The tables' trouble ends it, before a server or a worker is started."""
+    url = "sqlite+pysqlite:////nowhere/shop.db"
+    (tiny / "config.py").write_text(f'DATABASE_ENGINE_URL = "{url}"\n')
+
+    with Dev(tiny, "app") as process:
+        assert process.wait(60) == 1
+
+    assert process.output.endswith(
+        "The tables can't be made: unable to open database file.\n"
+        "  in       the database of DATABASE_ENGINE_URL, set in config.py, line 1\n"
+        "  check    that the database is there, and lets this user make tables\n"
+    )
+    assert "process" not in process.output
     assert not living_in(tiny)
+
+
+def test_folder_that_can_not_be_made_is_told(tiny):
+    """Where the embedded Redis can't keep its data, it says so."""
+    (tiny / "var").write_text("a file")
+
+    with Dev(tiny, "app") as process:
+        assert process.wait(60) == 1
+
+    assert process.output == (
+        "app in development:\n"
+        "The embedded Redis can't keep its data in "
+        f"{tiny}/var/redis: not a directory.\n"
+        "  do       end the other, let this user write there, or name a Redis of your "
+        "own in REDIS_URL and CELERY_BROKER_URL\n"
+    )

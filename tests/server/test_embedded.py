@@ -14,6 +14,7 @@ from modern_flask.errors import MissingExtra
 from modern_flask.server import embedded
 from modern_flask.server.embedded import (
     EmbeddedRedis,
+    FolderUnusable,
     RedisDidNotStart,
     find_redis_binary,
     free_port,
@@ -129,7 +130,23 @@ def test_failed_start_tells_what_was_printed(tmp_path, monkeypatch):
     assert str(failure.value) == (
         "The embedded Redis did not start.\n"
         f"  binary   {binary}\n"
-        "  printed  Bad directive"
+        "  printed  Bad directive\n"
+        "  do       name a Redis of your own in REDIS_URL and CELERY_BROKER_URL"
+    )
+
+
+def test_folder_has_one_redis_at_a_time(tmp_path):
+    """A second Redis in the folder would undo what the first saves; it is refused."""
+    with EmbeddedRedis(tmp_path), pytest.raises(FolderUnusable) as refused:
+        EmbeddedRedis(tmp_path).start()
+
+    with EmbeddedRedis(tmp_path) as server:
+        assert server.pid
+    assert str(refused.value) == (
+        f"The embedded Redis can't keep its data in {tmp_path}: another one runs "
+        "there.\n"
+        "  do       end the other, let this user write there, or name a Redis of your "
+        "own in REDIS_URL and CELERY_BROKER_URL"
     )
 
 
