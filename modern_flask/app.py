@@ -18,9 +18,12 @@ from flask import Blueprint, Flask, Response, request
 
 from modern_flask.config import export_otel, load_values
 from modern_flask.container import Container
+from modern_flask.errors import listed
 from modern_flask.health import Health, Ping
+from modern_flask.observability.variables import check_propagators
 from modern_flask.wiring import (
     Bound,
+    Choice,
     Lifecycle,
     bind,
     get_bound,
@@ -33,7 +36,16 @@ from modern_flask.wiring.errors import CheckFailed
 if TYPE_CHECKING:
     from modern_flask.wiring.draw import Picture
 
-__all__ = ["App", "create_app", "faults", "init_app", "picture", "running", "start"]
+__all__ = [
+    "App",
+    "create_app",
+    "faults",
+    "idle",
+    "init_app",
+    "picture",
+    "running",
+    "start",
+]
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +149,7 @@ def _configure(
     if "app" in container.providers:
         container.app.override(app)
     export_otel(values, os.environ)
+    check_propagators(os.environ, values.section("OTEL_"))
 
 
 def _observe(app: Flask, bound: Bound) -> None:
@@ -211,6 +224,8 @@ def start(app: Flask) -> None:
         bound.container.providers[name]()
     if not bound.closes_at_exit:
         log.info("%s", bound.container.tracing())
+        for text in idle(app):
+            log.warning("%s", text)
     _close_at_exit(bound)
     if not bound.checked:
         tasks, found = _tasks(bound)
@@ -225,6 +240,16 @@ def faults(app: Flask) -> list[Exception]:
     bound = get_bound(app)
     # That Celery does not open is told where components are opened.
     return faults_of(app, bound, _tasks(bound)[0])
+
+
+def idle(app: Flask) -> list[str]:
+    """What is set and has no effect, since the key that chooses is not set."""
+    return [
+        f"{choice.key} is not set, and without it these have no effect: "
+        f"{listed(found)}. Set it to {listed(sorted(choice.providers), 'or')}."
+        for choice in get_bound(app).container.providers.values()
+        if isinstance(choice, Choice) and (found := choice.idle())
+    ]
 
 
 def picture(app: Flask) -> Picture:

@@ -83,13 +83,22 @@ class NotConfigured(ConfigurationError):
         component: The provider's name, such as ``redis``.
         key: The key to set, or the prefix followed by ``*``.
         searched: The sources in which it was looked for.
+        idle: Keys that are set and have no effect without it, and where.
     """
 
-    def __init__(self, component: str, key: str, searched: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        component: str,
+        key: str,
+        searched: Sequence[str] = (),
+        idle: Sequence[str] = (),
+    ) -> None:
         self.component, self.key, self.searched = component, key, tuple(searched)
+        self.idle = tuple(idle)
         super().__init__(
             f"{component} is not configured: {key} is not set.",
             ("looked in", listed(self.searched, "and")),
+            ("but set", listed(self.idle, "and")),
             ("set", f"{key} in the configuration, or FLASK_{key} in the environment"),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -11,6 +11,40 @@ from typing import Any
 __all__ = ["DEADLINE", "Health", "Ping"]
 
 DEADLINE = 1.0  # seconds; a probe gives up after one by default
+
+REASONS = {
+    "connection refused": ("connection refused",),
+    "timed out": ("timed out", "timeout expired", "nothing came in"),
+    "unknown host": (
+        *("name or service not known", "nodename nor servname provided"),
+        *("name resolution", "could not translate host name", "failed to resolve"),
+        *("no address associated", "getaddrinfo failed"),
+    ),
+    "no route": ("no route to host", "network is unreachable"),
+    "connection lost": (
+        *("connection reset", "connection closed by server", "broken pipe"),
+        *("server closed the connection", "lost connection", "gone away"),
+    ),
+    "credentials refused": (
+        *("password authentication failed", "no password supplied", "wrongpass"),
+        *("authentication required", "invalid username-password", "access denied"),
+        *("access_refused", "access refused", "invalidaccesskeyid"),
+        *("signaturedoesnotmatch", "accessdenied"),
+    ),
+    "certificate refused": ("certificate verify failed",),
+    "too many connections": (
+        *("too many connections", "too many clients", "max number of clients"),
+        "remaining connection slots",
+    ),
+    "still loading": ("loading the dataset", "the database system is starting up"),
+    "disk full": ("no space left on device",),
+    "not permitted": ("permission denied", "read-only file system"),
+    "not there": (
+        *("no such file or directory", "unable to open database file"),
+        *("nosuchbucket", "unknown database"),
+    ),
+}
+"""What a probe may tell, and what drivers and systems call it in their texts."""
 
 Ping = Callable[[float], None]
 
@@ -38,7 +72,8 @@ class Health:
     def check(self, pings: Mapping[str, Ping]) -> dict[str, str | None]:
         """The trouble of each component, None where there is none.
 
-        A trouble is the name of an error, never its text: that may hold a secret.
+        A trouble is the name of an error and one of ``REASONS``, never the error's own
+        text: that may hold a secret.
         """
         end = monotonic() + self.deadline
         runs = {name: self._run(name, ping) for name, ping in pings.items()}
@@ -64,8 +99,32 @@ class Health:
         try:
             ping(self.deadline)
         except Exception as error:
-            run.trouble = type(error).__name__
+            run.trouble = told(error)
         finally:
             with self._lock:
                 del self._running[name]
             run.done.set()
+
+
+def told(error: BaseException) -> str:
+    """The name of ``error``, and why, as far as one of its causes says it."""
+    name = type(error).__name__
+    for cause in causes(error):
+        text = str(cause).lower()
+        for reason, phrases in REASONS.items():
+            if any(phrase in text for phrase in phrases):
+                return f"{name}: {reason}"
+    return name
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and what led to it, as it is chained or held by who wrapped it."""
+    seen: list[BaseException] = []
+    waiting = [error]
+    for found in waiting:
+        if found in seen:
+            continue
+        seen.append(found)
+        yield found
+        held = (found.__cause__, found.__context__, *found.args)
+        waiting += [each for each in held if isinstance(each, BaseException)]

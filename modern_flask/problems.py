@@ -30,9 +30,14 @@ class Halted(Exception):
 def halt(*answer: Any) -> NoReturn:
     """End the view here with what a view may return: a body, a status, headers.
 
-    ``halt({"reason": "sold out"}, 409)``; what the view did in a transaction is rolled
-    back.
+    ``halt({"reason": "sold out"}, 409)``; a status alone, ``halt(404)``, is answered
+    with its problem details. What the view did in a transaction is rolled back.
+
+    Raises:
+        TypeError: There is no answer.
     """
+    if not answer:
+        raise TypeError("halt() needs what the view is to answer: a body or a status.")
     raise Halted(*answer)
 
 
@@ -84,7 +89,10 @@ def _describe(error: HTTPException) -> Any:
 
 
 def _answer(halted: Halted) -> Any:
-    return halted.answer[0] if len(halted.answer) == 1 else halted.answer
+    if len(halted.answer) > 1:
+        return halted.answer
+    answer = halted.answer[0]
+    return problem(answer) if isinstance(answer, int) else answer
 
 
 def _title(status: int) -> str:

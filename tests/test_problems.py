@@ -181,6 +181,20 @@ def test_halt_with_a_problem(answer: Any) -> None:
     assert response.content_type == "application/problem+json"
 
 
+def test_halt_with_a_status(answer: Any) -> None:
+    """A status alone is answered with its problem details, as ``abort`` is."""
+    response = answer(lambda: halt(404))
+
+    assert response.status_code == 404
+    assert response.json["title"] == "Not Found"
+
+
+def test_halt_without_an_answer() -> None:
+    """That there is no answer is told where it is asked for."""
+    with pytest.raises(TypeError, match="halt\\(\\) needs what the view is to answer"):
+        halt()
+
+
 def test_halt_rolls_back(tmp_path: Any, monkeypatch: Any) -> None:
     """What the view wrote in its transaction before ``halt`` is undone."""
     from sqlalchemy import text

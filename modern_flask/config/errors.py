@@ -190,13 +190,13 @@ class UnsafeRedirect(ConfigurationError):
 
 
 class TooLarge(ConfigurationError):
-    """The answer is longer than any configuration is."""
+    """It is longer than any configuration is."""
 
     def __init__(self, source: str, limit: int) -> None:
         self.source, self.limit = source, limit
         super().__init__(
             f"{source} is larger than {limit:,} bytes.",
-            ("mend", "check that the address names the configuration"),
+            ("mend", "check that it is the configuration"),
         )
 
 

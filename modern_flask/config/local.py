@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modern_flask.config.content import Content
-from modern_flask.config.errors import MissingFile, UnreadableFile
+from modern_flask.config.errors import MissingFile, TooLarge, UnreadableFile
 from modern_flask.config.source import LocalFile
 
 __all__ = ["find_local", "places", "read_local"]
+
+LARGEST = 8 * 1024**2  # bytes
 
 
 def places(path: str, root: Path) -> Iterator[Path]:
@@ -29,18 +31,25 @@ def read_local(source: LocalFile, root: Path) -> Content:
     Raises:
         MissingFile: There is no such file; every path that was tried is named.
         UnreadableFile: It is a folder, or the process may not read it.
+        TooLarge: It is longer than any configuration is.
     """
     place = find_local(source, root)
     if place is None:
         tried = [str(place) for place in places(source.path, root)]
         raise MissingFile(str(source), tried)
     name = shown(place)
-    if place.is_dir():
-        raise UnreadableFile(name, "it is a folder", "name a file in it")
     try:
-        return Content(place.read_bytes(), name, str(place))
+        if place.is_dir():
+            raise UnreadableFile(name, "it is a folder", "name a file in it")
+        with place.open("rb") as file:
+            # A pipe or a device may have no end.
+            body = file.read(LARGEST + 1)
     except OSError as error:
         why = (error.strerror or type(error).__name__).lower()
+    else:
+        if len(body) > LARGEST:
+            raise TooLarge(name, LARGEST)
+        return Content(body, name, str(place))
     raise UnreadableFile(name, why, "let the user of this process read it")
 
 

@@ -52,28 +52,30 @@ class Synchronizing:
             LockLost: From the call: it is done, and was not alone for certain.
         """
 
-        def decorate(function: Callable[P, R]) -> Callable[P, R]:
-            called = signature(function)
-            named = name_of(name, called, function)
-            kept = TIMEOUT if timeout is None else timeout
-            patience = (
-                BLOCKING_TIMEOUT if blocking_timeout is None else blocking_timeout
-            )
-            waits = (kept, sleep, blocking, patience)
-            takes_token = FENCING_TOKEN in called.parameters
+        kept = TIMEOUT if timeout is None else timeout
+        patience = BLOCKING_TIMEOUT if blocking_timeout is None else blocking_timeout
+        waits = (kept, sleep, blocking, patience)
+        return lambda function: self._guarded(function, name, waits)
 
-            @wraps(function)
-            def call(*args: P.args, **kwargs: P.kwargs) -> R:
-                lock = named(*args, **kwargs)
-                client = self._find_client()
-                with hold(client, lock, *waits) as held:
-                    if takes_token:
-                        kwargs[FENCING_TOKEN] = held.fencing_token
-                    return function(*args, **kwargs)
+    def _guarded(
+        self,
+        function: Callable[P, R],
+        name: str,
+        waits: tuple[float, float, bool, float],
+    ) -> Callable[P, R]:
+        called = signature(function)
+        named = name_of(name, called, function)
+        takes_token = FENCING_TOKEN in called.parameters
 
-            return call
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            lock = named(*args, **kwargs)
+            with hold(self._find_client(), lock, *waits) as held:
+                if takes_token:
+                    kwargs[FENCING_TOKEN] = held.fencing_token
+                return function(*args, **kwargs)
 
-        return decorate
+        return call
 
 
 def make_synchronized(find_client: Callable[[], Redis]) -> Synchronizing:

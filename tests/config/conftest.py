@@ -1,6 +1,6 @@
 """Real servers, and a patience that notes its pauses instead of waiting."""
 
-import socketserver
+import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -138,10 +138,11 @@ def serving(
 
 
 @pytest.fixture
-def closed_port() -> int:
-    """A port of this machine on which nothing listens."""
-    with socketserver.TCPServer(("127.0.0.1", 0), None) as server:  # type: ignore[arg-type]
-        return int(server.server_address[1])
+def closed_port() -> Iterator[int]:
+    """A port of this machine on which nothing listens, nor can meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield int(bound.getsockname()[1])
 
 
 @pytest.fixture
@@ -152,7 +153,7 @@ def cluster() -> Iterator[KubernetesServer]:
 
 @pytest.fixture
 def read_url(pauses):
-    def read_text(text, timeouts=(2.0, 2.0), environ=None, total=20.0):
+    def read_text(text, timeouts=(30.0, 30.0), environ=None, total=60.0):
         source = parse_source(text)
         assert isinstance(source, RemoteFile)
         return read_remote(
@@ -196,7 +197,7 @@ def shop(cluster):
 def read_key(shop, tmp_path, pauses):
     """Read as the administrator, or with a token in the place of a pod's."""
 
-    def read_text(text, token="", timeouts=(2.0, 2.0), total=20.0):
+    def read_text(text, token="", timeouts=(30.0, 30.0), total=60.0):
         source = parse_source(text)
         assert isinstance(source, KubernetesKey)
         folder = shop.service_account(

@@ -164,10 +164,12 @@ def test_missing_package(monkeypatch):
 
 def test_no_thread_is_left(read_key):
     """Reading leaves no thread behind."""
+    before = set(threading.enumerate())
+
     read_key(ORDERS)
 
-    names = {thread.name for thread in threading.enumerate()}
-    assert "modern-flask-config" not in names
+    new = set(threading.enumerate()) - before
+    assert "modern-flask-config" not in {thread.name for thread in new}
 
 
 def test_defaults_of_production():

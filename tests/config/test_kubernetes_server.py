@@ -162,7 +162,7 @@ def test_unknown_field_selector(connect):
 
 def watched(api, **options):
     stream = Watch().stream(
-        api.list_namespaced_config_map, "shop", timeout_seconds=20, **options
+        api.list_namespaced_config_map, "shop", timeout_seconds=120, **options
     )
     for event in stream:
         item = event["raw_object"]
@@ -218,7 +218,7 @@ def test_watch_ends_in_time(cluster):
             "GET",
             f"{cluster.url}/api/v1/namespaces/shop/secrets?watch=1&timeoutSeconds=0.05",
             headers={"Authorization": f"Bearer {cluster.admin_token}"},
-            timeout=5.0,
+            timeout=60.0,
         )
 
     assert (answer.status, answer.data) == (200, b"")

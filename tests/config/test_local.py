@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from modern_flask.config.errors import MissingFile, UnreadableFile
+from modern_flask.config.errors import MissingFile, TooLarge, UnreadableFile
 from modern_flask.config.local import read_local
 from modern_flask.config.source import LocalFile
 
@@ -76,15 +76,36 @@ def test_unreadable_file(root, monkeypatch):
     """A file that the process may not read is told with the system's reason."""
     Path("config.py").write_bytes(b"A = 1")
 
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, mode: str) -> None:
         raise PermissionError(13, os.strerror(13), str(path))
 
     # Root may read everything, and tests run as root in containers.
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(UnreadableFile) as caught:
         read_local(LocalFile("config.py"), root)
 
     assert str(caught.value) == (
         "config.py can't be read: permission denied.\n"
         "  mend     let the user of this process read it"
+    )
+
+
+def test_name_that_no_file_can_have(root):
+    """A name that the system refuses is told in its words."""
+    name = "x" * 5000
+
+    with pytest.raises(UnreadableFile) as caught:
+        read_local(LocalFile(name), root)
+
+    assert "can't be read: file name too long." in str(caught.value)
+
+
+def test_endless_file(root):
+    """What has no end is not waited for."""
+    with pytest.raises(TooLarge) as caught:
+        read_local(LocalFile("/dev/zero"), root)
+
+    assert str(caught.value) == (
+        "/dev/zero is larger than 8,388,608 bytes.\n"
+        "  mend     check that it is the configuration"
     )

@@ -169,6 +169,22 @@ def test_redacted_lines():
     assert redacted_lines(text) == "http://h/x?a=******\nin f\n******"
 
 
+def test_value_on_the_next_line():
+    """A secret that follows its name on the line below is masked, a plain value not."""
+    text = "password:\n  hunter2\nhost:\n  cache\n'token' =\n\nabc"
+
+    assert redacted_lines(text) == (
+        "password:\n  ******\nhost:\n  cache\n'token' =\n\n******"
+    )
+
+
+def test_url_in_a_repr():
+    """A URL after a line's end that ``repr`` has escaped is a URL like any other."""
+    text = repr("first\nredis://:hunter2@cache/0")
+
+    assert redacted(text) == r"'first\nredis://:******@cache/0'"
+
+
 def test_pin_stays_readable():
     """The pin of a source is no secret."""
     url = f"https://git/x.py#sha256={'ab' * 32}"

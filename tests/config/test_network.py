@@ -136,7 +136,7 @@ def test_body_over_the_limit(length):
 
     assert str(caught.value) == (
         "https://git/x.py is larger than 1,000 bytes.\n"
-        "  mend     check that the address names the configuration"
+        "  mend     check that it is the configuration"
     )
     assert body.tell() <= 1010
 

@@ -167,7 +167,7 @@ def test_endless_redirect(web, read_url, reply):
     web.on("/x.py", send)
     web.on("/y", reply(BODY))
 
-    assert read_url(web.url(), total=2.0).body == BODY
+    assert read_url(web.url()).body == BODY
 
 
 def test_too_large(web, url_fault, reply):
@@ -178,7 +178,7 @@ def test_too_large(web, url_fault, reply):
 
     assert str(error) == (
         f"{web.url()} is larger than 1,048,576 bytes.\n"
-        "  mend     check that the address names the configuration"
+        "  mend     check that it is the configuration"
     )
 
 

@@ -1,9 +1,20 @@
 """A CA and a certificate that live as long as a test."""
 
+from __future__ import annotations
+
 import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+    Extension = tuple[x509.ExtensionType, bool]  # and whether it is critical
 
 __all__ = ["write_certificates"]
 
@@ -11,23 +22,86 @@ __all__ = ["write_certificates"]
 def write_certificates(folder: Path) -> ssl.SSLContext:
     """Make a CA (``ca.crt``) and, by it, a server certificate for this machine."""
     from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
 
-    now = datetime.now(UTC)
-    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
-    names = [
-        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        for name in ("kubernetes", "kube-apiserver")
-    ]
+    ca, server = Party("kubernetes"), Party("kube-apiserver")
+    issuer = x509.SubjectKeyIdentifier.from_public_key(ca.key.public_key())
     addresses: list[x509.GeneralName] = [
         x509.DNSName("localhost"),
         x509.IPAddress(IPv4Address("127.0.0.1")),
     ]
-    issuer = x509.SubjectKeyIdentifier.from_public_key(keys[0].public_key())
     identity = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer)
-    # From 3.13 on Python verifies strictly (RFC 5280): a CA must say what it may sign.
-    may_sign = x509.KeyUsage(
+    (folder / "ca.crt").write_bytes(
+        ca.sign(
+            ca,
+            [
+                (x509.BasicConstraints(ca=True, path_length=None), True),
+                (may_sign(), True),
+                (issuer, False),
+            ],
+        )
+    )
+    (folder / "server.crt").write_bytes(
+        ca.sign(
+            server,
+            [(x509.SubjectAlternativeName(addresses), False), (identity, False)],
+        )
+    )
+    (folder / "server.key").write_bytes(server.private_key())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.crt", folder / "server.key")
+    return context
+
+
+@dataclass
+class Party:
+    """A name and a key of its own."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        self.key: EllipticCurvePrivateKey = ec.generate_private_key(ec.SECP256R1())
+
+    @property
+    def subject(self) -> x509.Name:
+        from cryptography import x509
+
+        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, self.name)])
+
+    def sign(self, other: Party, extensions: Sequence[Extension]) -> bytes:
+        """A certificate of ``other`` for a day, in PEM."""
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateBuilder(self.subject, other.subject, other.key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(minutes=5))
+            .not_valid_after(now + timedelta(days=1))
+        )
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
+        signed = builder.sign(self.key, hashes.SHA256())
+        return signed.public_bytes(serialization.Encoding.PEM)
+
+    def private_key(self) -> bytes:
+        """The key, unencrypted, in PEM."""
+        from cryptography.hazmat.primitives import serialization
+
+        return self.key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+
+
+def may_sign() -> x509.KeyUsage:
+    """From 3.13 on Python verifies strictly (RFC 5280): a CA must say what it signs."""
+    from cryptography import x509
+
+    return x509.KeyUsage(
         digital_signature=True,
         key_cert_sign=True,
         crl_sign=True,
@@ -38,32 +112,3 @@ def write_certificates(folder: Path) -> ssl.SSLContext:
         encipher_only=False,
         decipher_only=False,
     )
-    extensions: list[list[tuple[x509.ExtensionType, bool]]] = [
-        [
-            (x509.BasicConstraints(ca=True, path_length=None), True),
-            (may_sign, True),
-            (issuer, False),
-        ],
-        [(x509.SubjectAlternativeName(addresses), False), (identity, False)],
-    ]
-    for index, file in enumerate(("ca.crt", "server.crt")):
-        builder = (
-            x509.CertificateBuilder(names[0], names[index], keys[index].public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(minutes=5))
-            .not_valid_after(now + timedelta(days=1))
-        )
-        for extension, critical in extensions[index]:
-            builder = builder.add_extension(extension, critical)
-        signed = builder.sign(keys[0], hashes.SHA256())
-        (folder / file).write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.key").write_bytes(
-        keys[1].private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.crt", folder / "server.key")
-    return context
