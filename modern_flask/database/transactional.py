@@ -1,11 +1,12 @@
 """Transactions of the current request or task."""
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from modern_flask.database import after_commit
-from modern_flask.database.faults import NoTransaction
+from modern_flask.database.faults import GeneratorTransaction, NoTransaction
 from modern_flask.database.session import in_transaction, transaction
 from modern_flask.wiring import find, needing
 
@@ -19,13 +20,30 @@ def transactional(function: Callable[P, R]) -> Callable[P, R]:
     """Commit the request's session when ``function`` returns, roll back when it raises.
 
     A failed commit is raised to the caller: a view answers 500. One ``transactional``
-    inside another joins it. Only here is anything committed.
+    inside another joins it. Only here is anything committed. An ``async`` function is
+    awaited inside the transaction.
+
+    Raises:
+        GeneratorTransaction: ``function`` is a generator function.
     """
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise GeneratorTransaction(function.__qualname__)
+    if inspect.iscoroutinefunction(function):
+        return cast(Callable[P, R], _awaited(function))
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         with transaction(find("session")):
             return function(*args, **kwargs)
+
+    return needing("session", call)
+
+
+def _awaited(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        with transaction(find("session")):
+            return await function(*args, **kwargs)
 
     return needing("session", call)
 

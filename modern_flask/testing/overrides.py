@@ -10,8 +10,10 @@ from dependency_injector import providers
 
 from modern_flask.config.values import Origin, Values
 from modern_flask.errors import Fault, listed, nearest
+from modern_flask.testing.singletons import set_aside
 from modern_flask.wiring.configured import Settings
-from modern_flask.wiring.graph import Graph, key_of
+from modern_flask.wiring.edges import key_of
+from modern_flask.wiring.graph import Graph
 from modern_flask.wiring.lifetimes import Opened, Scoped
 from modern_flask.wiring.scope import parked_scope
 
@@ -41,8 +43,7 @@ def overriding(
 
     What the process and the current request had built from an overridden provider is
     put aside; what the block builds in its place is closed at its end, and then the
-    former is put back. A library's ``Singleton`` is built anew on both occasions.
-    Blocks may be nested.
+    former is put back. Blocks may be nested.
 
     Args:
         container: An app's container.
@@ -99,7 +100,9 @@ def _users(graph: Graph, changed: set[Any]) -> list[providers.Provider[Any]]:
         if provider not in stands:
             stands[provider] = False  # a cycle ends here
             stands[provider] = any(
-                needed in changed or stands_on(needed) for needed in provider.related
+                needed in changed or stands_on(needed)
+                # What a target asks for by a marker is among the latter only.
+                for needed in (*provider.related, *graph.needs(provider))
             )
         return stands[provider]
 
@@ -120,11 +123,8 @@ def _aside(provider: Any) -> Iterator[None]:
         finally:
             provider.put_back(parked)
     elif isinstance(provider, providers.BaseSingleton):
-        provider.reset()
-        try:
+        with set_aside(provider):
             yield
-        finally:
-            provider.reset()
     else:
         yield
 

@@ -8,21 +8,32 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-from flask import Flask
+from blinker import NamedSignal
+from flask import Flask, signals
 
-from .asking import place_of
+from .layers import is_own, name_of, place_of
 
 __all__ = ["Asker", "askers_of"]
 
-# Flask's own, and the kit's: neither asks.
-OWN = ("flask.", "modern_flask.", "celery.")
 HOOKS = {
     "url_value_preprocessors": "URL value preprocessor",
     "before_request_funcs": "Hook before_request",
     "after_request_funcs": "Hook after_request",
     "teardown_request_funcs": "Hook teardown_request",
     "template_context_processors": "Context processor",
+    "url_default_functions": "URL defaults",
 }
+LISTED = {
+    "teardown_appcontext_funcs": "Hook teardown_appcontext",
+    "shell_context_processors": "Shell context processor",
+    "url_build_error_handlers": "URL build error handler",
+}
+TEMPLATES = {
+    "filters": "Template filter",
+    "globals": "Template global",
+    "tests": "Template test",
+}
+SIGNALS = [one for one in vars(signals).values() if isinstance(one, NamedSignal)]
 
 
 @dataclass(frozen=True)
@@ -33,26 +44,29 @@ class Asker:
         title: ``View files.upload``, ``Task example.tasks.index``, ``Command seed``.
         function: What the app calls, under its decorators.
         rules: For a view, its URL rules.
+        given: The parameters that a caller fills: they need no marker's object.
+        lasting: What is made with it lives as long as the process.
     """
 
     title: str
     function: Any
     rules: tuple[Any, ...] = ()
+    given: frozenset[str] = frozenset()
+    lasting: bool = False
 
     def place(self, parameter: str) -> str:
         return f"{place_of(self.function)}, parameter `{parameter}`"
 
 
 def askers_of(app: Flask, tasks: Mapping[str, Any]) -> Iterator[Asker]:
-    """Views, hooks, error handlers, commands and tasks, each function once.
+    """Views, hooks, handlers, signals, templates, commands, tasks: each function once.
 
     Of the tasks, those of the app's own package: another service's are not its matter.
     """
     told: set[int] = set()
     for asker in _all(app, tasks):
         function = asker.function
-        module = str(getattr(function, "__module__", ""))
-        if id(function) not in told and not f"{module}.".startswith(OWN):
+        if id(function) not in told and not is_own(function):
             told.add(id(function))
             yield asker
 
@@ -64,10 +78,14 @@ def _all(app: Flask, tasks: Mapping[str, Any]) -> Iterator[Asker]:
     for attribute, title in HOOKS.items():
         for functions in getattr(app, attribute).values():
             yield from _titled(title, functions)
-    yield from _titled("Hook teardown_appcontext", app.teardown_appcontext_funcs)
+    for attribute, title in LISTED.items():
+        yield from _titled(title, getattr(app, attribute))
     for codes in app.error_handler_spec.values():
         for handlers in codes.values():
             yield from _titled("Error handler", handlers.values())
+    yield from _of_templates(app)
+    for signal in SIGNALS:
+        yield from _titled(f"Signal {signal.name}", signal.receivers_for(app))
     for name, task in tasks.items():
         function = getattr(task, "run", task)
         # Celery gives every app the shared tasks of all services in the process.
@@ -84,7 +102,16 @@ def _package(module: str) -> str:
 
 def _titled(title: str, functions: Iterable[Any]) -> Iterator[Asker]:
     for function in functions:
-        yield Asker(f"{title} {getattr(function, '__name__', '?')}", function)
+        yield Asker(f"{title} {name_of(function)}", function)
+
+
+def _of_templates(app: Flask) -> Iterator[Asker]:
+    """What templates may call; of an app without any, Flask makes no environment."""
+    environment = vars(app).get("jinja_env")
+    for attribute, title in TEMPLATES.items() if environment is not None else ():
+        for name, found in getattr(environment, attribute).items():
+            if inspect.isroutine(found):
+                yield Asker(f"{title} {name}", found)
 
 
 def _of_view(title: str, view: Any, rules: tuple[Any, ...]) -> Iterator[Asker]:
@@ -97,8 +124,13 @@ def _of_view(title: str, view: Any, rules: tuple[Any, ...]) -> Iterator[Asker]:
     for name in sorted(methods | {"__init__", "dispatch_request"}):
         function = getattr(view_class, name, None)
         if inspect.isfunction(function):
-            given = () if name == "__init__" else rules
-            yield Asker(f"{title} ({view_class.__name__}.{name})", function, given)
+            named = f"{title} ({view_class.__name__}.{name})"
+            if name != "__init__":
+                yield Asker(named, function, rules)
+            else:
+                # Flask makes one for all requests where it is told so.
+                lasting = not view_class.init_every_request
+                yield Asker(named, function, lasting=lasting)
 
 
 def _of_commands(group: click.Group, prefix: str) -> Iterator[Asker]:

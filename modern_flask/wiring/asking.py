@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import inspect
-import os
+import sys
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from . import library
 from .errors import ClosingMarker, MisplacedInject, PostponedAnnotations
+from .layers import layers, place_of
 
 __all__ = [
     "ASKS",
     "Asks",
     "asked_by",
     "is_decorated",
+    "markers_in",
     "needing",
     "needs_of",
     "place_of",
     "read",
+    "spelled_out",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,8 +40,18 @@ class Asks:
         self.name = f"{function.__module__}.{function.__qualname__}"
         self.function = function
         self.markers = markers
-        parameters = list(inspect.signature(function).parameters)
-        self.positions = {name: parameters.index(name) for name in markers}
+        parameters = inspect.signature(function).parameters
+        names = list(parameters)
+        # How many positional arguments leave it to us; a keyword takes any number.
+        self.positions = {
+            name: names.index(name)
+            if parameters[name].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+            else sys.maxsize
+            for name in markers
+        }
+        self.annotations = {
+            name: spelled_out(parameters[name].annotation) for name in markers
+        }
 
 
 def read(function: Callable[..., Any]) -> Asks:
@@ -50,9 +64,10 @@ def read(function: Callable[..., Any]) -> Asks:
     """
     _refuse_misplaced(function)
     asks = Asks(function, dict(_markers(function)))
-    if not asks.markers and _is_text(function):
+    if asks.markers:
+        _decorated.add(function)
+    elif _may_hide(function):
         raise PostponedAnnotations(asks.name, place_of(function))
-    _decorated.add(function)
     return asks
 
 
@@ -73,32 +88,40 @@ def is_decorated(function: Any) -> bool:
 def needs_of(function: Any) -> frozenset[str]:
     """What a function and those that it wraps look up by name."""
     found: frozenset[str] = frozenset()
-    while function is not None:
-        found |= getattr(function, "__dict__", {}).get(NEEDS, frozenset())
-        function = getattr(function, "__wrapped__", None)
+    for layer in layers(function):
+        found |= getattr(layer, "__dict__", {}).get(NEEDS, frozenset())
     return found
 
 
 def asked_by(view: Any) -> Asks | None:
-    """What a view asks for, through the decorators that kept ``__wrapped__``."""
-    while view is not None:
-        asks = getattr(view, "__dict__", {}).get(ASKS)
+    """What a view asks for, through whatever was put over the function."""
+    for layer in layers(view):
+        asks = getattr(layer, "__dict__", {}).get(ASKS)
         if asks is not None:
             return asks  # type: ignore[no-any-return]
-        view = getattr(view, "__wrapped__", None)
     return None
+
+
+OVER = "put @inject directly over the function, under what registers it"
 
 
 def _refuse_misplaced(function: Any) -> None:
     name = getattr(function, "__qualname__", None) or getattr(function, "name", "?")
-    why = ""
+    why, remedy = "", "put @inject over the method that asks"
     if isinstance(function, type):
-        why, remedy = "it is a class", "put @inject over the method that asks"
+        why = "it is a class"
+    elif hasattr(function, "view_class"):
+        why, name = "it is a class-based view already", function.view_class.__name__
     elif isinstance(function, staticmethod | classmethod):
         why, remedy = "it is no function yet", f"put @inject under @{_kind(function)}"
     elif hasattr(function, "apply_async") or hasattr(function, "callback"):
-        why = "it is a task or a command already"
-        remedy = "put @inject directly over the function, under what registers it"
+        why, remedy = "it is a task or a command already", OVER
+    elif isinstance(function, partial):
+        name = getattr(function.func, "__qualname__", "?")
+        why, remedy = "it is a partial already", "put @inject over its function"
+    elif not inspect.isroutine(function):
+        why, name = f"it is a {_kind(function)}", _kind(function)
+        remedy = "put @inject over its method __call__"
     if why:
         raise MisplacedInject(str(name), place_of(_inner(function)), why, remedy)
     for parameter in inspect.signature(function).parameters.values():
@@ -117,10 +140,15 @@ def _kind(function: object) -> str:
 
 
 def _inner(function: Any) -> Any:
-    """The plain function in a task, a command, a method or a class."""
+    """The plain function in a task, a command, a method, a class or a view of one."""
+    if isinstance(function, partial):
+        return function
+    owner = getattr(function, "view_class", None)
+    if owner is not None:
+        return next(filter(inspect.isfunction, vars(owner).values()), owner)
     for name in ("run", "callback", "__func__", "__init__"):
         found = getattr(function, name, None)
-        if inspect.isroutine(found):
+        if inspect.isfunction(found) or inspect.ismethod(found):
             return found
     return function
 
@@ -135,20 +163,37 @@ def _markers(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _marker_of(parameter: inspect.Parameter) -> Iterator[Any]:
-    annotation = parameter.annotation
+    annotation = spelled_out(parameter.annotation)
     notes = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
     return filter(library.is_marker, (*notes, parameter.default))
 
 
-def _is_text(function: Callable[..., Any]) -> bool:
-    return any(isinstance(a, str) for a in inspect.get_annotations(function).values())
+def spelled_out(annotation: Any) -> Any:
+    """An annotation behind the names that ``type X = ...`` gave it (PEP 695)."""
+    while type(annotation).__name__ == "TypeAliasType":
+        annotation = annotation.__value__
+    return annotation
 
 
-def place_of(function: Callable[..., Any]) -> str:
-    """``orders/views.py, line 12``: from here, where the file is below."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    if code is None:
-        return "?"
-    near = os.path.relpath(code.co_filename)
-    file = code.co_filename if near.startswith(os.pardir) else near
-    return f"{file}, line {code.co_firstlineno}"
+def markers_in(annotation: Any) -> Iterator[Any]:
+    """Every marker in an annotation, however deep."""
+    annotation = spelled_out(annotation)
+    for part in get_args(annotation):
+        if library.is_marker(part):
+            yield part
+        else:
+            yield from markers_in(part)
+
+
+def _may_hide(function: Callable[..., Any]) -> bool:
+    """Whether annotations that are text hold markers, or can't be read here."""
+    texts = inspect.get_annotations(function).values()
+    for text in texts:
+        if isinstance(text, str):
+            try:
+                meant = eval(text, inspect.unwrap(function).__globals__)
+            except Exception:
+                return True
+            if any(markers_in(meant)):
+                return True
+    return False

@@ -13,12 +13,13 @@ from modern_flask.config.values import Section, Values
 from modern_flask.errors import ConfigurationError, Fault
 
 from . import library
-from .askers import askers_of
+from .askers import Asker, askers_of
 from .configured import Choice, Settings, in_force, is_configured
 from .dispatch import Bound, bind_library_functions
+from .edges import key_of, needs, settings
 from .faults import NotClosed, NotOpened
-from .graph import Graph, key_of, needs, settings
-from .graph_check import graph_faults
+from .graph import Graph
+from .graph_check import graph_faults, kept_by_view
 from .lifecycle import Lifecycle
 from .marker_check import Asked, asked, marker_faults
 from .needs_check import need_faults
@@ -43,8 +44,20 @@ def wiring_faults(
     found: list[Exception] = list(graph_faults(graph))
     for asker in askers_of(app, tasks):
         found += marker_faults(asker, bound)
+        found += kept_by_view(asker, bound, graph)
+    for asker in _targets(graph):
+        found += marker_faults(asker, bound)
     found += need_faults(_everything(app, bound, tasks), graph)
     yield from _once(found)
+
+
+def _targets(graph: Graph) -> Iterator[Asker]:
+    """The functions that providers call, as far as their parameters have markers."""
+    for provider in graph.nodes():
+        target = graph.target(provider)
+        if target is not None:
+            title = f"Provider {graph.name(provider)}"
+            yield Asker(title, target.function, given=target.given)
 
 
 def _everything(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> Iterator[Asked]:

@@ -82,7 +82,8 @@ class Choice(providers.Selector[Any]):
         key, value = self.key, self.value
         values = self._values()
         if value is None:
-            raise NotConfigured(self.noun, key, getattr(values, "searched", ()))
+            searched = getattr(values, "searched", ())
+            raise NotConfigured(self.noun, key, searched, self.idle())
         # A list, for a value that has no hash is wrong as well.
         if value not in list(self.providers):
             origin = values.origin(key) if isinstance(values, Values) else None
@@ -94,6 +95,15 @@ class Choice(providers.Selector[Any]):
         selector: Any = self.selector
         name = getattr(selector, "get_name", None)
         return str(name()).rpartition(".")[2] if name is not None else "its selector"
+
+    def idle(self) -> list[str]:
+        """Keys of the same prefix that are set while no branch is chosen, and where."""
+        values = self._values()
+        if self.value is not None or not isinstance(values, Values):
+            return []
+        prefix = self.key.partition("_")[0] + "_"
+        found = [key for key in values if key.startswith(prefix) and key != self.key]
+        return [f"{key} ({values.origin(key)})" for key in sorted(found)]
 
     @property
     def noun(self) -> str:
@@ -117,8 +127,25 @@ def in_force(provider: providers.Provider[Any]) -> Iterator[providers.Provider[A
     elif isinstance(provider, Choice):
         if provider.value in list(provider.providers):
             yield provider.providers[provider.value]
+    elif isinstance(provider, providers.Selector):
+        unchosen = _unchosen(provider)
+        yield from (needed for needed in provider.related if needed not in unchosen)
     else:
         yield from provider.related
+
+
+def _unchosen(selector: providers.Selector[Any]) -> list[providers.Provider[Any]]:
+    """The branches of the library's selector that a key of the configuration rejects.
+
+    What else may choose is not called: who knows what it does.
+    """
+    option, choices = selector.selector, selector.providers
+    if not isinstance(option, providers.ConfigurationOption):
+        return []
+    value = option()
+    # A list, for a value that has no hash is wrong as well.
+    chosen = choices[value] if value in list(choices) else None
+    return [branch for branch in choices.values() if branch is not chosen]
 
 
 def is_configured(provider: providers.Provider[Any]) -> bool:

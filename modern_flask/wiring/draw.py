@@ -12,18 +12,43 @@ from flask import Flask
 from .askers import askers_of
 from .configured import Settings, is_configured
 from .dispatch import Bound
-from .graph import Graph, Lifetime, branches, key_of, lifetime, needs, settings
+from .edges import (
+    REACHING,
+    Lifetime,
+    branches,
+    key_of,
+    lifetime,
+    needs,
+    settings,
+)
+from .graph import Graph
 from .marker_check import asked
 
-__all__ = ["FORMATS", "Edge", "Picture", "draw", "picture_of"]
+__all__ = ["FORMATS", "Edge", "Node", "Picture", "draw", "picture_of"]
+
+
+# Compared by identity: two providers without a name may look alike.
+@dataclass(frozen=True, eq=False)
+class Node:
+    """What is drawn as one shape.
+
+    Args:
+        lines: Its text.
+        lives: How long the object lives; None for what is not a provider.
+        configured: Whether the keys that it needs are set.
+    """
+
+    lines: tuple[str, ...]
+    lives: Lifetime | None = None
+    configured: bool = True
 
 
 @dataclass(frozen=True)
 class Edge:
     """An arrow from who needs to what is needed."""
 
-    start: str
-    end: str
+    start: Node
+    end: Node
     label: str = ""
     #: Not on the way that is taken: a branch that the configuration does not choose.
     idle: bool = False
@@ -31,46 +56,55 @@ class Edge:
 
 @dataclass(frozen=True)
 class Picture:
-    """What is to be drawn.
+    """What is to be drawn: first views, tasks and commands, then providers."""
 
-    Args:
-        nodes: By name: lines of text, the lifetime, and whether it is configured.
-        askers: Views, tasks and commands, as they are called.
-        edges: The arrows.
-    """
-
-    nodes: dict[str, tuple[list[str], Lifetime, bool]]
-    askers: list[str]
+    nodes: list[Node]
     edges: list[Edge]
 
 
 def picture_of(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> Picture:
     """The container of an app, and everything that it injects into."""
     graph = Graph(bound.container)
-    nodes: dict[str, tuple[list[str], Lifetime, bool]] = {}
-    edges: list[Edge] = []
-    for provider in graph.nodes():
-        name = graph.name(provider)
-        lines = [name, type(provider).__name__, *_configured_by(provider)]
-        nodes[name] = (lines, lifetime(provider), is_configured(provider))
-        edges += _edges(graph, provider)
-    askers: list[str] = []
+    made = {provider: _node(graph, provider) for provider in graph.nodes()}
+    edges = [edge for provider in made for edge in _edges(graph, provider, made)]
+    askers: list[Node] = []
     for asker in askers_of(app, tasks):
-        found = [one for one in asked(asker, bound) if one.provider in graph.names]
-        ends = [graph.name(one.provider) for one in found]
-        edges += [Edge(asker.title, end) for end in ends if end in nodes]
-        askers += [asker.title] if ends else []
-    return Picture(nodes, askers, list(dict.fromkeys(edges)))
+        wanted = [one.provider for one in asked(asker, bound)]
+        ends = [made[end] for one in wanted for end in _ends(one) if end in made]
+        if ends:
+            askers.append(Node((asker.title,)))
+            edges += [Edge(askers[-1], end) for end in ends]
+    return Picture([*askers, *made.values()], list(dict.fromkeys(edges)))
 
 
-def _edges(graph: Graph, provider: providers.Provider[Any]) -> Iterator[Edge]:
-    name = graph.name(provider)
-    chosen = list(branches(provider))
+def _ends(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
+    """What is made for who asks for ``provider``, or handed over to be called."""
+    if isinstance(provider, providers.Delegate):
+        handed: Any = provider.provides
+        yield handed
+    elif isinstance(provider, REACHING):
+        yield from needs(provider)
+    else:
+        yield provider
+
+
+def _node(graph: Graph, provider: providers.Provider[Any]) -> Node:
+    lines = graph.name(provider), type(provider).__name__, *_configured_by(provider)
+    return Node(lines, lifetime(provider), is_configured(provider))
+
+
+def _edges(
+    graph: Graph,
+    provider: providers.Provider[Any],
+    made: Mapping[providers.Provider[Any], Node],
+) -> Iterator[Edge]:
+    start, chosen = made[provider], list(branches(provider))
     for value, branch, active in chosen:
-        yield Edge(name, graph.name(branch), str(value), idle=not active)
+        if branch in made:
+            yield Edge(start, made[branch], str(value), idle=not active)
     if not chosen:
-        for needed in needs(provider):
-            yield Edge(name, graph.name(needed))
+        for needed in graph.needs(provider):
+            yield Edge(start, made[needed])
 
 
 def _configured_by(provider: providers.Provider[Any]) -> Iterator[str]:
@@ -89,17 +123,19 @@ def mermaid(picture: Picture) -> Iterator[str]:
     """In the language of mermaid (mermaid.js.org/syntax/flowchart)."""
     ids = _numbered(picture)
     yield "flowchart LR"
-    for asker in picture.askers:
-        yield f'    {ids[asker]}(["{_safe(asker)}"])'
-    for name, (lines, lives, configured) in picture.nodes.items():
-        text = "<br>".join(map(_safe, lines))
-        kind = lives.value if configured else "idle"
-        yield f'    {ids[name]}["{text}"]:::{kind}'
+    for node, number in ids.items():
+        text = "<br>".join(map(_safe, node.lines))
+        if node.lives is None:
+            yield f'    {number}(["{text}"])'
+        else:
+            kind = node.lives.value if node.configured else "idle"
+            yield f'    {number}["{text}"]:::{kind}'
     for edge in picture.edges:
         arrow = "-.->" if edge.idle else "-->"
-        label = f"|{_safe(edge.label)}|" if edge.label else ""
+        label = f'|"{_safe(edge.label)}"|' if edge.label else ""
         yield f"    {ids[edge.start]} {arrow}{label} {ids[edge.end]}"
     yield "    classDef process fill:#dbeafe,stroke:#1d4ed8,color:#111"
+    yield "    classDef thread fill:#fef3c7,stroke:#b45309,color:#111"
     yield "    classDef request fill:#dcfce7,stroke:#15803d,color:#111"
     yield "    classDef call fill:#fff,stroke:#6b7280,color:#111"
     yield "    classDef idle fill:#f3f4f6,stroke:#9ca3af,color:#6b7280"
@@ -111,11 +147,9 @@ def dot(picture: Picture) -> Iterator[str]:
     yield "digraph container {"
     yield "    rankdir=LR;"
     yield '    node [shape=box, fontname="sans-serif"];'
-    for asker in picture.askers:
-        yield f"    {ids[asker]} [label={_quoted(asker)}, shape=oval];"
-    for name, (lines, lives, configured) in picture.nodes.items():
-        style = STYLES[lives] if configured else 'style="dashed", color="#9ca3af"'
-        yield f"    {ids[name]} [label={_quoted(*lines)}, {style}];"
+    for node, number in ids.items():
+        style = STYLES[node.lives] if node.configured else IDLE
+        yield f"    {number} [label={_quoted(*node.lines)}, {style}];"
     for edge in picture.edges:
         words = [f"label={_quoted(edge.label)}"] if edge.label else []
         words += ["style=dashed"] if edge.idle else []
@@ -124,8 +158,11 @@ def dot(picture: Picture) -> Iterator[str]:
     yield "}"
 
 
+IDLE = 'style="dashed", color="#9ca3af"'
 STYLES = {
+    None: "shape=oval",
     Lifetime.PROCESS: 'style="filled", fillcolor="#dbeafe"',
+    Lifetime.THREAD: 'style="filled", fillcolor="#fef3c7"',
     Lifetime.REQUEST: 'style="filled", fillcolor="#dcfce7"',
     Lifetime.CALL: 'style="solid"',
 }
@@ -140,9 +177,8 @@ def draw(picture: Picture, language: str) -> str:
     return "\n".join(FORMATS[language](picture))
 
 
-def _numbered(picture: Picture) -> dict[str, str]:
-    names = [*picture.askers, *picture.nodes]
-    return {name: f"n{number}" for number, name in enumerate(dict.fromkeys(names))}
+def _numbered(picture: Picture) -> dict[Node, str]:
+    return {node: f"n{number}" for number, node in enumerate(picture.nodes)}
 
 
 def _safe(text: str) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "LostDecorator",
     "MissingKey",
     "MissingTarget",
+    "NoAsync",
     "NotClosed",
     "NotOpened",
     "Redeclared",
@@ -37,6 +38,18 @@ class UnfilledMarker(WiringFault):
             f"{asker} has a marker that nothing fills: {why}.",
             ("in", place),
             ("do", remedy),
+        )
+
+
+class NoAsync(WiringFault):
+    """A function of the app is ``async``, and what Flask runs it with is missing."""
+
+    def __init__(self, asker: str, place: str) -> None:
+        self.asker, self.place = asker, place
+        super().__init__(
+            f"{asker} is async, and the package asgiref is not installed.",
+            ("in", place),
+            ("install", "pip install 'flask[async]'"),
         )
 
 
@@ -94,16 +107,39 @@ class Cycle(WiringFault):
 
 
 class Captive(WiringFault):
-    """An object of the process keeps one of a request, and shows it to the next."""
+    """An object that lives long keeps one that does not, and shows it to the next.
 
-    def __init__(self, path: Sequence[str], keeper: str, kept: str) -> None:
+    Args:
+        path: From who keeps to what is kept.
+        keeper: Its name, and ``keeps_for`` how long it lives: ``process``, ``thread``.
+        kept: Its name, and ``lives_for`` how long: ``thread``, ``request``.
+        remedy: Where the keeper is no provider: what to do.
+    """
+
+    def __init__(
+        self,
+        path: Sequence[str],
+        keeper: str,
+        kept: str,
+        keeps_for: str = "process",
+        lives_for: str = "request",
+        remedy: str = "",
+    ) -> None:
         self.path, self.keeper, self.kept = tuple(path), keeper, kept
+        self.keeps_for, self.lives_for = keeps_for, lives_for
         super().__init__(
-            f"{keeper} lives as long as the process and keeps {kept}, "
-            "which lives as long as a request.",
+            f"{keeper} lives as long as {_life(keeps_for)} and keeps {kept}, "
+            f"which lives as long as {_life(lives_for)}.",
             ("path", " -> ".join(path)),
-            ("do", f"declare {keeper} as Scoped, or give it `{kept}.provider`"),
+            (
+                "do",
+                remedy or f"declare {keeper} as Scoped, or give it `{kept}.provider`",
+            ),
         )
+
+
+def _life(word: str) -> str:
+    return f"the {word}" if word == "process" else f"a {word}"
 
 
 class MissingKey(WiringFault):
@@ -134,7 +170,8 @@ class AskedWithoutConfiguration(WiringFault, NotConfigured):
     def __init__(
         self, lack: NotConfigured, askers: Sequence[str], path: Sequence[str]
     ) -> None:
-        NotConfigured.__init__(self, lack.component, lack.key, lack.searched)
+        idle = lack.idle
+        NotConfigured.__init__(self, lack.component, lack.key, lack.searched, idle)
         self.askers, self.path = tuple(askers), tuple(path)
         self.lines[:0] = [line for line in _way(askers, path) if line[1]]
 

@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from enum import Enum
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 from dependency_injector import providers
 from dependency_injector.containers import DynamicContainer
 
-from .configured import Choice, Settings, in_force
-from .lifetimes import Scoped
+from . import library
+from .edges import (
+    REACHING,
+    Lifetime,
+    hands_over,
+    is_key,
+    is_value,
+    key_of,
+    lifetime,
+    needs,
+    settings,
+)
+from .targets import Target, target_of
 
 __all__ = ["Graph", "Lifetime", "Path"]
 
 Path = tuple[providers.Provider[Any], ...]
 
-# What reaches into another provider's object: no node of its own.
-REACHING = (
-    providers.ProvidedInstance,
-    providers.AttributeGetter,
-    providers.ItemGetter,
-    providers.MethodCaller,
+NAMING = (
+    providers.Container,
+    providers.DependenciesContainer,
+    providers.Selector,
 )
-# What hands over a provider or a value, and makes nothing.
-VALUES = (
-    providers.Configuration,
-    providers.ConfigurationOption,
-    providers.Delegate,
-    providers.Object,
-    providers.Self,
-    providers.TypedConfigurationOption,
-    Settings,
-)
-
-
-class Lifetime(Enum):
-    """How long an object lives."""
-
-    PROCESS = "process"
-    REQUEST = "request"
-    CALL = "call"
 
 
 class Graph:
@@ -51,20 +42,27 @@ class Graph:
         self.names: dict[providers.Provider[Any], str] = {}
         # A graph is of one moment: what is overridden later is not in it.
         self._known: dict[Any, tuple[providers.Provider[Any], ...]] = {}
+        self._targets: dict[Any, Target | None] = {}
         self._name(container.providers, "")
+        # Not among the names: nobody can ask for it, and it may not be in force.
+        self._doubles = {
+            double: name
+            for provider, name in self.names.items()
+            for double in provider.overridden
+        }
 
     def _name(self, found: Any, prefix: str) -> None:
         for name, provider in found.items():
             self.names.setdefault(provider, prefix + name)
         for name, provider in found.items():
-            if isinstance(provider, providers.Selector | providers.Container):
+            if isinstance(provider, NAMING):
                 self._name(provider.providers, f"{prefix}{name}.")
 
     def name(self, provider: providers.Provider[Any]) -> str:
         """Its name in the container, or that of what it makes."""
         if isinstance(provider, providers.ConfigurationOption):
             return key_of(provider)
-        known = self.names.get(provider)
+        known = self.names.get(provider) or self._doubles.get(provider)
         if known is not None:
             return known
         made = getattr(provider, "provides", None)
@@ -83,12 +81,12 @@ class Graph:
         seen: set[providers.Provider[Any]] = set()
         waiting = list(self.names)
         for provider in waiting:
-            if provider in seen or isinstance(provider, VALUES):
+            if provider in seen or is_value(provider):
                 continue
             seen.add(provider)
             if not isinstance(provider, REACHING):
                 yield provider
-            waiting.extend(needs(provider))
+            waiting.extend(self.needs(provider))
 
     def everything(self) -> Iterator[providers.Provider[Any]]:
         """All providers there are, values and what is not in force among them."""
@@ -117,7 +115,7 @@ class Graph:
                 return
             done.add(provider)
             way.append(provider)
-            for needed in needs(provider):
+            for needed in self.needs(provider):
                 yield from visit(needed)
             way.pop()
 
@@ -125,90 +123,93 @@ class Graph:
             yield from visit(root)
 
     def captives(self) -> Iterator[Path]:
-        """From each object of the process to each of a request that it keeps."""
+        """From each object that lives long to each of a shorter life that it keeps."""
         for provider in self.nodes():
-            if lifetime(provider) is Lifetime.PROCESS:
-                ends = self.ways(
-                    provider, lambda found: lifetime(found) is Lifetime.REQUEST
-                )
-                # What another object of the process keeps is told of that one.
-                for way in ends:
-                    between = map(lifetime, way[1:])
-                    if Lifetime.PROCESS not in between:
-                        yield way
+            if lifetime(provider) in (Lifetime.PROCESS, Lifetime.THREAD):
+                yield from self._kept(provider, RANK[lifetime(provider)])
+
+    def kept(self, provider: providers.Provider[Any]) -> Iterator[Path]:
+        """The ways to what an owner that lasts keeps, when it is given ``provider``."""
+        if _passes(provider):
+            yield from self._kept(provider, RANK[Lifetime.PROCESS])
+        elif lifetime(provider) is not Lifetime.PROCESS:
+            yield (provider, *_behind(provider))
+
+    def _kept(self, start: providers.Provider[Any], rank: int) -> Iterator[Path]:
+        # What another lasting object keeps is told of that one.
+        for way in self.ways(start, _lasts, through=_passes):
+            if RANK[lifetime(way[-1])] > rank:
+                yield (*way, *_behind(way[-1]))
 
     def ways(
         self,
         start: providers.Provider[Any],
         wanted: Callable[[providers.Provider[Any]], bool],
+        through: Callable[[providers.Provider[Any]], bool] = lambda _: True,
     ) -> Iterator[Path]:
-        """One way from ``start`` to each provider that is ``wanted``, a short one."""
+        """One way from ``start`` to each provider that is ``wanted``, a short one.
+
+        No way leads beyond a provider that it can't go ``through``.
+        """
         seen = {start}
         waiting: list[Path] = [(start,)]
         for way in waiting:
             if wanted(way[-1]):
                 yield way
+            if len(way) > 1 and not through(way[-1]):
+                continue
             for needed in self._edges(way[-1]):
                 if needed not in seen:
                     seen.add(needed)
                     waiting.append((*way, needed))
+
+    def needs(
+        self, provider: providers.Provider[Any]
+    ) -> Iterator[providers.Provider[Any]]:
+        """What ``provider`` makes or keeps: its arguments, and its target's markers."""
+        yield from needs(provider)
+        for found in self._asked(provider):
+            if not hands_over(found):
+                yield found
+
+    def _asked(self, provider: providers.Provider[Any]) -> Iterable[Any]:
+        target = self.target(provider)
+        return target.asked(self._resolver).values() if target is not None else ()
+
+    def target(self, provider: providers.Provider[Any]) -> Target | None:
+        """The function that ``provider`` calls, where its parameters have markers."""
+        if provider not in self._targets:
+            self._targets[provider] = target_of(provider)
+        return self._targets[provider]
+
+    @cached_property
+    def _resolver(self) -> Any:
+        return library.providers_map(self.container)
 
     def _edges(
         self, provider: providers.Provider[Any]
     ) -> tuple[providers.Provider[Any], ...]:
         found = self._known.get(provider)
         if found is None:
-            found = (*needs(provider), *settings(provider))
+            keys = filter(is_key, self._asked(provider))
+            found = (*self.needs(provider), *settings(provider), *keys)
             self._known[provider] = found
         return found
 
 
-def needs(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
-    """What ``provider`` makes, keeps or calls to make its object, values left out."""
-    for needed in in_force(provider):
-        if isinstance(needed, REACHING):
-            yield from needs(needed)
-        elif not isinstance(needed, VALUES):
-            yield needed
+RANK = {lives: place for place, lives in enumerate(Lifetime)}
 
 
-def settings(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
-    """The sections and keys of the configuration that ``provider`` is made with."""
-    for needed in in_force(provider):
-        if isinstance(needed, providers.TypedConfigurationOption):
-            yield from in_force(needed)
-        elif isinstance(needed, REACHING):
-            yield from settings(needed)
-        elif isinstance(needed, Settings | providers.ConfigurationOption):
-            yield needed
+def _lasts(provider: providers.Provider[Any]) -> bool:
+    return not _passes(provider)
 
 
-def lifetime(provider: providers.Provider[Any]) -> Lifetime:
-    """How long what ``provider`` makes is kept by it."""
-    if provider.last_overriding is not None:
-        return lifetime(provider.last_overriding)
-    if isinstance(provider, Scoped | providers.ContextLocalResource):
-        return Lifetime.REQUEST
-    if isinstance(provider, providers.BaseResource):
-        return Lifetime.PROCESS
-    passing = (providers.ThreadLocalSingleton, providers.ContextLocalSingleton)
-    if isinstance(provider, providers.BaseSingleton) and not isinstance(
-        provider, passing
-    ):
-        return Lifetime.PROCESS
-    return Lifetime.CALL
+def _passes(provider: providers.Provider[Any]) -> bool:
+    """Whether what is given to ``provider`` is given on at once, and not kept."""
+    return lifetime(provider) is Lifetime.CALL
 
 
-def key_of(option: providers.ConfigurationOption) -> str:
-    """The key that an option of the configuration names: ``MAIL_HOST``."""
-    return option.get_name().partition(".")[2]
-
-
-def branches(
-    provider: providers.Provider[Any],
-) -> Iterator[tuple[str, providers.Provider[Any], bool]]:
-    """A selector's branches: the value, the provider, and whether it is in force."""
-    if isinstance(provider, Choice | providers.Selector):
-        chosen = set(in_force(provider))
-        for value, branch in provider.providers.items():
-            yield value, branch, branch in chosen
+def _behind(provider: providers.Provider[Any]) -> Path:
+    """What overrides ``provider``, which has its life from it."""
+    double = provider.last_overriding
+    return (double, *_behind(double)) if double is not None else ()

@@ -11,26 +11,51 @@ from dependency_injector import providers
 
 from modern_flask.errors import nearest
 
+from .askers import Asker
 from .configured import is_configured
+from .dispatch import Bound
+from .edges import lifetime, needs
 from .errors import WiringFault
 from .faults import Captive, Cycle, MissingTarget, Redeclared
-from .graph import Graph, needs
+from .graph import Graph, Path
 from .lifetimes import Late
+from .marker_check import asked
 
-__all__ = ["graph_faults"]
+__all__ = ["graph_faults", "kept_by_view"]
+
+IN_METHOD = "ask in the method, or leave init_every_request as it is"
 
 
 def graph_faults(graph: Graph) -> Iterator[WiringFault]:
     """Cycles, captive dependencies, targets that are not there, old providers."""
+    # First of all: it imports what is configured, and so shows its markers.
+    missing = [
+        fault
+        for provider in graph.nodes()
+        if isinstance(provider, Late) and is_configured(provider)
+        for fault in _missing(graph.name(provider), provider)
+    ]
     for path in graph.cycles():
         yield Cycle([graph.name(provider) for provider in path])
     for path in graph.captives():
-        keeper, kept = graph.name(path[0]), graph.name(path[-1])
-        yield Captive(graph.titled(path), keeper, kept)
-    for provider in graph.nodes():
-        if isinstance(provider, Late) and is_configured(provider):
-            yield from _missing(graph.name(provider), provider)
+        yield captive(graph, path)
+    yield from missing
     yield from _redeclared(graph)
+
+
+def kept_by_view(asker: Asker, bound: Bound, graph: Graph) -> Iterator[Captive]:
+    """What the initializer of a view is given that is made once for all requests."""
+    for one in asked(asker, bound) if asker.lasting else ():
+        for way in graph.kept(one.provider):
+            titles, kept = graph.titled(way), graph.name(way[-1])
+            path, lives = [asker.title, *titles], lifetime(way[-1]).value
+            yield Captive(path, asker.title, kept, lives_for=lives, remedy=IN_METHOD)
+
+
+def captive(graph: Graph, path: Path) -> Captive:
+    first, last = path[0], path[-1]
+    lives = lifetime(first).value, lifetime(last).value
+    return Captive(graph.titled(path), graph.name(first), graph.name(last), *lives)
 
 
 def _missing(name: str, provider: Late) -> Iterator[WiringFault]:

@@ -87,10 +87,18 @@ class Lifecycle:
 
         What a resource depends on opens first, by being asked for.
         """
-        for provider in self.container.providers.values():
+        for provider in _declared(self.container.providers):
             kinds = (providers.BaseResource, Choice)
             if isinstance(provider, kinds) and is_configured(provider):
                 yield provider
+
+
+def _declared(found: Any) -> Iterator[providers.Provider[Any]]:
+    """What a container provides, and the containers inside of it."""
+    for provider in found.values():
+        yield provider
+        if isinstance(provider, providers.Container):
+            yield from _declared(provider.providers)
 
 
 def opened(container: DynamicContainer) -> list[providers.BaseResource[Any]]:
@@ -117,7 +125,8 @@ def _post_order(roots: Any) -> Iterator[providers.Provider[Any]]:
             return
         seen.add(provider)
         overridden = provider.related if provider.last_overriding is not None else ()
-        branches = provider.related if isinstance(provider, Choice) else ()
+        chooses = isinstance(provider, providers.Selector)
+        branches = provider.related if chooses else ()
         for needed in (*in_force(provider), *overridden, *branches):
             yield from walk(needed)
         yield provider
@@ -138,8 +147,14 @@ def _within(seconds: float, provider: providers.BaseResource[Any]) -> None:
 
     name = getattr(provider, "label", type(provider).__name__)
     thread = threading.Thread(target=close, name=f"close {name}", daemon=True)
-    thread.start()
-    thread.join(seconds)
+    try:
+        thread.start()
+    except RuntimeError:
+        # From Python 3.12 on none can be started once the interpreter ends: better
+        # without a deadline than not at all.
+        close()
+    else:
+        thread.join(seconds)
     if thread.is_alive():
         raise TimeoutError(f"{name} was not closed within {seconds:g} s; it was left.")
     if raised:

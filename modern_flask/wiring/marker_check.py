@@ -6,21 +6,28 @@ import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from importlib.util import find_spec
+from typing import Any
 
 from dependency_injector import providers
 
 from . import library
 from .askers import Asker
-from .asking import Asks, asked_by, is_decorated, needs_of, place_of
+from .asking import OVER, Asks, asked_by, is_decorated, needs_of
 from .dispatch import Bound
 from .errors import ClosingMarker, PostponedAnnotations, UnknownProvider, WiringFault
-from .faults import Contradiction, LostDecorator, Shadowed, UnfilledMarker
+from .faults import (
+    Contradiction,
+    LostDecorator,
+    NoAsync,
+    Shadowed,
+    UnfilledMarker,
+)
+from .layers import layers, place_of
+from .marks import asks_of, marks_of
 from .provided import contradict, given_by, type_title
 
 __all__ = ["Asked", "asked", "marker_faults"]
-
-ORDER = "put @inject directly over the function, under what registers it"
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ def asked(asker: Asker, bound: Bound) -> Iterator[Asked]:
         found = bound.container.providers.get(name)
         if found is not None:
             yield Asked(asker, name, found)
-    for asks in _asks(asker.function):
+    for asks in asks_of(asker.function):
         for parameter, marker in asks.markers.items():
             try:
                 found = bound.provider(asks, parameter)
@@ -64,35 +71,21 @@ def asked(asker: Asker, bound: Bound) -> Iterator[Asked]:
 def marker_faults(asker: Asker, bound: Bound) -> Iterator[WiringFault]:
     """Everything that is wrong with what ``asker`` asks for."""
     function = asker.function
+    if inspect.iscoroutinefunction(function) and find_spec("asgiref") is None:
+        yield NoAsync(asker.title, place_of(function))
     for name in sorted(needs_of(function) - bound.container.providers.keys()):
         yield bound.unknown(asker.title, place_of(function), name)
     if is_decorated(function) and not _registered_twice(function):
         yield from _lost(asker)
         return
-    for place in library.closing_parameters(inspect.unwrap(function, stop=_is_own)):
-        yield ClosingMarker(asker.title, asker.place(place))
-    asks = list(_asks(function))
-    if not asks:
-        yield from _unfilled(asker)
-    else:
-        yield from _unread(asker, asks)
+    for layer in layers(function):
+        for name in library.closing_parameters(layer):
+            yield ClosingMarker(asker.title, asker.place(name))
+    asks = list(asks_of(function))
+    known = {name for one in asks for name in one.markers} | asker.given
     for one in asks:
         yield from _wrong(asker, one, bound)
-
-
-def _is_own(function: Any) -> bool:
-    return library.is_library_function(function)
-
-
-def _asks(function: Any) -> Iterator[Asks]:
-    own = asked_by(function)
-    if own is not None:
-        yield own
-        return
-    inner = inspect.unwrap(function, stop=_is_own)
-    markers = library.markers_of(inner)
-    if markers:
-        yield Asks(inspect.unwrap(inner), markers)
+    yield from _unfilled(asker, known, under_inject=bool(asks))
 
 
 def _registered_twice(function: Any) -> bool:
@@ -104,64 +97,34 @@ def _registered_twice(function: Any) -> bool:
 
 
 def _lost(asker: Asker) -> Iterator[WiringFault]:
-    parameters = [name for name, _ in _markers(asker.function)]
+    parameters = [mark.name for mark in marks_of(asker.function)]
     if asked_by(asker.function) is None and parameters:
         for name in parameters:
             why = "@inject stands above what registers the function"
-            yield UnfilledMarker(asker.title, asker.place(name), why, ORDER)
+            yield UnfilledMarker(asker.title, asker.place(name), why, OVER)
     else:
         yield LostDecorator(asker.title, place_of(asker.function))
 
 
-def _unfilled(asker: Asker) -> Iterator[WiringFault]:
-    """A marker on a function that no ``@inject`` stands over."""
-    for name, text in _markers(asker.function):
-        if text:
-            yield PostponedAnnotations(asker.title, asker.place(name))
-        yield UnfilledMarker(
-            asker.title, asker.place(name), "@inject is missing", ORDER
-        )
-
-
-def _unread(asker: Asker, asks: list[Asks]) -> Iterator[WiringFault]:
-    """What ``@inject`` could not read."""
-    known = {name for one in asks for name in one.markers}
-    for name, text in _markers(asker.function):
-        if text and name not in known:
-            yield PostponedAnnotations(asker.title, asker.place(name))
-
-
-def _markers(function: Any) -> Iterator[tuple[str, bool]]:
-    """Each parameter with a marker, and whether its annotation is text."""
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return
-    for name, parameter in parameters.items():
-        text = isinstance(parameter.annotation, str)
-        annotation = _read(function, name) if text else parameter.annotation
-        notes = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
-        if library.is_marker(parameter.default):
-            yield name, False
-        elif any(map(library.is_marker, notes)):
-            yield name, text
-
-
-def _read(function: Any, name: str) -> Any:
-    """What an annotation that is text means; nothing where its names are not there."""
-    found = inspect.unwrap(function)
-    try:
-        return get_type_hints(found, include_extras=True).get(name)
-    except Exception:
-        text = getattr(found, "__annotations__", {}).get(name, "")
-    try:
-        return eval(text, getattr(found, "__globals__", {}))
-    except Exception:
-        return None
+def _unfilled(
+    asker: Asker, known: set[str] | frozenset[str], under_inject: bool
+) -> Iterator[WiringFault]:
+    """Each marker that no ``@inject`` has read."""
+    for mark in marks_of(asker.function):
+        if mark.name in known:
+            continue
+        place = asker.place(mark.name)
+        if mark.text:
+            yield PostponedAnnotations(asker.title, place)
+        if mark.inside:
+            why = "it stands inside another annotation"
+            remedy = "write Annotated[... | None, Provide[...]]: all of the type first"
+            yield UnfilledMarker(asker.title, place, why, remedy)
+        elif not under_inject:
+            yield UnfilledMarker(asker.title, place, "@inject is missing", OVER)
 
 
 def _wrong(asker: Asker, asks: Asks, bound: Bound) -> Iterator[WiringFault]:
-    hints = inspect.signature(asks.function).parameters
     for name, marker in asks.markers.items():
         try:
             provider = bound.provider(asks, name, asker.title)
@@ -169,7 +132,7 @@ def _wrong(asker: Asker, asks: Asks, bound: Bound) -> Iterator[WiringFault]:
             yield fault
             continue
         for rule in asker.rules:
-            if name in rule.arguments:
+            if name in rule.arguments and name not in asker.given:
                 yield Shadowed(asker.title, asker.place(name), name, rule.rule)
         if library.is_provider_marker(marker):
             continue
@@ -178,7 +141,7 @@ def _wrong(asker: Asker, asks: Asks, bound: Bound) -> Iterator[WiringFault]:
             given = given_by(provider)
         except (ImportError, AttributeError):
             continue
-        wanted = hints[name].annotation
+        wanted = asks.annotations[name]
         if contradict(wanted, given):
             names = type_title(wanted), type_title(given)
             yield Contradiction(asker.title, asker.place(name), title, *names)

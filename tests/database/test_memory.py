@@ -17,7 +17,7 @@ URL = "sqlite+pysqlite:///:memory:"
 
 def test_threads_share_one_database(engine_of: EngineOf) -> None:
     """Eight threads write to one in-memory database, and no row is lost."""
-    engine = engine_of(url=URL, pool_timeout=10, max_overflow=3)
+    engine = engine_of(url=URL, pool_timeout=60, max_overflow=3)
     factory = make_session_factory(engine, {})
     Tables.metadata.create_all(engine)
 
@@ -88,7 +88,7 @@ def test_own_pool_class_is_left_alone(engine_of: EngineOf) -> None:
 
 def test_ping_answers(engine_of: EngineOf) -> None:
     """A ping sees the shared database."""
-    ping(engine_of(url=URL), timeout=1)
+    ping(engine_of(url=URL), timeout=30)
 
 
 def test_file_is_opened_as_sqlite_does(

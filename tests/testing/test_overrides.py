@@ -1,16 +1,26 @@
 """Overrides that reach what was already built, and are undone."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from dependency_injector import containers, providers
+from dependency_injector.wiring import Provide
 from flask import Flask
 
 from modern_flask.config.values import Values
 from modern_flask.testing import overriding
 from modern_flask.testing.overrides import NoSuchProvider
-from modern_flask.wiring import Once, Opened, Scoped, bind, find, guard, section
+from modern_flask.wiring import (
+    Once,
+    Opened,
+    Scoped,
+    bind,
+    find,
+    guard,
+    inject,
+    section,
+)
 
 closed: list[str] = []
 
@@ -18,6 +28,14 @@ closed: list[str] = []
 def open_pool(engine: str) -> Iterator[str]:
     yield f"pool of {engine}"
     closed.append(f"pool of {engine}")
+
+
+class Service:
+    """Asks for the engine by itself."""
+
+    @inject
+    def __init__(self, engine: Annotated[str, Provide["engine"]]) -> None:
+        self.engine = engine
 
 
 class Container(containers.DeclarativeContainer):
@@ -30,6 +48,8 @@ class Container(containers.DeclarativeContainer):
     session = Scoped(lambda pool: {"pool": pool}, pool)
     mail = Once(dict, section(config, "MAIL_"))
     clock = Once(object)
+    shelf = providers.Factory(list, providers.List(repository))
+    service = Once(Service)
 
 
 @pytest.fixture
@@ -42,8 +62,11 @@ def container() -> Any:
 
 def test_reaches_what_was_built(container: Any) -> None:
     """What stands on the provider is built from the double, and put back after."""
-    pool, clock = container.pool(), container.clock()
-    assert container.repository() == ["pool of engine"]
+    pool, clock, repository = (
+        container.pool(),
+        container.clock(),
+        container.repository(),
+    )
 
     with overriding(container, engine="double"):
         assert container.pool() == "pool of double"
@@ -51,8 +74,96 @@ def test_reaches_what_was_built(container: Any) -> None:
         assert container.clock() is clock
 
     assert container.pool() is pool
-    assert container.repository() == ["pool of engine"]
+    assert container.repository() is repository
+    assert container.shelf()[0] is repository
     assert closed == ["pool of double"]
+
+
+SINGLETONS = (
+    providers.Singleton,
+    providers.ThreadSafeSingleton,
+    providers.ThreadLocalSingleton,
+    providers.ContextLocalSingleton,
+    providers.DelegatedSingleton,
+)
+
+
+@pytest.mark.parametrize("kind", SINGLETONS)
+def test_singletons_are_put_back(kind: Any) -> None:
+    """Each of the library's singletons has its former object back, made as before."""
+
+    class Library(containers.DeclarativeContainer):
+        engine = providers.Object("engine")
+        service = kind(Mutable, engine, pool=providers.List(engine))
+        service.add_attributes(note=engine)
+
+    container = Library()
+    with overriding(container, engine="unused"):
+        pass
+    service = container.service()
+    with overriding(container, engine="double"):
+        assert vars(container.service()) == mutable("double")
+        with overriding(container, engine="inner"):
+            assert vars(container.service()) == mutable("inner")
+        assert vars(container.service()) == mutable("double")
+
+    assert container.service() is service
+    assert vars(service) == mutable("engine")
+    container.service.reset()
+    assert vars(container.service()) == mutable("engine")
+
+
+class Mutable:
+    """Has what it is given by position, by name and as an attribute."""
+
+    def __init__(self, engine: str, pool: list[str]) -> None:
+        self.engine, self.pool = engine, pool
+
+
+def mutable(engine: str) -> dict[str, Any]:
+    return {"engine": engine, "pool": [engine], "note": engine}
+
+
+def test_singleton_that_is_overridden_itself(container: Any) -> None:
+    """A block over a singleton's double keeps the double, and then the singleton."""
+    repository = container.repository()
+
+    with overriding(container, repository="double"):
+        with overriding(container, engine="other"):
+            assert container.repository() == "double"
+        assert container.repository() == "double"
+
+    assert container.repository() is repository
+
+
+def test_abstract_singleton() -> None:
+    """What stands for an abstract singleton is put aside in its place."""
+
+    class Abstract(containers.DeclarativeContainer):
+        engine = providers.Object("engine")
+        service = providers.AbstractSingleton(list)
+
+    container = Abstract()
+    container.service.override(providers.Singleton(list, container.engine))
+    service = container.service()
+
+    with overriding(container, engine="double"):
+        assert container.service() == list("double")
+
+    assert container.service() is service
+
+
+def test_marker_of_a_target(container: Any) -> None:
+    """What a class asks for by itself is reached, too."""
+    app = Flask("shop")
+    bind(app, container)
+
+    with app.app_context():
+        service = container.service()
+        with overriding(container, engine="double"):
+            assert container.service().engine == "double"
+
+        assert container.service() is service
 
 
 def test_nested(container: Any) -> None:

@@ -94,6 +94,18 @@ def index(
     return ""
 
 
+@blueprint.get("/later")
+@transactional
+@inject
+async def later(session: SessionDep) -> str:
+    assert_type(session, Session)
+    return ""
+
+
+async def sooner() -> None:
+    assert_type(await later(Session()), str)
+
+
 def create_app(**config: object) -> modern_flask.App:
     app = modern_flask.create_app(
         __name__, Container(), blueprints=[blueprint], config=config, check=False

@@ -11,8 +11,12 @@ from flask import Flask
 
 from modern_flask.wiring import Once, inject
 from tests.wiring import postponed
+from tests.wiring import test_captives as captives
 from tests.wiring import test_graph_faults as graphs
+from tests.wiring import test_hidden_markers as hidden
+from tests.wiring import test_late_markers as late
 from tests.wiring import test_need_faults as needs
+from tests.wiring import test_target_markers as targets
 from tests.wiring import test_unfilled_markers as unfilled
 from tests.wiring import test_wrong_markers as wrong
 from tests.wiring.fault_table import told
@@ -118,9 +122,25 @@ def test_all_at_once() -> None:
     ]
 
 
-def test_number_of_kinds() -> None:
-    """The tables tell thirty texts and more, no two of them alike."""
-    tables = (graphs.TABLE, needs.TABLE, unfilled.TABLE, wrong.TABLE)
-    texts = {row.values[3] for table in tables for row in table.rows}
+TABLES = (
+    captives.TABLE,
+    graphs.TABLE,
+    hidden.TABLE,
+    late.TABLE,
+    needs.TABLE,
+    targets.TABLE,
+    unfilled.TABLE,
+    wrong.TABLE,
+)
 
-    assert len(texts) >= 30
+
+def test_number_of_kinds() -> None:
+    """The tables have seventy rows and more, of forty-five faults and more.
+
+    A fault is another one when its first line is: what, and of whom.
+    """
+    rows = [row.values[3] for table in TABLES for row in table.rows]
+    faults = {text.partition("\n")[0] for text in rows}
+
+    assert len(rows) >= 70
+    assert len(faults) >= 45

@@ -1,16 +1,27 @@
 """The container, drawn."""
 
+import re
 import subprocess
 import sys
 from typing import Annotated, Any
 
 import pytest
 from dependency_injector import containers, providers
-from dependency_injector.wiring import Provide
-from flask import Flask
+from dependency_injector.wiring import Provide, Provider
+from flask import Blueprint, Flask
 
+import modern_flask
 from modern_flask.config.values import Values
-from modern_flask.wiring import Choice, Once, Opened, Scoped, bind, inject, section
+from modern_flask.wiring import (
+    Choice,
+    Once,
+    Opened,
+    Scoped,
+    bind,
+    get_bound,
+    inject,
+    section,
+)
 from modern_flask.wiring.draw import draw, picture_of
 
 
@@ -40,8 +51,6 @@ def app() -> Flask:
 
 
 def drawn(app: Flask, language: str) -> list[str]:
-    from modern_flask.wiring import get_bound
-
     lines = draw(picture_of(app, get_bound(app), {}), language).splitlines()
     return [line.strip() for line in lines if "classDef" not in line]
 
@@ -60,8 +69,8 @@ def test_mermaid(app: Flask) -> None:
         'n7["storage.disk<br>Opened"]:::process',
         "n2 --> n1",
         "n3 --> n2",
-        "n4 -->|memory| n6",
-        "n4 -.->|disk| n7",
+        'n4 -->|"memory"| n6',
+        'n4 -.->|"disk"| n7',
         "n0 --> n3",
     ]
 
@@ -93,13 +102,126 @@ def test_names_are_escaped() -> None:
 def _view(thing: Annotated[Any, Provide["thing"]]) -> str: ...
 
 
-def test_every_arrow_has_ends(app: Flask) -> None:
-    """Each arrow begins and ends at a node that is drawn."""
-    lines = drawn(app, "dot")
-    nodes = {line.partition(" ")[0] for line in lines if line.startswith("n")}
-    arrows = [line.rstrip(";").split() for line in lines if " -> " in line]
+class Anonymous(containers.DeclarativeContainer):
+    """Providers without a name, of the same kind and target; one for each thread."""
 
-    assert all({start, end} <= nodes for start, _, end, *_ in arrows)
+    config = providers.Configuration()
+    engine = Once(dict)
+    mailer = Once(dict)
+    orders = providers.Factory(list, providers.List(engine))
+    letters = providers.Factory(list, providers.List(mailer))
+    cache = providers.ThreadLocalSingleton(dict)
+    place = Choice(config.PLACE, here=providers.Object("."), there=cache)
+
+
+def shapes(lines: list[str], language: str) -> tuple[dict[str, str], list[Any]]:
+    """The nodes that are declared, by id, and the ends of each arrow.
+
+    A line that is neither is no part of the language, as far as we use it.
+    """
+    text = r'"(?:[^"\\]|\\.)*"'
+    if language == "mermaid":
+        node = rf"(n\d+)(?:\(\[({text})\]\)|\[({text})\]:::\w+)"
+        arrow, frame = rf"(n\d+) (?:-->|-\.->)(?:\|{text}\|)? (n\d+)", r"flowchart LR"
+    else:
+        word = rf"\w+=(?:{text}|\w+)"
+        node = rf"(n\d+) \[label=({text})(?:, {word})*\];()"
+        arrow = rf"(n\d+) -> (n\d+)(?: \[{word}(?:, {word})*\])?;"
+        frame = r"digraph container {|}|rankdir=LR;|node \[.*\];"
+    nodes: dict[str, str] = {}
+    arrows: list[Any] = []
+    for line in lines:
+        if found := re.fullmatch(node, line):
+            assert found[1] not in nodes
+            nodes[found[1]] = found[2] or found[3]
+        elif found := re.fullmatch(arrow, line):
+            arrows.append(found.groups())
+        else:
+            assert re.fullmatch(frame, line), line
+    return nodes, arrows
+
+
+def bound_to(container: Any) -> Flask:
+    app = Flask("shop")
+    bind(app, container)
+    return app
+
+
+@pytest.mark.parametrize("language", ["mermaid", "dot"])
+@pytest.mark.parametrize("container", [None, Anonymous, modern_flask.Container])
+def test_every_arrow_has_ends(app: Flask, container: Any, language: str) -> None:
+    """Each line is a node or an arrow, each arrow has ends that are declared once."""
+    lines = drawn(app if container is None else bound_to(container()), language)
+
+    nodes, arrows = shapes(lines, language)
+
+    assert len(arrows) >= 4
+    assert {end for ends in arrows for end in ends} <= nodes.keys()
+
+
+@pytest.mark.parametrize("language", ["mermaid", "dot"])
+def test_without_names(language: str) -> None:
+    """Two providers without a name are two nodes, though they look alike."""
+    nodes, arrows = shapes(drawn(bound_to(Anonymous()), language), language)
+
+    lists = [number for number, text in nodes.items() if text.startswith('"List')]
+    ways = {
+        start: {end for begin, end in arrows if begin == start} for start, _ in arrows
+    }
+    assert len(lists) == 2
+    assert [len(ways[number]) for number in lists] == [1, 1]
+    assert ways[lists[0]].isdisjoint(ways[lists[1]])
+
+
+@pytest.mark.parametrize("language", ["mermaid", "dot"])
+def test_functions_of_one_name(language: str) -> None:
+    """Two hooks of the same name are two nodes."""
+    app = bound_to(Anonymous())
+    for name in ("one", "two"):
+        blueprint = Blueprint(name, __name__)
+
+        @blueprint.before_request
+        @inject
+        def ask(engine: Annotated[Any, Provide["engine"]]) -> None: ...
+
+        app.register_blueprint(blueprint)
+
+    nodes, _ = shapes(drawn(app, language), language)
+
+    assert list(nodes.values()).count('"Hook before_request ask"') == 2
+
+
+def test_what_is_reached_and_handed_over() -> None:
+    """An arrow leads to what a marker reaches into, and to what it hands over."""
+    app = bound_to(Anonymous())
+
+    @app.get("/")
+    @inject
+    def view(
+        keys: Annotated[Any, Provide[Anonymous.engine.provided.keys.call()]],
+        make: Annotated[Any, Provider["orders"]],
+    ) -> str: ...
+
+    nodes, arrows = shapes(drawn(app, "mermaid"), "mermaid")
+    asked = {nodes[end] for start, end in arrows if "View" in nodes[start]}
+
+    assert asked == {'"engine<br>Once"', '"orders<br>Factory"'}
+
+
+def test_marker_of_a_target() -> None:
+    """What a provider's own function asks for by a marker is an arrow too."""
+
+    @inject
+    def make(engine: Annotated[Any, Provide["engine"]]) -> str: ...
+
+    class Marked(Anonymous):
+        thing = providers.Factory(make)
+
+    nodes, arrows = shapes(drawn(bound_to(Marked()), "mermaid"), "mermaid")
+
+    assert ('"thing<br>Factory"', '"engine<br>Once"') in {
+        (nodes[start], nodes[end]) for start, end in arrows
+    }
 
 
 def test_command(tmp_path: Any) -> None:

@@ -11,6 +11,7 @@ from dependency_injector.wiring import Provide, Provider, required
 from dependency_injector.wiring import inject as library_inject
 from flask import Blueprint, Flask
 from flask.views import MethodView
+from typing_extensions import TypeAliasType
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
@@ -164,6 +165,31 @@ def test_given_arguments_win(app: Flask) -> None:
         assert both("a", "own") == ("a", "own", [])
         assert both("a", basket=None) == ("a", "shop", None)
         assert both("a", "own", None) == ("a", "own", None)
+
+
+def test_keyword_after_any_number_of_arguments(app: Flask) -> None:
+    """A parameter behind ``*args`` is filled however many arguments come before."""
+
+    @inject
+    def all_of(*numbers: int, name: NameDep, **more: int) -> tuple[Any, ...]:
+        return (*numbers, name, more)
+
+    with app.app_context():
+        assert all_of() == ("shop", {})  # type: ignore[call-arg]
+        assert all_of(1, 2, 3, four=4) == (1, 2, 3, "shop", {"four": 4})  # type: ignore[call-arg]
+        assert all_of(1, 2, name="own") == (1, 2, "own", {})
+
+
+def test_alias(app: Flask) -> None:
+    """A marker behind ``type Name = ...``, as Python 3.12 has it, is filled."""
+    name_dep = TypeAliasType("name_dep", NameDep)
+
+    @inject
+    def name(found: name_dep) -> str:  # type: ignore[valid-type]
+        return str(found)
+
+    with app.app_context():
+        assert name() == "shop"  # type: ignore[call-arg]
 
 
 def test_default_marker(app: Flask) -> None:

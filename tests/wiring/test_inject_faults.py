@@ -1,6 +1,7 @@
 """What ``@inject`` refuses, where it is written and where it is called."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import click
@@ -9,6 +10,7 @@ from dependency_injector import containers, providers
 from dependency_injector.wiring import Closing, Provide
 from dependency_injector.wiring import inject as library_inject
 from flask import Flask
+from flask.views import MethodView
 
 from modern_flask.wiring import get_bound, inject
 from modern_flask.wiring.errors import (
@@ -152,7 +154,33 @@ def _positional() -> Any:
     return view
 
 
+def _partial() -> Any:
+    def view(number: int, found: NameDep) -> None: ...
+
+    return partial(view, 7)
+
+
+def _view_of_a_class() -> Any:
+    class Page(MethodView):
+        def get(self, found: NameDep) -> None: ...
+
+    return Page.as_view("page")
+
+
+def _object() -> Any:
+    class Page:
+        def __call__(self, found: NameDep) -> None: ...
+
+    return Page()
+
+
 MISPLACED = {
+    _partial: ("it is a partial already", "put @inject over its function"),
+    _view_of_a_class: (
+        "it is a class-based view already",
+        "put @inject over the method that asks",
+    ),
+    _object: ("it is a Page", "put @inject over its method __call__"),
     _class: ("it is a class", "put @inject over the method that asks"),
     _method: ("it is no function yet", "put @inject under @staticmethod"),
     _command: (
@@ -171,6 +199,7 @@ def test_misplaced(make: Callable[[], Any]) -> None:
         inject(make())
 
     assert fault.value.what.endswith(f": {why}.")
+    assert "test_inject_faults.py, line " in dict(fault.value.lines)["in"]
     assert fault.value.lines[-1] == ("do", remedy)
 
 

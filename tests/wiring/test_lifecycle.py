@@ -86,6 +86,30 @@ def test_library_resources(opener: Any, journal: Any) -> None:
     assert journal.lines[-3:] == ["close late", "close user", "close engine"]
 
 
+def test_container_in_a_container(opener: Any, journal: Any) -> None:
+    """What a container inside of another one holds is opened and closed with it."""
+
+    class Inner(containers.DeclarativeContainer):
+        given = providers.Dependency()
+        user = Opened(opener("user"), given)
+        last = Opened(opener("last"))
+
+    class Container(containers.DeclarativeContainer):
+        engine = Opened(opener("engine"))
+        inner = providers.Container(Inner, given=engine)
+        after = Opened(opener("after"))
+
+    with Lifecycle(Container()).running():
+        assert journal.lines == ["open engine", "open user", "open last", "open after"]
+
+    assert journal.lines[4:] == [
+        "close after",
+        "close last",
+        "close user",
+        "close engine",
+    ]
+
+
 def test_only_what_is_configured(opener: Any, journal: Any) -> None:
     """What is not configured stays closed; of a choice, one branch opens."""
 
@@ -149,7 +173,7 @@ def test_closer_that_hangs(journal: Any) -> None:
 
     def hang() -> Iterator[str]:
         yield "hanging"
-        release.wait(10)
+        release.wait(60)
         journal("released")
 
     def quick() -> Iterator[str]:
@@ -160,17 +184,40 @@ def test_closer_that_hangs(journal: Any) -> None:
         first = Opened(quick)
         second = Opened(hang)
 
-    lifecycle = Lifecycle(Container(), deadline=0.05)
+    lifecycle = Lifecycle(Container(), deadline=1)
     lifecycle.open()
     with pytest.raises(ExceptionGroup) as failures:
         lifecycle.close()
 
     assert [str(e) for e in failures.value.exceptions] == [
-        "hang was not closed within 0.05 s; it was left."
+        "hang was not closed within 1 s; it was left."
     ]
     assert journal.lines == ["close quick"]
     release.set()
     eventually(lambda: "released" in journal.lines)
+
+
+def test_no_thread_can_be_started(
+    opener: Any, journal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the interpreter ends, closers run all the same, and failures are told."""
+
+    class Container(containers.DeclarativeContainer):
+        first = Opened(opener("first"))
+        second = Opened(opener("second", "close"))
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    lifecycle = Lifecycle(Container())
+    lifecycle.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(ExceptionGroup) as failures:
+            lifecycle.close()
+
+    assert journal.lines[2:] == ["close second", "close first"]
+    assert [str(e) for e in failures.value.exceptions] == ["second"]
 
 
 def test_closer_that_exits(journal: Any) -> None:

@@ -3,11 +3,13 @@
 from typing import Annotated, Any
 
 import pytest
+from dependency_injector import providers
 from dependency_injector.wiring import Provide, Provider
 from flask import Flask
 
-from modern_flask.wiring import inject
-from tests.wiring.fault_table import Table, check_row
+from modern_flask.wiring import inject, is_configured
+from tests.wiring.fault_table import Table, check_row, told
+from tests.wiring.shop import Shop, shop
 
 TABLE = Table()
 row = TABLE.row
@@ -25,6 +27,42 @@ def choice_without_a_branch(app: Flask) -> None:
     @app.get("/")
     @inject
     def view(storage: Annotated[Any, Provide["storage"]]) -> str: ...
+
+
+class Library(Shop):
+    """The library's own selector, with a branch that is not configured."""
+
+    post = providers.Selector(Shop.config.POST, letter=Shop.mailer, word=Shop.name)
+
+
+@row(
+    """
+        POST = "pigeon" names no post.
+          set in   config.py, line 7
+          choose   letter or word
+        """,
+    Library,
+    POST="pigeon",
+)
+def selector_without_a_branch(app: Flask) -> None:
+    @app.get("/")
+    @inject
+    def view(post: Annotated[Any, Provide["post"]]) -> str: ...
+
+
+@row(
+    """
+        POST is not set, and something injected needs it.
+          asked by  View view (`post`)
+          looked in  config.py and FLASK_*
+          set      POST in the configuration, or FLASK_POST in the environment
+        """,
+    Library,
+)
+def selector_that_nothing_chooses(app: Flask) -> None:
+    @app.get("/")
+    @inject
+    def view(post: Annotated[Any, Provide["post"]]) -> str: ...
 
 
 @row("""
@@ -99,6 +137,20 @@ def dependency_that_was_not_given(app: Flask) -> None:
     @app.get("/")
     @inject
     def view(basket: Annotated[Any, Provide["basket"]]) -> str: ...
+
+
+def test_branch_that_is_not_chosen() -> None:
+    """What only another branch of the library's selector needs is no fault."""
+
+    def build(app: Flask) -> None:
+        @app.get("/")
+        @inject
+        def view(post: Annotated[str, Provide["post"]]) -> str: ...
+
+    container = shop(Library, POST="word")
+
+    assert told(build, container) == []
+    assert is_configured(container.post)
 
 
 @pytest.mark.parametrize(("build", "kind", "values", "expected"), TABLE.rows)

@@ -145,7 +145,6 @@ def test_component_that_does_not_close() -> None:
             "engine",
             {"DATABASE_ENGINE_URL": "sqlite:///a.db", "DATABASE_ENGINE_POOL_SIZE": "x"},
         ),
-        ("storage", {"STORAGE_VENDOR": "local", "STORAGE_FOLDER": 3}),
     ],
 )
 def test_value_of_a_wrong_type(

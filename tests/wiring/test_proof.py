@@ -16,7 +16,7 @@ from tests.servers.processes import Process, free_port, python
 
 ROOT = Path(__file__).parents[2]
 SERVICE = "tests.wiring.proof_service:create_app()"
-ANSWER = 30  # seconds
+ANSWER = 60  # seconds
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_requests(
     with Process(
         *server, *options, SERVICE, log=log, env=environment(postgresql_url), cwd=ROOT
     ) as process:
-        process.wait_for_line(r"Booting worker", 30)
+        process.wait_for_line(r"Booting worker", 60)
         wanted = range(1, number + 1)
         with ThreadPoolExecutor(16) as clients:
             answers = list(clients.map(lambda n: ask(port, n), wanted))
@@ -124,7 +124,7 @@ def test_tasks(
         send(number, keys, monkeypatch)
         ended = r"Task orders\.note\[.*\] (succeeded|raised)"
         eventually(lambda: len(lines(log, ended)) >= number, 120)
-        process.stop(timeout=30)
+        process.stop(timeout=60)
 
     assert rows(database) == [n for n in range(1, number + 1) if n % 3]
     with database.begin() as connection:

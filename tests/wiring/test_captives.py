@@ -1,0 +1,230 @@
+"""Objects of a request that something longer-lived would keep, on every way."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+from dependency_injector import containers, providers
+from dependency_injector.wiring import Provide
+from flask import Flask
+from flask.views import View
+
+from modern_flask.wiring import Choice, Once, Opened, Scoped, guard, inject
+from tests.wiring.fault_table import Table, check_row, told
+from tests.wiring.shop import Mailer, SessionDep, Shop, open_session, shop
+
+TABLE = Table()
+row = TABLE.row
+session = Shop.session
+
+
+class Local(Shop):
+    """An object of each thread: it outlives the request."""
+
+    keeper = providers.ThreadLocalSingleton(Mailer, session)
+
+
+@row(
+    """
+        keeper lives as long as a thread and keeps session, which lives as long as a \\
+            request.
+          path     keeper (ThreadLocalSingleton) -> session (Scoped)
+          do       declare keeper as Scoped, or give it `session.provider`
+        """,
+    Local,
+)
+def captive_of_a_thread(app: Flask) -> None: ...
+
+
+class OfThread(Shop):
+    """The first thread's object, shown to all others."""
+
+    local = providers.ThreadLocalSingleton(Mailer)
+    keeper = Once(Mailer, local)
+
+
+@row(
+    """
+        keeper lives as long as the process and keeps local, which lives as long as a \\
+            thread.
+          path     keeper (Once) -> local (ThreadLocalSingleton)
+          do       declare keeper as Scoped, or give it `local.provider`
+        """,
+    OfThread,
+)
+def captive_from_a_thread(app: Flask) -> None: ...
+
+
+class Service:
+    """A class that asks by itself."""
+
+    @inject
+    def __init__(self, session: SessionDep) -> None: ...
+
+
+class Asking(Shop):
+    """The request's object comes by a marker, not as an argument."""
+
+    keeper = Once(Service)
+
+
+@row(
+    """
+        keeper lives as long as the process and keeps session, which lives as long \\
+            as a request.
+          path     keeper (Once) -> session (Scoped)
+          do       declare keeper as Scoped, or give it `session.provider`
+        """,
+    Asking,
+)
+def captive_by_a_marker(app: Flask) -> None: ...
+
+
+class Inner(containers.DeclarativeContainer):
+    """A container in another one, that is given what it stands on."""
+
+    given = providers.Dependency()
+    keeper = Once(Mailer, given)
+
+
+class Nested(Shop):
+    """Hands a request's object to the container inside."""
+
+    inner = providers.Container(Inner, given=session)
+
+
+@row(
+    """
+        inner.keeper lives as long as the process and keeps session, which lives as \\
+            long as a request.
+          path     inner.keeper (Once) -> inner.given (Dependency) -> session (Scoped)
+          do       declare inner.keeper as Scoped, or give it `session.provider`
+        """,
+    Nested,
+)
+def captive_in_a_nested_container(app: Flask) -> None: ...
+
+
+@row("""
+        View page (Page.__init__) lives as long as the process and keeps session, \\
+            which lives as long as a request.
+          path     View page (Page.__init__) -> catalog (Factory) -> List (List) -> \\
+            session (Scoped)
+          do       ask in the method, or leave init_every_request as it is
+        """)
+def captive_of_a_view(app: Flask) -> None:
+    class Page(View):
+        init_every_request = False
+
+        @inject
+        def __init__(self, catalog: Annotated[Any, Provide["catalog"]]) -> None: ...
+
+        def dispatch_request(self) -> str: ...
+
+    guard(app)
+    with app.app_context():
+        app.add_url_rule("/", view_func=Page.as_view("page"))
+
+
+@pytest.mark.parametrize(("build", "kind", "values", "expected"), TABLE.rows)
+def test_fault(build: Any, kind: Any, values: dict[str, Any], expected: str) -> None:
+    """The fault is told once, in these words, and nothing else is."""
+    check_row(build, kind, values, expected)
+
+
+WAYS: dict[str, Callable[[Any], Any]] = {
+    "argument": lambda s: s,
+    "provided": lambda s: s.provided.items["a"].copy.call(),
+    "argument of a method": lambda s: Once(dict).provided.get.call(s),
+    "Callable": lambda s: providers.Callable(Mailer, s),
+    "Coroutine": lambda s: providers.Coroutine(coroutine, s),
+    "List": lambda s: providers.List(1, s),
+    "Dict": lambda s: providers.Dict({"a": providers.List(s)}),
+    "Selector": lambda s: providers.Selector(Shop.config.VENDOR, disk=s),
+    "key of a selector": lambda s: providers.Selector(s, disk=Once(dict)),
+    "Choice": lambda s: Choice(Shop.config.VENDOR, disk=s),
+    "default": lambda s: providers.Dependency(default=s),
+    "behind two factories": lambda s: providers.Factory(
+        list, providers.Factory(list, s)
+    ),
+}
+KEEPERS: list[Any] = [
+    Once,
+    Opened,
+    providers.Singleton,
+    providers.ThreadSafeSingleton,
+    providers.Resource,
+]
+
+
+async def coroutine(value: Any) -> Any:
+    return value
+
+
+@pytest.mark.parametrize("keeper", KEEPERS)
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way(keeper: Any, way: str) -> None:
+    """Whatever kind keeps it, and on whatever way: the fault is told once."""
+
+    class Keeping(Shop):
+        kept = keeper(Mailer, WAYS[way](session))
+
+    (text,) = told(lambda app: None, shop(Keeping, VENDOR="disk"))
+
+    assert text.startswith("kept lives as long as the process and keeps session,")
+
+
+def test_keeper_behind_a_keeper() -> None:
+    """Each keeper is told of what it keeps itself, however else it may be reached."""
+
+    class Chain(Shop):
+        first = Once(Mailer, session)
+        second = Once(Mailer, first)
+        third = Once(Mailer, first, providers.Factory(list, providers.List(session)))
+
+    texts = told(lambda app: None, shop(Chain))
+
+    assert [text.partition(" ")[0] for text in texts] == ["first", "third"]
+
+
+def test_override_of_another_kind() -> None:
+    """A provider that is overridden by one of a shorter life makes a captive."""
+
+    class Keeping(Shop):
+        engine = Once(Mailer)
+        keeper = Once(Mailer, engine)
+
+    container = shop(Keeping)
+    with container.engine.override(Scoped(open_session)):
+        (text,) = told(lambda app: None, container)
+    with container.engine.override(providers.Factory(Mailer)):
+        assert told(lambda app: None, container) == []
+
+    assert text.splitlines()[1] == (
+        "  path     keeper (Once) -> engine (Once) -> engine (Scoped)"
+    )
+
+
+class Scoping(containers.DeclarativeContainer):
+    """A container with a request's object."""
+
+    session = Scoped(open_session)
+
+
+class Own(Shop):
+    """What is handed over, and not made: no object is kept."""
+
+    delegate = Once(Mailer, session.provider)
+    delegated = providers.Singleton(Mailer, providers.DelegatedFactory(Mailer, session))
+    aggregate = providers.Singleton(
+        Mailer, providers.Aggregate(a=providers.Factory(list, session))
+    )
+    object = Once(Mailer, providers.Object(session))
+    inner = providers.Container(Scoping)
+    whole = Once(Mailer, inner)
+    choice = Once(Mailer, Choice(Shop.config.VENDOR, disk=session, memory=Once(dict)))
+
+
+def test_nothing_is_kept() -> None:
+    """What is handed over to be called later is no captive."""
+    assert told(lambda app: None, shop(Own, VENDOR="memory")) == []
