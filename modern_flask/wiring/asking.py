@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import partial
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -52,6 +52,13 @@ class Asks:
         self.annotations = {
             name: spelled_out(parameters[name].annotation) for name in markers
         }
+
+    def are_given(self, given: int, named: Container[str]) -> bool:
+        """Whether a call with ``given`` positional arguments leaves nothing to us."""
+        return all(
+            position < given or name in named
+            for name, position in self.positions.items()
+        )
 
 
 def read(function: Callable[..., Any]) -> Asks:

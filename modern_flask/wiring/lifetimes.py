@@ -41,6 +41,22 @@ class Late(providers.Provider[Any]):
         self._target = provides
         return self
 
+    # A delegated provider is handed over as it is, not what it provides: the library
+    # knows that at each call, here it is settled when the argument is declared.
+    def set_args(self, *args: Any) -> Any:
+        return super().set_args(*map(_handed_over, args))  # type: ignore[misc]
+
+    def add_args(self, *args: Any) -> Any:
+        return super().add_args(*map(_handed_over, args))  # type: ignore[misc]
+
+    def set_kwargs(self, **kwargs: Any) -> Any:
+        given = {name: _handed_over(value) for name, value in kwargs.items()}
+        return super().set_kwargs(**given)  # type: ignore[misc]
+
+    def add_kwargs(self, **kwargs: Any) -> Any:
+        given = {name: _handed_over(value) for name, value in kwargs.items()}
+        return super().add_kwargs(**given)  # type: ignore[misc]
+
     @property
     def provides(self) -> Any:
         return self._target
@@ -92,6 +108,10 @@ class Late(providers.Provider[Any]):
                     finish(rest, error)
                 raise
         return made, rest
+
+
+def _handed_over(value: Any) -> Any:
+    return value.provider if providers.is_delegated(value) else value
 
 
 @dataclass(frozen=True)

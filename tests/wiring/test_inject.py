@@ -16,9 +16,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
 from modern_flask.wiring import get_container, inject
-from modern_flask.wiring.errors import (
-    NotAService,
-)
+from modern_flask.wiring.errors import NoApp, NotAService
 
 
 class Shop(containers.DeclarativeContainer):
@@ -165,6 +163,19 @@ def test_given_arguments_win(app: Flask) -> None:
         assert both("a", "own") == ("a", "own", [])
         assert both("a", basket=None) == ("a", "shop", None)
         assert both("a", "own", None) == ("a", "own", None)
+
+
+def test_all_given_needs_no_app() -> None:
+    """A unit test that passes every dependency itself needs no app."""
+
+    @inject
+    def both(first: str, name: NameDep, *, basket: Annotated[Any, Provide["basket"]]):  # type: ignore[no-untyped-def]
+        return first, name, basket
+
+    assert both("a", "own", basket=[]) == ("a", "own", [])
+    assert both("a", name="own", basket=None) == ("a", "own", None)
+    with pytest.raises(NoApp):
+        both("a", "own")
 
 
 def test_keyword_after_any_number_of_arguments(app: Flask) -> None:

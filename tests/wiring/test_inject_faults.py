@@ -12,7 +12,7 @@ from dependency_injector.wiring import inject as library_inject
 from flask import Flask
 from flask.views import MethodView
 
-from modern_flask.wiring import get_bound, inject
+from modern_flask.wiring import find, get_bound, inject
 from modern_flask.wiring.errors import (
     AlreadyAService,
     ClosingMarker,
@@ -258,3 +258,15 @@ def test_plans_belong_to_the_app(app: Flask) -> None:
         name()  # type: ignore[call-arg]
 
     assert len(get_bound(app).plans) == 1
+
+
+def test_find_of_nothing(app: Flask) -> None:
+    """What is looked up by name and is not there is told with the nearest name."""
+    with app.app_context(), pytest.raises(UnknownProvider) as raised:
+        find("baskte")
+
+    assert str(raised.value) == (
+        'A call of find asks for "baskte", which Shop does not provide.\n'
+        '  in       find("baskte")\n'
+        "  did you mean  basket"
+    )

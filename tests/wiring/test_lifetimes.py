@@ -226,3 +226,21 @@ def test_unknown_choice(vendor: Any) -> None:
         "  set in   config.py, line 12\n"
         "  choose   disk or memory"
     )
+
+
+def test_delegated_is_handed_over() -> None:
+    """A delegated provider and an aggregate are handed over, not what they provide."""
+
+    class Shop(containers.DeclarativeContainer):
+        basket = providers.DelegatedFactory(list)
+        kinds = providers.Aggregate(small=providers.Factory(dict))
+        shelf = Once(
+            lambda *made, **named: (*made, named), basket, kinds, basket=basket
+        )
+
+    shop = Shop()
+    shop.shelf.add_kwargs(kinds=shop.kinds)
+    shop.shelf.add_args(shop.kinds)
+
+    named = {"basket": shop.basket, "kinds": shop.kinds}
+    assert shop.shelf() == (shop.basket, shop.kinds, shop.kinds, named)
