@@ -1,5 +1,8 @@
 """What can be wrong with Redis: its configuration, a cached value, a lock."""
 
+from collections.abc import Callable
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+
 from modern_flask.errors import ConfigurationError, Fault
 
 
@@ -53,6 +56,29 @@ class NotKeyable(Fault, TypeError):
             f"a {self.kind} can't be part of a key.",
             ("do", f'pass plain values, or leave it out: ignore=["{parameter}"]'),
         )
+
+
+class RunsLater(Fault, TypeError):
+    """A call of the function returns before it has run: it is async or a generator."""
+
+    def __init__(self, decorator: str, function: str) -> None:
+        self.decorator, self.function = decorator, function
+        super().__init__(
+            f"@{decorator} can't stand over {function}: a call returns before the "
+            "function has run.",
+            ("do", f"put @{decorator} over a plain function that it calls"),
+        )
+
+
+def check_runs_at_once(decorator: str, function: Callable[..., object]) -> None:
+    """Refuse an async function and a generator.
+
+    Raises:
+        RunsLater: ``function`` is one.
+    """
+    for is_late in (iscoroutinefunction, isgeneratorfunction, isasyncgenfunction):
+        if is_late(function):
+            raise RunsLater(decorator, f"{function.__module__}.{function.__qualname__}")
 
 
 class UnknownPlaceholder(Fault):

@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from redis import Redis
 
-from modern_flask.redis.faults import UnknownPlaceholder
+from modern_flask.redis.faults import UnknownPlaceholder, check_runs_at_once
 from modern_flask.redis.lock import hold
 
 P = ParamSpec("P")
@@ -47,6 +47,7 @@ class Synchronizing:
             blocking_timeout: Seconds to wait at most; 5 for ``None``.
 
         Raises:
+            RunsLater: The function is async or a generator.
             UnknownPlaceholder: ``name`` asks for what is no parameter.
             LockTaken: From the call: the lock was not free in time.
             LockLost: From the call: it is done, and was not alone for certain.
@@ -63,6 +64,7 @@ class Synchronizing:
         name: str,
         waits: tuple[float, float, bool, float],
     ) -> Callable[P, R]:
+        check_runs_at_once("synchronized", function)
         called = signature(function)
         named = name_of(name, called, function)
         takes_token = FENCING_TOKEN in called.parameters

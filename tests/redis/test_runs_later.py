@@ -1,0 +1,48 @@
+"""What neither ``cached`` nor ``synchronized`` can stand over."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from modern_flask.redis import make_cached, make_synchronized
+from modern_flask.redis.faults import RunsLater
+
+
+async def awaited() -> int:
+    return 1
+
+
+def yielding() -> Iterator[int]:
+    yield 1
+
+
+async def streaming() -> AsyncIterator[int]:
+    yield 1
+
+
+def find_client() -> Redis:
+    raise AssertionError("no client is looked for")
+
+
+@pytest.mark.parametrize("late", [awaited, yielding, streaming])
+@pytest.mark.parametrize(
+    ("name", "decorator"),
+    [
+        ("cached", make_cached(find_client)(10)),
+        ("synchronized", make_synchronized(find_client)("work")),
+    ],
+)
+def test_function_that_runs_later(
+    name: str, decorator: Callable[..., Any], late: Callable[..., Any]
+) -> None:
+    """The decorator refuses what would be cached or unlocked before it has run."""
+    with pytest.raises(RunsLater) as raised:
+        decorator(late)
+
+    assert str(raised.value) == (
+        f"@{name} can't stand over {__name__}.{late.__name__}: a call returns before "
+        "the function has run.\n"
+        f"  do       put @{name} over a plain function that it calls"
+    )
