@@ -32,13 +32,20 @@ _HARMLESS = frozenset(
 )
 _HARMLESS_KEYS = re.compile("(routing|primary|foreign|partition|public)_?key")
 
-# A URL starts a text or an item of a list; "://" inside a password starts none.
-_URL = re.compile(r"""(?:^|(?<=[\s;,|"'=(\[{<]))[A-Za-z][A-Za-z0-9+.\-]*://""")
+# A URL starts a text, an item of a list, or a line that repr() has escaped the end of;
+# "://" inside a password starts none.
+_URL = re.compile(
+    r"""(?:^|(?<=[\s;,|"'=(\[{<])|(?<=\\[nrt]))[A-Za-z][A-Za-z0-9+.\-]*://"""
+)
 # A port with what a sentence puts after it: "http://h:4318, then".
 _PORT = re.compile(r"""\d+[.,;:!|"')\]}>]*(?:\s|$)""")
 _NAME = re.compile(r"""(?<![\w.\-])([A-Za-z][\w.\-]*)["']?\s*[=:]\s*""")
 _VALUE = re.compile(
     r"""'[^']*'|"[^"]*"|(?:bearer|basic)\s+[^\s;&,]+|[^\s;&,]+""", re.IGNORECASE
+)
+# A name whose value stands on the next line.
+_BROKEN = re.compile(
+    r"""(?<![\w.\-])([A-Za-z][\w.\-]*)(["']?[ \t]*[=:]\s*\n\s*)(\S+)"""
 )
 # urllib3 names the URL of a failed request without its host.
 _TARGET = re.compile(r"(\burl: /[^\s?]*\?)\S+")
@@ -110,7 +117,13 @@ def redacted(text: str) -> str:
 
 def redacted_lines(text: str) -> str:
     """Each line of ``text`` redacted: a traceback's URLs end with their line."""
-    return "\n".join(map(redacted, _PEM.sub(MASK, text).split("\n")))
+    shown = "\n".join(map(redacted, _PEM.sub(MASK, text).split("\n")))
+    return _BROKEN.sub(_without_value, shown) if "\n" in shown else shown
+
+
+def _without_value(pair: re.Match[str]) -> str:
+    name, between, value = pair.groups()
+    return f"{name}{between}{MASK if is_secret(name) else value}"
 
 
 def _redacted_url(text: str) -> str:

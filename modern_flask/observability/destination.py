@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from modern_flask.config.values import Origin, origin_of, redacted
+from modern_flask.config.values import redacted
 from modern_flask.errors import UnknownChoice
 
-from .errors import BadEndpoint
+from .errors import BadEndpoint, UnreadableFile
+from .variables import origin_in
 
 __all__ = ["Destination", "choose_destination"]
 
@@ -25,6 +28,9 @@ KINDS = ("console", "jaeger", "none", "otlp", "zipkin")
 ZIPKIN = "http://localhost:9411/api/v2/spans"
 JAEGER = "http://jaeger-collector:14268/api/traces"
 OTLP = "http://localhost:4318"
+# A header's name and value (RFC 9110, section 5).
+TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+VISIBLE = re.compile(r"[\t\x20-\x7e]*")
 TIMEOUT = 10.0  # seconds for one answer, the specification's default
 
 log = logging.getLogger(__name__)
@@ -84,6 +90,7 @@ def choose_destination(
     Raises:
         UnknownChoice: ``OTEL_EXPORTER`` names no exporter.
         BadEndpoint: An endpoint is no URL.
+        UnreadableFile: A certificate or a key can't be read.
     """
     kind = _kind(environ, settings)
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
@@ -120,7 +127,7 @@ def _kind(environ: Mapping[str, str], settings: Settings) -> str:
         # OpenTelemetry for Python also knows otlp_proto_http, zipkin_json and such.
         kind = value.partition("_")[0]
         if kind and kind not in KINDS:
-            origin = _origin(environ, settings, variable)
+            origin = origin_in(settings, variable, environ)
             raise UnknownChoice(variable, value, "exporter", origin, KINDS)
         if kind:
             return kind
@@ -167,19 +174,19 @@ def _otlp(kind: str, environ: Mapping[str, str], settings: Settings) -> Destinat
     if not endpoint:
         root = _url(environ, settings, "OTEL_EXPORTER_OTLP_ENDPOINT", OTLP) or OTLP
         endpoint = root.rstrip("/") + "/v1/traces"
-    certificate = _first(environ, "CLIENT_CERTIFICATE")
-    key = _first(environ, "CLIENT_KEY")
+    certificate = _file(environ, settings, "CLIENT_CERTIFICATE")
+    key = _file(environ, settings, "CLIENT_KEY")
     return Destination(
         kind,
         endpoint,
         "application/x-protobuf",
         "otlp",
-        _headers(_first(environ, "HEADERS") or ""),
+        _headers(environ),
         _seconds(
             environ, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"
         ),
-        _first(environ, "COMPRESSION") != "none",
-        _first(environ, "CERTIFICATE"),
+        _compressed(environ),
+        _file(environ, settings, "CERTIFICATE"),
         (certificate, key) if certificate and key else certificate,
     )
 
@@ -196,30 +203,53 @@ def _url(
         except ValueError:
             usable = False
         if not usable:
-            origin = _origin(environ, settings, variable)
+            origin = origin_in(settings, variable, environ)
             raise BadEndpoint(variable, value, example, origin)
     return value
 
 
-def _origin(
-    environ: Mapping[str, str], settings: Settings, variable: str
-) -> Origin | None:
-    """Where the variable's value was set, if it is the configuration's."""
-    name = variable.removeprefix("OTEL_").lower()
-    same = str(settings.get(name)) == environ[variable]
-    return origin_of(settings, name) if same else None
+def _name(environ: Mapping[str, str], name: str) -> str:
+    """The variable for traces if it is set, else the one for all signals."""
+    special = f"OTEL_EXPORTER_OTLP_TRACES_{name}"
+    return special if environ.get(special) else f"OTEL_EXPORTER_OTLP_{name}"
 
 
 def _first(environ: Mapping[str, str], name: str) -> str | None:
-    """The variable for traces, else the one for all signals."""
-    special = environ.get(f"OTEL_EXPORTER_OTLP_TRACES_{name}")
-    return special or environ.get(f"OTEL_EXPORTER_OTLP_{name}")
+    return environ.get(_name(environ, name)) or None
 
 
-def _headers(text: str) -> dict[str, str]:
+def _file(environ: Mapping[str, str], settings: Settings, name: str) -> str | None:
+    path = _first(environ, name)
+    if path and not os.access(path, os.R_OK):
+        variable = _name(environ, name)
+        raise UnreadableFile(variable, path, origin_in(settings, variable, environ))
+    return path
+
+
+def _compressed(environ: Mapping[str, str]) -> bool:
+    chosen = _first(environ, "COMPRESSION")
+    if chosen not in (None, "gzip", "none"):
+        log.warning(
+            "%s is neither gzip nor none; gzip it is.", _name(environ, "COMPRESSION")
+        )
+    return chosen != "none"
+
+
+def _headers(environ: Mapping[str, str]) -> dict[str, str]:
     """``a=1,b=2``, the values percent-encoded (W3C Baggage, without properties)."""
-    pairs = (part.partition("=") for part in text.split(",") if "=" in part)
-    return {name.strip(): unquote(value.strip()) for name, _, value in pairs}
+    found = {}
+    for part in (_first(environ, "HEADERS") or "").split(","):
+        name, equals, value = part.partition("=")
+        name, value = name.strip(), unquote(value.strip())
+        if equals and TOKEN.fullmatch(name) and VISIBLE.fullmatch(value):
+            found[name] = value
+        elif part.strip():
+            # Not the pair itself: it may be half of a password.
+            log.warning(
+                "%s: what is no name=value is left out; a comma in a value is %%2C.",
+                _name(environ, "HEADERS"),
+            )
+    return found
 
 
 def _seconds(environ: Mapping[str, str], *variables: str) -> float:

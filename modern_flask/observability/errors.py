@@ -5,7 +5,7 @@ from __future__ import annotations
 from modern_flask.config.values import redacted
 from modern_flask.errors import ConfigurationError
 
-__all__ = ["BadEndpoint"]
+__all__ = ["BadEndpoint", "BadLimit", "UnreadableFile"]
 
 
 class BadEndpoint(ConfigurationError):
@@ -20,4 +20,28 @@ class BadEndpoint(ConfigurationError):
             f'{variable} = "{redacted(value)}" is no URL of a collector.',
             ("set in", origin or ""),
             ("write", f"a URL with http:// or https://, such as {example}"),
+        )
+
+
+class BadLimit(ConfigurationError):
+    """A limit of spans that is no number: OpenTelemetry would not start."""
+
+    def __init__(self, variable: str, value: str, origin: object = None) -> None:
+        self.variable, self.value, self.origin = variable, value, origin
+        super().__init__(
+            f'{variable} = "{value}" is no whole number from 0 on.',
+            ("set in", origin or ""),
+            ("write", "a number such as 128, or nothing for the default"),
+        )
+
+
+class UnreadableFile(ConfigurationError):
+    """A certificate or a key that can't be read: no connection could ever be made."""
+
+    def __init__(self, variable: str, path: str, origin: object = None) -> None:
+        self.variable, self.path, self.origin = variable, path, origin
+        super().__init__(
+            f'{variable} = "{path}" is no file that can be read.',
+            ("set in", origin or ""),
+            ("write", "the path of a PEM file, or nothing for the system's"),
         )

@@ -2,86 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 from opentelemetry.instrumentation.logging import LoggingInstrumentor
 
-from modern_flask.config.values import key_of, origin_of, redacted
+from modern_flask.config.values import key_of, origin_of
 from modern_flask.errors import UnknownChoice, UnknownSetting
 
-__all__ = ["TEXT", "JsonFormatter", "TextFormatter", "open_logging"]
+from .access import gunicorn_lines
+from .lines import TEXT, JsonFormatter, TextFormatter
 
-TEXT = (
-    "%(asctime)s %(levelname)s [%(name)s] "
-    "[trace_id=%(otelTraceID)s span_id=%(otelSpanID)s] %(message)s"
-)
+__all__ = ["make_formatter", "open_logging"]
+
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FORMATS = ("text", "json", "a format of logging, such as %(levelname)s %(message)s")
 KNOWN = ("format", "level", "levels")
-# A record that was made before the ids were added, or by another factory.
-UNKNOWN_IDS = {
-    "otelTraceID": "0",
-    "otelSpanID": "0",
-    "otelServiceName": "",
-    "otelTraceSampled": False,
-}
-# Looked for first: most lines hold none of these, and redacting costs 10 us.
-SUSPECT = ("://", "=", ":")
-# What an exception says, also inside a group, and any line with a URL; other lines are
-# code, in which "key = " is no secret.
-SAID = re.compile(
-    r"^(?P<url>.*://.*)$|^(?P<head>(?: *[|+] )*[\w.]+: )(?P<text>\S.*)$", re.MULTILINE
-)
-
-
-class TextFormatter(logging.Formatter):
-    """A line for people."""
-
-    def __init__(self, layout: str) -> None:
-        super().__init__(layout, defaults=UNKNOWN_IDS)
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = _harmless(record.message)
-        return super().formatMessage(record)
-
-    def formatException(self, ei: Any) -> str:
-        return _harmless_traceback(super().formatException(ei))
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        found: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": _harmless(record.getMessage()),
-        }
-        if getattr(record, "otelTraceID", "0") != "0":
-            found["trace_id"] = record.otelTraceID  # type: ignore[attr-defined]
-            found["span_id"] = record.otelSpanID  # type: ignore[attr-defined]
-        if record.exc_info:
-            found["exception"] = _harmless_traceback(
-                self.formatException(record.exc_info)
-            )
-        if record.stack_info:
-            found["stack"] = self.formatStack(record.stack_info)
-        return json.dumps(found, ensure_ascii=False)
 
 
 def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
     """Put trace ids into every record; write lines where nobody else does.
 
-    A root logger that has handlers keeps them. ``OTEL_PYTHON_LOG_CORRELATION=false``
+    A root logger that has handlers keeps them; gunicorn's own, which it writes its
+    access log with, get the same form as ours. ``OTEL_PYTHON_LOG_CORRELATION=false``
     leaves records alone; ``OTEL_PYTHON_LOG_FORMAT`` and ``_LEVEL`` are the
     predecessor's names for what ``LOGGING_FORMAT`` and ``LOGGING_LEVEL`` say.
 
@@ -104,12 +51,15 @@ def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
                 key_of(settings, name), origin_of(settings, name), known
             )
     levels = _levels(settings)
-    correlate = os.environ.get("OTEL_PYTHON_LOG_CORRELATION", "true").lower() != "false"
-    formatter = _formatter(settings, correlate)
-    if correlate:
+    formatter = make_formatter(settings)
+    if _correlates():
         _add_ids()
     root = logging.getLogger()
-    with _levels_set(levels, bare=not root.handlers), _lines(formatter):
+    with (
+        _levels_set(levels, bare=not root.handlers),
+        _lines(formatter),
+        gunicorn_lines(formatter),
+    ):
         yield root
 
 
@@ -190,7 +140,16 @@ def _level(chosen: Any, key: str, origin: object) -> str:
     return name
 
 
-def _formatter(settings: Mapping[str, Any], correlate: bool) -> logging.Formatter:
+def _correlates() -> bool:
+    return os.environ.get("OTEL_PYTHON_LOG_CORRELATION", "true").lower() != "false"
+
+
+def make_formatter(settings: Mapping[str, Any]) -> logging.Formatter:
+    """What writes a line as ``settings`` say; see :func:`open_logging`.
+
+    Raises:
+        UnknownChoice: A format that there is not.
+    """
     key, origin = key_of(settings, "format"), origin_of(settings, "format")
     chosen = settings.get("format")
     if not chosen:
@@ -199,24 +158,8 @@ def _formatter(settings: Mapping[str, Any], correlate: bool) -> logging.Formatte
     if chosen == "json":
         return JsonFormatter()
     if not chosen or chosen == "text":
-        chosen = TEXT if correlate else logging.BASIC_FORMAT
+        chosen = TEXT if _correlates() else logging.BASIC_FORMAT
     try:
         return TextFormatter(chosen)
     except (TypeError, ValueError):
         raise UnknownChoice(key, chosen, "format", origin, FORMATS) from None
-
-
-def _harmless(text: str) -> str:
-    for sign in SUSPECT:
-        if sign in text:
-            return redacted(text)
-    return text
-
-
-def _harmless_traceback(text: str) -> str:
-    def hide(said: re.Match[str]) -> str:
-        if said["url"]:
-            return redacted(said["url"])
-        return said["head"] + _harmless(said["text"])
-
-    return SAID.sub(hide, text)

@@ -63,6 +63,9 @@ class RequestTelemetry:
         self._started()
         provider = trace.get_tracer_provider()
         self.traced = not isinstance(provider, NONE)
+        if not self.traced:
+            # Another app's provider that comes later must not wake this one's tracer.
+            provider = trace.NoOpTracerProvider()
         self.start_span = make_starter(provider.get_tracer("modern_flask.http"))
         fields = propagate.get_global_textmap().fields | {"b3"}
         self.headers = tuple(sorted(_variable(name) for name in fields))

@@ -149,13 +149,19 @@ def make_starter(tracer: Any) -> Start:
     def start(name: str, parent: Context, environ: Environ) -> Span:
         caller = parent.get(_SPAN_KEY)
         origin = caller.get_span_context() if isinstance(caller, Span) else None
-        if origin is not None and origin.is_valid:
+        if origin is None:
+            trace_id, state = new_trace(), NO_STATE
+            flags, sampled = random_flag, trace_id & LOW < bound
+        elif origin.is_valid:
             trace_id, state = origin.trace_id, origin.trace_state
             flags = origin.trace_flags & RANDOM
             sampled = origin.trace_flags & 1 if by_parent else trace_id & LOW < bound
         else:
-            trace_id, state, origin = new_trace(), NO_STATE, None
-            flags, sampled = random_flag, trace_id & LOW < bound
+            # A remote caller without ids has decided all the same ("b3: 0").
+            trace_id, state, flags = new_trace(), origin.trace_state, random_flag
+            decided = by_parent and origin.is_remote
+            sampled = origin.trace_flags & 1 if decided else trace_id & LOW < bound
+            origin = None
         # A SpanContext is this tuple; that its ids are valid need not be checked.
         spoken: SpanContext = tuple.__new__(
             SpanContext,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from .destination import Destination, choose_destination
 from .export import Limits, Uploader
 from .redaction import harmless
 from .resource import make_resource
+from .variables import check_limits
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -77,11 +77,13 @@ class Tracing:
             trace_commands(client)
 
     def storage(self, storage: Any) -> None:
-        """A span for each operation of ``storage``."""
+        """A span for each operation of ``storage``, and its metrics."""
+        if self.metrics is not None:
+            self.metrics.storage(storage)
         if self.on:
-            storage.observe = lambda operation, key: self._stored(
-                storage.vendor, operation, key
-            )
+            from .storage import trace_storage
+
+            trace_storage(storage)
 
     def celery(self, app: Any) -> None:
         """A span for each task that is sent and each that is run, and its metrics."""
@@ -90,27 +92,16 @@ class Tracing:
         if self.on:
             instrument("celery")
 
-    def _stored(
-        self, vendor: str, operation: str, key: str
-    ) -> AbstractContextManager[Any]:
-        tracer = trace.get_tracer("modern_flask.storage")
-        return tracer.start_as_current_span(
-            f"storage {operation}",
-            kind=trace.SpanKind.CLIENT,
-            attributes={
-                "storage.system": vendor,
-                "storage.operation": operation,
-                "storage.key": key,
-            },
-        )
-
 
 def open_tracing(
     settings: Mapping[str, Any], service: str, metrics: Metrics | None = None
 ) -> Iterator[Tracing]:
     """Trace to the backend that the environment names, until closed.
 
-    The ``OTEL_`` keys of the configuration are in the environment by now.
+    The ``OTEL_`` keys of the configuration are in the environment by now. Environment,
+    provider and resource are the process's: apps in one process are traced alike, under
+    the name of the first; one that started before any had a backend stays untraced. A
+    line of the log tells of either.
 
     Args:
         settings: The ``OTEL_`` section; it is read from the environment, where a
@@ -120,12 +111,16 @@ def open_tracing(
 
     Raises:
         UnknownChoice: ``OTEL_EXPORTER`` names no exporter.
+        BadEndpoint, BadLimit, UnreadableFile: A variable that no span could be sent by.
     """
     destination = choose_destination(os.environ, settings)
     speak_both()
     if destination is None:
+        _untraced.add(service)
         yield Tracing(None, metrics)
         return
+    check_limits(os.environ, settings)
+    _tell_of_others(service)
     fanout = _fanout(service)
     fanout.join(destination)
     instrument("requests")
@@ -174,6 +169,35 @@ class _Fanout(SpanProcessor):
 _shared: _Fanout | None = None
 
 
+# Services of this process that have started without a backend.
+_untraced: set[str] = set()
+_told: set[str] = set()
+
+
+def _tell_of_others(service: str) -> None:
+    """What is not as an app's own configuration says, told once for each app."""
+    if service in _told:
+        return
+    _told.add(service)
+    for other in sorted(_untraced - {service}):
+        log.warning(
+            "%s started in this process before there was a backend: its requests stay "
+            "untraced, but its calls by `requests` are traced with those of %s.",
+            other,
+            service,
+        )
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        shared = provider.resource.attributes.get("service.name")
+        own = make_resource(service, os.environ).attributes["service.name"]
+        if shared != own:
+            log.warning(
+                "Spans of %s are sent as those of %s: a process has one resource.",
+                own,
+                shared,
+            )
+
+
 def _fanout(service: str) -> _Fanout:
     """The process's own: OpenTelemetry lets its provider be set once."""
     global _shared
@@ -200,13 +224,13 @@ def _processor(destination: Destination) -> SpanProcessor:
 def speak_both() -> None:
     """Read and send B3 and W3C headers, unless ``OTEL_PROPAGATORS`` says otherwise.
 
-    Where a request carries both, W3C's are believed: the last one wins.
+    Where a request carries both, W3C's are believed.
     """
     if os.environ.get("OTEL_PROPAGATORS"):
         return
     propagate.set_global_textmap(
         CompositePropagator(
-            [B3(), TraceContextTextMapPropagator(), W3CBaggagePropagator()]
+            [TraceContextTextMapPropagator(), B3(), W3CBaggagePropagator()]
         )
     )
 

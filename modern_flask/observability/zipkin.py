@@ -2,8 +2,8 @@
 
 The mapping is that of OpenTelemetry's specification (trace/sdk_exporters/zipkin), with
 two things more: a database is the remote endpoint by the name of its system, which
-makes it a node of Zipkin's dependency graph, and ``debug`` is never sent, since it
-switches Zipkin's own sampling off.
+makes it a node of Zipkin's dependency graph, and ``debug``, which switches Zipkin's own
+sampling off, is sent where B3's caller asked for it only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
+
+from .b3 import is_debug
 
 __all__ = ["encode"]
 
@@ -58,6 +60,8 @@ def _span(span: ReadableSpan) -> str:
         more += f',"annotations":{_json([_event(event) for event in span.events])}'
     if span.kind in REMOTE and (remote := _remote(attributes)):
         more += f',"remoteEndpoint":{_json(remote)}'
+    if is_debug(spoken):
+        more += ',"debug":true'
     # Zipkin refuses a duration of 0.
     return (
         f'{{"traceId":"{spoken.trace_id:032x}","id":"{spoken.span_id:016x}",'

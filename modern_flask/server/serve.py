@@ -16,9 +16,12 @@ from gunicorn.util import make_fail_app
 
 from modern_flask.app import faults
 from modern_flask.errors import Fault
+from modern_flask.observability.logs import make_formatter
+from modern_flask.wiring import get_bound
 from modern_flask.wiring.errors import CheckFailed
 
 from . import settings
+from .logger import logger_with
 
 __all__ = ["load", "serve", "serve_reloading"]
 
@@ -76,6 +79,12 @@ def load() -> Any:
     return app
 
 
+def _logger_of(app: Flask) -> type[Any]:
+    """The app is loaded here: the master's lines have the form of its workers'."""
+    values = get_bound(app).container.config()
+    return logger_with(make_formatter(values.section("LOGGING_")))
+
+
 class _Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, app: Flask, options: dict[str, Any]) -> None:
         self._app, self._options = app, options
@@ -83,7 +92,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         own = {k: v for k, v in vars(settings).items() if k in self.cfg.settings}
-        for name, value in {**own, "preload_app": True, **self._options}.items():
+        own |= {"preload_app": True, "logger_class": _logger_of(self._app)}
+        for name, value in {**own, **self._options}.items():
             self.cfg.set(name, value)
 
     def load(self) -> Any:

@@ -12,7 +12,10 @@ from typing import Any
 from flask import Flask
 
 from modern_flask.observability import multiprocess
-from modern_flask.observability.marks import TRACE_ID
+from modern_flask.observability.access import ACCESS, ACCESS_FORMAT, complete
+from modern_flask.observability.lines import JsonFormatter
+
+from .logger import logger_with
 
 bind = os.environ.get("GUNICORN_BIND", "127.0.0.1:8000")
 workers = 1
@@ -23,10 +26,10 @@ graceful_timeout = 20
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 control_socket_disable = True
 accesslog = "-"
-# Not %(r)s, which has the query: that may hold a token.
-access_log_format = (
-    '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(M)sms trace_id=%({' + TRACE_ID + "}e)s"
-)
+access_log_format = ACCESS_FORMAT
+# A worker learns the rest of the configuration; the master has the environment only.
+if os.environ.get("FLASK_LOGGING_FORMAT") == "json":
+    logger_class = logger_with(JsonFormatter())
 
 
 def nworkers_changed(server: Any, new: int, old: int | None) -> None:
@@ -49,18 +52,12 @@ def post_worker_init(worker: Any) -> None:
     from modern_flask.app import start
     from modern_flask.wiring import get_bound
 
-    logging.getLogger("gunicorn.access").addFilter(keep_path_encoded)
+    # Whatever is served: its lines have neither queries nor decoded line breaks.
+    logging.getLogger(ACCESS).addFilter(complete)
     app = flask_app(worker.app.callable)
     if app is not None:
         start(app)
         get_bound(app).lifecycle.open()
-
-
-def keep_path_encoded(record: logging.LogRecord) -> bool:
-    """%(U)s as it was sent: a decoded line break would begin a line of its own."""
-    if isinstance(record.args, dict):
-        record.args["U"] = record.args["{raw_uri}e"].partition("?")[0]
-    return True
 
 
 def worker_exit(server: Any, worker: Any) -> None:

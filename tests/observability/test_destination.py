@@ -2,6 +2,7 @@
 
 import base64
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from modern_flask.config.values import Origin, Section
 from modern_flask.errors import UnknownChoice
 from modern_flask.observability.destination import Destination, choose_destination
-from modern_flask.observability.errors import BadEndpoint
-from modern_flask.observability.logs import TextFormatter
+from modern_flask.observability.errors import BadEndpoint, UnreadableFile
+from modern_flask.observability.lines import TextFormatter
 
 
 def choose(**environ: str) -> Destination | None:
@@ -211,20 +212,96 @@ def test_otlp_headers() -> None:
     assert special.headers == {"b": "2"}
 
 
-def test_otlp_compression_and_certificates() -> None:
+def test_otlp_compression_and_certificates(tmp_path: Path) -> None:
     """Compression can be switched off; certificates are files for the connection."""
+    ca, me, key = (str(tmp_path / name) for name in ("ca.pem", "me.pem", "me.key"))
+    for path in (ca, me, key):
+        Path(path).touch()
     found = chosen(
         OTEL_EXPORTER="otlp",
         OTEL_EXPORTER_OTLP_COMPRESSION="none",
-        OTEL_EXPORTER_OTLP_CERTIFICATE="ca.pem",
-        OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE="me.pem",
-        OTEL_EXPORTER_OTLP_CLIENT_KEY="me.key",
+        OTEL_EXPORTER_OTLP_CERTIFICATE=ca,
+        OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=me,
+        OTEL_EXPORTER_OTLP_CLIENT_KEY=key,
     )
 
     assert not found.compressed
-    assert found.authority == "ca.pem"
-    assert found.certificate == ("me.pem", "me.key")
+    assert found.authority == ca
+    assert found.certificate == (me, key)
     assert chosen(OTEL_EXPORTER="otlp").compressed
+
+
+ALL_SIGNALS, TRACES = "OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"
+
+
+@pytest.mark.parametrize(
+    ("name", "all_signals", "traces", "attribute", "expected"),
+    [
+        ("ENDPOINT", "http://a", "http://t/x", "endpoint", "http://t/x"),
+        ("HEADERS", "a=1", "t=1", "headers", {"t": "1"}),
+        ("TIMEOUT", "1", "2", "timeout", 2),
+        ("COMPRESSION", "gzip", "none", "compressed", False),
+        ("COMPRESSION", "none", "gzip", "compressed", True),
+        ("CERTIFICATE", "/nowhere", __file__, "authority", __file__),
+        ("CLIENT_CERTIFICATE", "/nowhere", __file__, "certificate", __file__),
+        ("PROTOCOL", "grpc", "http/protobuf", "encoding", "otlp"),
+    ],
+)
+def test_variable_of_the_signal_wins(
+    name: str,
+    all_signals: str,
+    traces: str,
+    attribute: str,
+    expected: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each OTLP variable for traces beats the one for all signals; empty is unset."""
+    both = {ALL_SIGNALS + name: all_signals, TRACES + name: traces}
+    alone = {ALL_SIGNALS + name: traces, TRACES + name: ""}
+    if name == "ENDPOINT":
+        alone = {TRACES + name: traces}
+
+    assert getattr(chosen(OTEL_EXPORTER="otlp", **both), attribute) == expected
+    assert getattr(chosen(OTEL_EXPORTER="otlp", **alone), attribute) == expected
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("name", ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"])
+@pytest.mark.parametrize("prefix", [ALL_SIGNALS, TRACES])
+def test_file_that_is_none(prefix: str, name: str) -> None:
+    """A certificate that can't be read is a fault at start, not a lost span later."""
+    variable = prefix + name
+    values = {"OTEL_EXPORTER": "otlp", variable: "/nowhere.pem"}
+
+    with pytest.raises(UnreadableFile) as caught:
+        choose_destination(values, otel(**values))
+
+    assert str(caught.value) == (
+        f'{variable} = "/nowhere.pem" is no file that can be read.\n'
+        "  set in   config.py, line 7\n"
+        "  write    the path of a PEM file, or nothing for the system's"
+    )
+
+
+def test_compression_that_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    """A compression that the kit does not speak is told, and gzip is taken."""
+    assert chosen(OTEL_EXPORTER="otlp", **{TRACES + "COMPRESSION": "zstd"}).compressed
+
+    assert caplog.messages == [
+        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION is neither gzip nor none; gzip it is."
+    ]
+
+
+@pytest.mark.parametrize("pair", ["hunter2", "a b=hunter2", "=hunter2", "a=%0ahunter2"])
+def test_header_that_is_none(pair: str, caplog: pytest.LogCaptureFixture) -> None:
+    """What could not be sent as a header is left out and told, without its text."""
+    headers = {"OTEL_EXPORTER_OTLP_HEADERS": f"good=1,{pair}"}
+
+    assert chosen(OTEL_EXPORTER="otlp", **headers).headers == {"good": "1"}
+    assert caplog.messages == [
+        "OTEL_EXPORTER_OTLP_HEADERS: what is no name=value is left out; a comma in a "
+        "value is %2C."
+    ]
 
 
 @pytest.mark.parametrize(

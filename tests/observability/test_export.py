@@ -79,7 +79,7 @@ def test_batches(zipkin: ZipkinCollector, serve: Serve) -> None:
     service.work(25)
 
     zipkin.wait_for(20)
-    assert service.uploader.force_flush(5000)
+    assert service.uploader.force_flush(30_000)
     assert [len(request.body) > 0 for request in zipkin.requests] == [True] * 3
     assert len(zipkin.spans) == 25
 
@@ -89,9 +89,9 @@ def test_compression(zipkin: ZipkinCollector, serve: Serve) -> None:
     service = serve(zipkin, delay=60)
 
     service.work(200)
-    assert service.uploader.force_flush(5000)
+    assert service.uploader.force_flush(30_000)
     service.work(1)
-    assert service.uploader.force_flush(5000)
+    assert service.uploader.force_flush(30_000)
 
     large, small = zipkin.requests
     assert large.headers["content-encoding"] == "gzip"
@@ -105,7 +105,7 @@ def test_one_connection(zipkin: ZipkinCollector, serve: Serve) -> None:
 
     for _ in range(3):
         service.work()
-        assert service.uploader.force_flush(5000)
+        assert service.uploader.force_flush(30_000)
 
     assert zipkin._server is not None
     assert len(zipkin._server.connections) == 1
@@ -128,7 +128,7 @@ def test_unsampled_spans_stay(zipkin: ZipkinCollector, serve: Serve) -> None:
 
     provider.get_tracer("test").start_span("seen").end()
 
-    assert service.uploader.force_flush(1000)
+    assert service.uploader.force_flush(30_000)
     assert service.counted == (0, 0, 0)
 
 
@@ -138,7 +138,8 @@ def test_full_queue_drops(
     """A full queue drops what comes, counts it, and tells it once."""
     zipkin.fall_silent()
     before = in_metrics("dropped")
-    service = serve(zipkin, queue=10, batch=5, delay=0.01)
+    # With a short delay the first batch might leave before it is full.
+    service = serve(zipkin, queue=10, batch=5, delay=60)
     service.work(5)
     eventually(lambda: len(zipkin.requests) == 1)
 
@@ -168,6 +169,8 @@ def test_threads_never_overfill(zipkin: ZipkinCollector, serve: Serve) -> None:
     for thread in threads:
         thread.join()
 
+    # From here on a batch waits for its answer, and nothing moves any more.
+    eventually(lambda: zipkin.requests)
     uploader = service.uploader
     assert len(uploader._queue) <= 50
     held = len(uploader._queue) + uploader._on_its_way
@@ -204,7 +207,7 @@ def test_a_final_answer_is_not_repeated(
 
     service.work(3)
 
-    assert service.uploader.force_flush(5000)
+    assert service.uploader.force_flush(30_000)
     assert service.counted == (0, 0, 3)
     assert len(zipkin.requests) == 1
     assert in_metrics("failed") - before == 3
@@ -217,23 +220,26 @@ def test_restart_of_the_backend(zipkin: ZipkinCollector, serve: Serve) -> None:
     """A backend that restarts breaks the kept connection, and loses nothing."""
     service = serve(zipkin, delay=60)
     service.work()
-    assert service.uploader.force_flush(5000)
+    assert service.uploader.force_flush(30_000)
     zipkin.heal()
 
     service.work(2)
 
-    assert service.uploader.force_flush(5000)
+    assert service.uploader.force_flush(30_000)
     assert len(zipkin.spans) == 3
 
 
-def test_budget_ends_the_retries(zipkin: ZipkinCollector, serve: Serve) -> None:
+def test_budget_ends_the_retries(
+    zipkin: ZipkinCollector, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A batch is given up when its budget is used up, and the next one has its turn."""
+    monkeypatch.setattr("modern_flask.observability.post.PAUSE", 0.01)
     zipkin.fail(503)
-    service = serve(zipkin, delay=0.01, budget=0.3)
+    service = serve(zipkin, delay=0.01, budget=1.5)
 
     service.work()
 
-    eventually(lambda: service.counted == (0, 0, 1), timeout=2)
+    eventually(lambda: service.counted == (0, 0, 1))
     assert len(zipkin.requests) >= 2
 
 
@@ -286,7 +292,8 @@ def test_close_keeps_its_deadline(
 
     assert not service.uploader.close(0.4)
 
-    assert time.monotonic() - begun < 0.9
+    # Far from the 30 s of a batch, and of the deadline that a busy machine adds to.
+    assert time.monotonic() - begun < 10
     assert service.counted == (0, 0, 12)
     assert in_metrics("failed") - before == 12
     assert caplog.messages[-1].endswith(
@@ -299,7 +306,7 @@ def test_close_delivers(zipkin: ZipkinCollector, serve: Serve) -> None:
     service = serve(zipkin, delay=60, batch=100)
     service.work(95)
 
-    assert service.uploader.close(3)
+    assert service.uploader.close(30)
 
     assert len(zipkin.spans) == 95
     assert service.counted == (95, 0, 0)
@@ -354,7 +361,7 @@ def test_one_bad_span_spares_the_others(zipkin: ZipkinCollector, serve: Serve) -
     service.uploader._encode = picky
     service.work(3)
 
-    assert service.uploader.force_flush(5000)
+    assert service.uploader.force_flush(30_000)
     assert [span["name"] for span in zipkin.spans] == ["work 0", "work 2"]
     assert service.counted == (2, 0, 1)
 
@@ -367,13 +374,13 @@ def test_forked_child_sends_its_own(zipkin: ZipkinCollector, serve: Serve) -> No
     pid = os.fork()
     if pid == 0:
         service.tracer.start_span("child's").end()
-        good = service.uploader.close(3) and service.uploader.sent == 1
+        good = service.uploader.close(30) and service.uploader.sent == 1
         os._exit(0 if good else 1)
     _, status = os.waitpid(pid, 0)
 
     assert status == 0
     assert [span["name"] for span in zipkin.spans] == ["child's"]
-    assert service.uploader.close(3)
+    assert service.uploader.close(30)
     assert len(zipkin.spans) == 5
 
 
@@ -386,8 +393,8 @@ def test_sending_is_not_traced(zipkin: ZipkinCollector, serve: Serve) -> None:
     instrumentor.instrument(tracer_provider=service.provider)
     try:
         service.work()
-        assert service.uploader.force_flush(5000)
-        assert service.uploader.force_flush(5000)
+        assert service.uploader.force_flush(30_000)
+        assert service.uploader.force_flush(30_000)
     finally:
         instrumentor.uninstrument()
 
@@ -407,7 +414,7 @@ def test_no_thread_can_be_started(
         patch.setattr(threading.Thread, "start", refuse)
         service.work(2)
 
-    assert service.uploader.close(2)
+    assert service.uploader.close(30)
     assert len(zipkin.spans) == 2
 
 
@@ -423,7 +430,8 @@ def test_trickling_answer(serve: Serve) -> None:
 
             service.uploader.close(0.3)
 
-            assert time.monotonic() - begun < 0.8
+            # An answer is waited for 10 s otherwise.
+            assert time.monotonic() - begun < 8
 
 
 @pytest.mark.parametrize(

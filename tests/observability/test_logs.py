@@ -290,3 +290,110 @@ def test_no_line_twice(write: Write) -> None:
     lines = write(lambda: app.logger.warning("once"))
 
     assert len(lines) == 1
+
+
+SAID = """cannot connect
+postgresql://u:pa55@db/shop
+  tried: password=pa55 and
+url: /x?token=pa55 "api_key": "pa55"
+secret:
+  pa55"""
+
+
+class Unauthorised(Exception):
+    """Says what it is made with."""
+
+
+def chained() -> None:
+    try:
+        raise Unauthorised(SAID)
+    except Unauthorised as cause:
+        raise ValueError(SAID) from cause
+
+
+def hidden() -> None:
+    try:
+        raise Unauthorised(SAID)
+    except Unauthorised:
+        raise ValueError(SAID)  # noqa: B904
+
+
+def grouped() -> None:
+    inner = ExceptionGroup(SAID, [Unauthorised(SAID), KeyError(SAID)])
+    raise ExceptionGroup(SAID, [inner, OSError(5, SAID)])
+
+
+def noted() -> None:
+    error = ValueError("told below")
+    error.add_note(SAID)
+    raise error
+
+
+@pytest.mark.parametrize("fail", [chained, hidden, grouped, noted])
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_every_line_of_an_exception(
+    write: Write, form: str, fail: Callable[[], None]
+) -> None:
+    """No line that an exception says has a secret: a cause's, a group's or a note's."""
+
+    def tell() -> None:
+        try:
+            fail()
+        except Exception:
+            log.exception("failed")
+
+    text = "\n".join(write(tell, format=form))
+
+    assert "cannot connect" in text
+    assert "postgresql://u:******@db/shop" in text
+    assert "pa55" not in text
+
+
+def test_name_of_an_exception(write: Write) -> None:
+    """What an exception is called is no secret, whatever the name sounds like."""
+
+    class InvalidToken(Exception):
+        pass
+
+    def tell() -> None:
+        try:
+            raise InvalidToken("too old")
+        except InvalidToken:
+            log.exception("failed")
+
+    assert write(tell)[-1].endswith("InvalidToken: too old")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_exception_that_another_has_formatted(write: Write, form: str) -> None:
+    """A traceback's text that another handler left in the record is redacted too."""
+
+    def tell() -> None:
+        try:
+            raise ValueError(SAID)
+        except ValueError as error:
+            info = (ValueError, error, error.__traceback__)
+            record = log.makeRecord("x", logging.ERROR, "f", 1, "failed", (), info)
+        logging.Formatter().format(record)
+        assert "pa55" in (record.exc_text or "")
+        log.handle(record)
+        record.exc_info = None
+        log.handle(record)
+
+    text = "\n".join(write(tell, format=form))
+
+    assert text.count("cannot connect") == 2
+    assert "pa55" not in text
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_stack(write: Write, form: str) -> None:
+    """A stack that is asked for comes with the line, its URLs without passwords."""
+
+    def tell() -> None:
+        log.info("here", stack_info=bool("redis://:pa55@cache/0"))
+
+    text = "\n".join(write(tell, format=form))
+
+    assert "in tell" in text
+    assert "pa55" not in text

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -74,13 +75,15 @@ def test_span(client: Any, spans: Spans) -> None:
 
 def test_metric(client: Any, measured: Measured) -> None:
     """A request is measured by its rule, never by its path."""
+    begun = perf_counter()
     client.get("/orders/7")
     client.get("/orders/8")
+    took = perf_counter() - begun
 
     assert [found[:3] for found in measured.requests] == [
         ("GET", "/orders/<int:number>", "200")
     ] * 2
-    assert all(0 < seconds < 1 for *_, seconds in measured.requests)
+    assert all(0 < seconds < took for *_, seconds in measured.requests)
 
 
 def test_unmatched(client: Any, measured: Measured, spans: Spans) -> None:
@@ -165,7 +168,7 @@ def test_stream(app: Flask, client: Any, spans: Spans, measured: Measured) -> No
         def parts() -> Iterator[bytes]:
             with tracer.start_as_current_span("first"):
                 yield b"a"
-            assert more.wait(10)
+            assert more.wait(60)
             tracer.start_span("second").end()
             yield b"b"
 

@@ -1,11 +1,18 @@
 """Whose trace a request continues, and what a call takes along."""
 
+import json
 from typing import Any
 
 import pytest
 from flask import Flask
 from opentelemetry import baggage, propagate, trace
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
+from werkzeug.test import EnvironBuilder
+
+from modern_flask.observability.b3 import B3 as B3Propagator
+from modern_flask.observability.server_span import make_starter
+from modern_flask.observability.zipkin import encode
 
 Spans = list[ReadableSpan]
 
@@ -78,6 +85,119 @@ def test_caller_has_decided(client: Any, spans: Spans, headers: dict[str, str]) 
     assert response.json["headers"]["x-b3-sampled"] == "0"
     assert response.json["headers"]["traceparent"].startswith(f"00-{TRACE}-")
     assert response.headers["traceresponse"].endswith("-00")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"b3": "0"},
+        {"X-B3-Sampled": "0"},
+        {"X-B3-Sampled": "false"},
+        {"b3": "0", "X-B3-Sampled": "1"},
+    ],
+)
+def test_denied_without_ids(client: Any, spans: Spans, headers: dict[str, str]) -> None:
+    """A caller that has no ids and says no begins no trace; the no goes on."""
+    response = client.get("/", headers=headers)
+
+    assert spans == []
+    sent = response.json["headers"]
+    assert sent["x-b3-sampled"] == "0"
+    assert len(sent["x-b3-traceid"]) == 32
+    assert response.headers["traceresponse"].endswith("-00")
+
+
+NEVER = TracerProvider(shutdown_on_exit=False, sampler=ParentBased(ALWAYS_OFF))
+
+
+def test_accepted_without_ids() -> None:
+    """A yes without ids makes a sampled root where the sampler would keep nothing."""
+    start = make_starter(NEVER.get_tracer("test"))
+    environ = EnvironBuilder().get_environ()
+
+    for headers, sampled in (
+        ({"b3": "1"}, True),
+        ({"b3": "d"}, True),
+        ({"x-b3-flags": "1"}, True),
+        ({"x-b3-sampled": "true"}, True),
+        ({"b3": "0"}, False),
+        ({"b3": "?"}, False),
+        ({}, False),
+        # Ids that are none: neither they nor what comes with them is believed.
+        ({"b3": "12-34-1"}, False),
+        ({"x-b3-traceid": "12", "x-b3-sampled": "1"}, False),
+    ):
+        span: Any = start("GET", B3Propagator().extract(headers), environ)
+        assert span.get_span_context().is_valid
+        assert span.get_span_context().trace_flags.sampled == sampled, headers
+        assert getattr(span, "parent", None) is None
+
+
+def test_sampler_that_asks_no_caller() -> None:
+    """A sampler that is not parent-based decides by itself, as with ids."""
+    provider = TracerProvider(shutdown_on_exit=False, sampler=ALWAYS_ON)
+    start = make_starter(provider.get_tracer("test"))
+
+    parent = B3Propagator().extract({"b3": "0"})
+    span = start("GET", parent, EnvironBuilder().get_environ())
+
+    assert span.get_span_context().trace_flags.sampled
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"b3": "d"},
+        {"X-B3-Flags": "1"},
+        {"b3": f"{TRACE}-{SPAN}-d"},
+        {**B3, "X-B3-Flags": "1"},
+        {**B3, "X-B3-Sampled": "0", "X-B3-Flags": "1"},
+        {"traceparent": f"00-{TRACE}-{SPAN}-01", "X-B3-Flags": "1"},
+        {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "a=1,b3=d"},
+    ],
+)
+def test_debug(client: Any, spans: Spans, headers: dict[str, str]) -> None:
+    """B3's debug flag reaches Zipkin, and goes on in the headers of both kinds."""
+    sent = client.get("/", headers=headers).json["headers"]
+
+    (told,) = json.loads(encode(spans))
+    assert told["debug"] is True
+    assert sent["x-b3-flags"] == "1"
+    # It implies the decision; B3 wants only one of the two.
+    assert "x-b3-sampled" not in sent
+    assert "b3=d" in sent["tracestate"].split(",")
+    assert sent["traceparent"].endswith(("-01", "-03"))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"b3": "1"},
+        {"b3": f"{TRACE}-{SPAN}-1"},
+        {**B3, "X-B3-Flags": "0"},
+        {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "a=1"},
+    ],
+)
+def test_no_debug(client: Any, spans: Spans, headers: dict[str, str]) -> None:
+    """Nothing else switches it on."""
+    sent = client.get("/", headers=headers).json["headers"]
+
+    (told,) = json.loads(encode(spans))
+    assert "debug" not in told
+    assert "x-b3-flags" not in sent
+    assert sent["x-b3-sampled"] == "1"
+
+
+def test_debug_of_what_is_not_sampled(client: Any, spans: Spans) -> None:
+    """W3C's no is believed, and there is nothing to debug."""
+    headers = {"traceparent": f"00-{TRACE}-{SPAN}-00", "X-B3-Flags": "1"}
+
+    sent = client.get("/", headers=headers).json["headers"]
+
+    assert spans == []
+    assert sent["x-b3-sampled"] == "0"
+    assert "x-b3-flags" not in sent
 
 
 def test_both_kinds_are_sent(client: Any, spans: Spans) -> None:

@@ -57,7 +57,7 @@ def start(
 def tables(start: Callable[..., Process]) -> None:
     """The service's tables."""
     made = start(*SERVE[:4], "create-tables")
-    assert made.wait(30) == 0, made.output
+    assert made.wait(60) == 0, made.output
 
 
 @pytest.mark.usefixtures("tables")
@@ -67,29 +67,36 @@ def tables(start: Callable[..., Process]) -> None:
 def test_one_worker_serves(start, words):
     """By the command, and by gunicorn with or without our settings: one process."""
     server = start(*words)
-    url = server.wait_for_line(LISTENING, 30)[1]
+    url = server.wait_for_line(LISTENING, 60)[1]
 
-    sent = requests.post(f"{url}/files?name=a", b"a\n", timeout=20).json()
-    found = requests.get(f"{url}/files/{sent['id']}", timeout=20).json()
-    ready = requests.get(f"{url}/readyz", timeout=20).json()
+    sent = requests.post(f"{url}/files?name=a", b"a\n", timeout=60).json()
+    found = requests.get(f"{url}/files/{sent['id']}", timeout=60).json()
+    # Each component has a second, which is not much for a busy machine.
+    checks = eventually(lambda: all_ok(f"{url}/readyz"))
     family = descendants(server.pid)
     os.kill(server.pid, signal.SIGTERM)
 
     assert (found["state"], found["lines"]) == ("ready", 1)
-    assert set(ready["checks"].values()) == {"ok"}
+    assert len(checks) == 4
     assert len(family) == 1
-    assert server.wait(20) == 0
+    assert server.wait(60) == 0
     assert not alive(family)
+
+
+def all_ok(url: str) -> dict[str, str]:
+    """The checks of all components, if all of them are ok."""
+    checks = dict(requests.get(url, timeout=60).json()["checks"])
+    return checks if set(checks.values()) == {"ok"} else {}
 
 
 def test_many_workers_and_threads(start):
     """``--workers`` and ``--threads`` are gunicorn's; the master loads for all."""
     server = start(*SERVE, "--workers", "2", "--threads", "2")
-    url = server.wait_for_line(LISTENING, 30)[1]
+    url = server.wait_for_line(LISTENING, 60)[1]
 
     eventually(lambda: server.output.count("Booting worker") == 2)
 
-    assert requests.get(f"{url}/livez", timeout=20).json() == {"status": "ok"}
+    assert requests.get(f"{url}/livez", timeout=60).json() == {"status": "ok"}
     assert "Using worker: gthread" in server.output
     assert len(descendants(server.pid)) == 2
 
@@ -99,21 +106,21 @@ def test_access_is_logged_with_its_trace(start, environ, zipkin):
     environ |= {"OTEL_EXPORTER_ZIPKIN_ENDPOINT": zipkin.url}
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     server = start(*SERVE)
-    url = server.wait_for_line(LISTENING, 30)[1]
+    url = server.wait_for_line(LISTENING, 60)[1]
 
     headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
-    requests.get(f"{url}/nowhere", headers=headers, timeout=20)
+    requests.get(f"{url}/nowhere", headers=headers, timeout=60)
 
     line = server.wait_for_line(r'"GET /nowhere HTTP/1.1" 404 .*$')[0]
-    assert re.search(rf" \d+ms trace_id={trace}$", line)
+    assert re.search(rf" \d+ms trace_id={trace} span_id=[0-9a-f]{{16}}$", line)
 
 
 def test_access_is_logged_without_its_query(start):
     """A query may hold a token, and a path may hold no line break."""
     server = start(*SERVE)
-    url = server.wait_for_line(LISTENING, 30)[1]
+    url = server.wait_for_line(LISTENING, 60)[1]
 
-    requests.get(f"{url}/no%0Awhere?password=hunter2", timeout=20)
+    requests.get(f"{url}/no%0Awhere?password=hunter2", timeout=60)
 
     server.wait_for_line('"GET /no%0Awhere HTTP/1.1" 404 ')
     assert "hunter2" not in server.output
@@ -122,11 +129,11 @@ def test_access_is_logged_without_its_query(start):
 def test_worker_that_is_killed_is_replaced(start):
     """One that dies is started again; its successor serves."""
     server = start(*SERVE)
-    url = server.wait_for_line(LISTENING, 30)[1]
-    assert requests.get(f"{url}/livez", timeout=20).ok
+    url = server.wait_for_line(LISTENING, 60)[1]
+    assert requests.get(f"{url}/livez", timeout=60).ok
     (first,) = descendants(server.pid)
 
     os.kill(first.pid, signal.SIGKILL)
 
     eventually(lambda: descendants(server.pid) not in ([first], []))
-    assert requests.get(f"{url}/livez", timeout=20).ok
+    assert requests.get(f"{url}/livez", timeout=60).ok

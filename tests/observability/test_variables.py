@@ -1,0 +1,258 @@
+"""Each variable of OpenTelemetry's specification has its effect on a service."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modern_flask.config.values import Origin, Section
+from modern_flask.errors import UnknownChoice
+from modern_flask.observability.errors import BadLimit
+from modern_flask.observability.export import Limits
+from modern_flask.observability.variables import (
+    LIMITS,
+    check_limits,
+    check_propagators,
+)
+from tests.observability.test_tracing import run
+from tests.servers.collectors import ZipkinCollector
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+# Two requests: one begins a trace, one continues its caller's, who has not sampled it.
+PROGRAM = """
+import json, os
+from flask import request
+from opentelemetry import propagate, trace
+app = service()
+
+@app.get("/work")
+def work():
+    span = trace.get_current_span()
+    span.set_attributes({"long": "x" * 40, "more": 1})
+    for number in range(4):
+        span.add_event("said", {"a": 1, "b": 2})
+    carrier = {}
+    propagate.inject(carrier)
+    print("SENT", json.dumps(sorted(carrier)))
+    return "x"
+
+with app.running():
+    client = app.test_client()
+    client.get("/work", buffered=True)
+    client.get("/work", buffered=True, headers=json.loads(os.environ["HEADERS"]))
+"""
+DENIED = {"b3": f"{TRACE}-{SPAN}-0"}
+
+Told = tuple[list[Any], str]
+
+
+@pytest.fixture
+def told(tmp_path: Path, zipkin: ZipkinCollector) -> Callable[..., Told]:
+    """``told(OTEL_...="...")``: the spans of two requests, and what is printed."""
+
+    def told(headers: Any = DENIED, **environ: str) -> Told:
+        environ.setdefault("OTEL_EXPORTER_ZIPKIN_ENDPOINT", zipkin.url)
+        said = run(PROGRAM, tmp_path, HEADERS=json.dumps(headers), **environ)
+        return zipkin.spans, said
+
+    return told
+
+
+@pytest.mark.parametrize(
+    ("environ", "spans"),
+    [
+        ({}, 1),
+        ({"OTEL_TRACES_SAMPLER": "always_on"}, 2),
+        ({"OTEL_TRACES_SAMPLER": "always_off"}, 0),
+        ({"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"}, 0),
+        ({"OTEL_TRACES_SAMPLER": "parentbased_always_on"}, 1),
+        ({"OTEL_TRACES_SAMPLER": "parentbased_always_off"}, 0),
+        (
+            {
+                "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+                "OTEL_TRACES_SAMPLER_ARG": "1",
+            },
+            1,
+        ),
+        ({"OTEL_SDK_DISABLED": "true"}, 0),
+        ({"OTEL_TRACES_EXPORTER": "none"}, 0),
+        # Told in a line each, by OpenTelemetry; what holds then is its default.
+        ({"OTEL_TRACES_SAMPLER": "foo"}, 1),
+        ({"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "2"}, 2),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "foo"}, 1),
+    ],
+)
+def test_what_is_sent(
+    told: Callable[..., Told], environ: dict[str, str], spans: int
+) -> None:
+    """Sampler, switch and exporter decide what is sent; a bad value ends nothing."""
+    found, said = told(**environ)
+
+    assert len(found) == spans
+    assert "Traceback" not in said
+    if {"foo", "2"} & set(environ.values()):
+        assert re.search("sampler foo|SAMPLER_ARG|pair foo", said)
+
+
+@pytest.mark.parametrize(
+    ("environ", "tags"),
+    [
+        ({"OTEL_SPAN_EVENT_COUNT_LIMIT": "1"}, {"otel.dropped_events_count": "3"}),
+        ({"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": "5"}, {"long": "xxxxx"}),
+        ({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "6"}, {"long": "xxxxxx"}),
+        (
+            {
+                "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "6",
+                "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": "4",
+            },
+            {"long": "xxxx"},
+        ),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "team=a%20b"}, {"team": "a b"}),
+    ],
+)
+def test_tags(
+    told: Callable[..., Told], environ: dict[str, str], tags: dict[str, str]
+) -> None:
+    """Limits cut what a span holds; the resource's attributes are on each span."""
+    ((span,), _) = told(**environ)
+
+    assert span["tags"].items() >= tags.items()
+
+
+@pytest.mark.parametrize("name", ["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", LIMITS[0]])
+def test_number_of_attributes(told: Callable[..., Told], name: str) -> None:
+    """A limit for spans, or for everything, counts the attributes that are kept."""
+    ((span,), _) = told(**{name: "3"})
+
+    assert int(span["tags"]["otel.dropped_attributes_count"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "name"),
+    [
+        ({}, "orders"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=shop"}, "shop"),
+        (
+            {
+                "OTEL_RESOURCE_ATTRIBUTES": "service.name=shop",
+                "OTEL_SERVICE_NAME": "till",
+            },
+            "till",
+        ),
+    ],
+)
+def test_name(told: Callable[..., Told], environ: dict[str, str], name: str) -> None:
+    """OTEL_SERVICE_NAME beats OTEL_RESOURCE_ATTRIBUTES, and both our own name."""
+    ((span,), _) = told(**environ)
+
+    assert span["localEndpoint"] == {"serviceName": name}
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        ("tracecontext", ["traceparent"]),
+        ("b3", ["b3"]),
+        ("b3multi,baggage", ["x-b3-sampled", "x-b3-spanid", "x-b3-traceid"]),
+        ("none", []),
+    ],
+)
+def test_propagators(told: Callable[..., Told], value: str, sent: list[str]) -> None:
+    """OTEL_PROPAGATORS chooses which headers a call takes along."""
+    _, said = told(OTEL_PROPAGATORS=value)
+
+    assert f"SENT {json.dumps(sent)}" in said
+
+
+def section(**values: str) -> Section:
+    return Section("OTEL_", values, dict.fromkeys(values, Origin("config.py", 7)))
+
+
+def test_unknown_propagator() -> None:
+    """A propagator that is not installed is a fault with those that are."""
+    values = {"OTEL_PROPAGATORS": "tracecontext, b4"}
+
+    with pytest.raises(UnknownChoice) as caught:
+        check_propagators(values, section(**values))
+
+    text = str(caught.value)
+    assert text.startswith('OTEL_PROPAGATORS = "b4" names no propagator.\n  set in   c')
+    assert {"b3", "b3multi", "baggage", "none", "tracecontext"} <= set(
+        re.findall(r"\w+", text.partition("choose")[2])
+    )
+
+
+def test_propagator_is_checked_before_it_is_loaded(tmp_path: Path) -> None:
+    """An app with an unknown one is refused with our fault, not OpenTelemetry's."""
+    said = run(
+        """
+from modern_flask.errors import UnknownChoice
+try:
+    service()
+except UnknownChoice as fault:
+    print("FAULT", fault)
+""",
+        tmp_path,
+        OTEL_PROPAGATORS="b4",
+    )
+
+    assert 'FAULT OTEL_PROPAGATORS = "b4" names no propagator.' in said
+
+
+@pytest.mark.parametrize("variable", LIMITS)
+@pytest.mark.parametrize("value", ["many", "-1", "1.5", "²"])
+def test_bad_limit(variable: str, value: str) -> None:
+    """A limit that is no number is a fault."""
+    with pytest.raises(BadLimit) as caught:
+        check_limits({variable: value}, section(**{variable: value}))
+
+    assert str(caught.value) == (
+        f'{variable} = "{value}" is no whole number from 0 on.\n'
+        "  set in   config.py, line 7\n"
+        "  write    a number such as 128, or nothing for the default"
+    )
+
+
+@pytest.mark.parametrize("variable", LIMITS)
+@pytest.mark.parametrize("value", ["", " ", "0", "128", " 7 "])
+def test_good_limit(variable: str, value: str) -> None:
+    """A number, and nothing, are limits."""
+    check_limits({variable: value}, {})
+
+
+def test_limit_is_checked_at_start(told: Callable[..., Told]) -> None:
+    """A service with a bad limit does not start, and its last lines say why."""
+    with pytest.raises(AssertionError, match=r'COUNT_LIMIT = "many" is no whole'):
+        told(OTEL_SPAN_EVENT_COUNT_LIMIT="many")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "attribute", "expected"),
+    [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "7", "queue", 7),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9", "batch", 9),
+        ("OTEL_BSP_SCHEDULE_DELAY", "1500", "delay", 1.5),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "2500", "budget", 2.5),
+    ],
+)
+def test_batches(
+    variable: str,
+    value: str,
+    attribute: str,
+    expected: float,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The batch's variables are read, milliseconds as seconds; a bad one is told."""
+    assert getattr(Limits.read({variable: value}), attribute) == expected
+    assert caplog.messages == []
+
+    for bad in ("many", "-1", "0", "inf", "nan"):
+        caplog.clear()
+        assert getattr(Limits.read({variable: bad}), attribute) == getattr(
+            Limits(), attribute
+        )
+        (line,) = caplog.messages
+        assert line.startswith(f"{variable} is no positive number; ")
