@@ -36,7 +36,6 @@ COMPONENTS: dict[str, dict[str, Any]] = {
 }
 # What is not here yet, and the work that brings it. Empty when all of it is done.
 PENDING = {
-    ("storage", "metrics"): "observability",
     ("celery", "reads within a deadline"): "data",
     ("storage", "writes within a deadline"): "data",
     ("celery", "drained at the end of a pod"): "server",
@@ -166,6 +165,29 @@ def test_observed(provider: Any) -> None:
     chosen = provider.cos if isinstance(provider, providers.Selector) else provider
 
     assert "observed_by" in chosen.kwargs
+
+
+SERIES = {
+    "engine": 'database_pool_size{database="db"}',
+    "redis": 'redis_pool_connections{state="idle"}',
+    "storage": 'storage_operation_duration_seconds_count{operation="head",',
+    "celery": 'celery_queue_messages{queue="celery"}',
+}
+
+
+def test_measured(app: modern_flask.App, provider: Any, name: str) -> None:
+    """When it is open, /metrics tells of it."""
+    made = provider()
+    if name == "celery":
+        made.conf.broker_url = "memory://"
+    if name == "storage":
+        with made.observe("head", "a.txt"):
+            pass
+
+    text = app.test_client().get("/metrics").text
+
+    assert SERIES[name] in text
+    assert SECRET not in text
 
 
 def test_no_secret_in_repr(app: modern_flask.App, provider: Any) -> None:

@@ -39,6 +39,23 @@ POOL_WAIT = Histogram(
     "database_pool_wait_seconds",
     "Time until the pool gave a connection, in seconds, connecting included.",
 )
+STORAGE_DURATION = Histogram(
+    "storage_operation_duration_seconds",
+    "Duration of operations of the storage in seconds, of get until its bytes begin; "
+    "the outcome is success, or the error's class.",
+    ("vendor", "operation", "outcome"),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120),
+)
+STORAGE_BYTES = Counter(
+    "storage_transferred_bytes",
+    "Bytes of objects that were stored (put) or read (get).",
+    ("vendor", "operation"),
+)
+CACHE_LOOKUPS = Counter(
+    "cache_lookups",
+    "Calls of cached functions: hit (answered from Redis) or miss (computed).",
+    ("function", "outcome"),
+)
 TASK_DURATION = Histogram(
     "celery_task_duration_seconds",
     "Duration of Celery tasks in seconds, by their outcome.",

@@ -81,22 +81,35 @@ class Metrics:
         measure_engine(engine)
 
     def redis(self, client: Redis) -> None:
-        """Measure the client's pool."""
+        """Measure the client's pool, and what ``cached`` finds by it."""
         from .pools import measure_redis
 
         measure_redis(client)
+        cached: Any = client
+        cached.observe_lookup = _looked_up
+
+    def storage(self, storage: Any) -> None:
+        """Measure the operations of ``storage`` and the bytes that it moves."""
+        from .storage import measure_storage
+
+        measure_storage(storage)
 
     def celery(self, app: Any) -> None:
-        """Measure the tasks that a worker of ``app`` runs."""
+        """Measure the tasks that a worker of ``app`` runs, and what waits for one."""
+        from .queues import measure_queues
         from .tasks import measure_tasks
 
         measure_tasks(app)
+        measure_queues(app)
 
     def write(self, accept: str) -> tuple[bytes, str]:
         """The exposition and its content type, as ``accept`` prefers it."""
         encode, content_type = choose_encoder(accept)
-        with multiprocess.reading():
-            return encode(registry()), content_type
+        return encode(registry()), content_type
+
+
+def _looked_up(function: str, hit: bool) -> None:
+    families.CACHE_LOOKUPS.labels(function, "hit" if hit else "miss").inc()
 
 
 # Counted without a lock: their difference is what the gauge says when it is asked.

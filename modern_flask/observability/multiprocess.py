@@ -20,12 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+    from prometheus_client.registry import Collector
 
-__all__ = ["bury", "folder", "leave", "prepare", "reading", "registry"]
+__all__ = ["bury", "folder", "leave", "outside", "prepare", "reading", "registry"]
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 LOCK = "lock"
 ADDED = ("counter", "histogram", "summary")  # kinds of which dead workers count on
+
+outside: list[Collector] = []
+"""Tell of what no worker's file holds: whichever worker is scraped asks them itself."""
 
 log = logging.getLogger(__name__)
 _made: Path | None = None
@@ -90,7 +94,7 @@ def bury(pid: int) -> None:
         mark_process_dead(pid, str(path))  # type: ignore[no-untyped-call]
         for kind in ADDED:
             left = path / f"{kind}_{pid}.db"
-            if not left.exists() or not is_begun(left):
+            if not left.exists() or not begun(left):
                 left.unlink(missing_ok=True)
                 continue
             read: Any = MmapedDict.read_all_values_from_file
@@ -105,23 +109,26 @@ def bury(pid: int) -> None:
 
 
 def registry() -> CollectorRegistry:
-    """All workers together."""
+    """All workers together, whoever reads it: ``/metrics`` or a port of its own."""
     from prometheus_client import CollectorRegistry
     from prometheus_client.multiprocess import MultiProcessCollector
 
     class Workers(MultiProcessCollector):
         def collect(self) -> Any:
-            # A file that a worker is just making is empty: the library stumbles on it.
+            # Before the lock: they may wait for a server, and a burial for the lock.
+            told = [family for each in outside for family in each.collect()]
             path: Any = self._path
-            files = [str(each) for each in Path(path).glob("*.db") if is_begun(each)]
-            return self.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
+            with reading():
+                # A file that a worker is just making is empty: the library stumbles.
+                files = [str(file) for file in Path(path).glob("*.db") if begun(file)]
+                return [*self.merge(files, accumulate=True), *told]  # type: ignore[no-untyped-call]
 
     found = CollectorRegistry()
     Workers(found)  # type: ignore[no-untyped-call]
     return found
 
 
-def is_begun(file: Path) -> bool:
+def begun(file: Path) -> bool:
     return file.stat().st_size > 0
 
 

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary, proxy
 
 from redis import Redis
 
+from modern_flask.redis.faults import check_runs_at_once
 from modern_flask.redis.key import CallKey
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Caching:
                 ``redis_cached(10, "a", "b")`` did.
 
         Raises:
+            RunsLater: The function is async or a generator.
             NotCacheable: From the call: JSON can't hold the answer.
             NotKeyable: From the call: an argument can't be part of a key.
         """
@@ -78,6 +80,7 @@ class Caching:
         stale_for = None if stale is None else seconds(stale)
 
         def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
+            check_runs_at_once("cached", function)
             key = CallKey(function, keys, ignore, by_arguments)
             caches = Caches(self._find_client, kept, stale_for, lock_timeout)
             return cached_function(function, key, caches)
@@ -129,9 +132,22 @@ def cached_function(
 ) -> CachedFunction[P, R]:
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        _client, cache = caches.current()
+        client, cache = caches.current()
         name = key(*args, **kwargs)
-        return cast(R, cache.get_or_create(name, lambda: function(*args, **kwargs)))
+        hit = True
+
+        def compute() -> R:
+            nonlocal hit
+            hit = False
+            return function(*args, **kwargs)
+
+        try:
+            return cast(R, cache.get_or_create(name, compute))
+        finally:
+            # Whoever watches the client may have left this on it.
+            observe = getattr(client, "observe_lookup", None)
+            if observe is not None:
+                observe(key.function, hit)
 
     def refresh(*args: P.args, **kwargs: P.kwargs) -> R:
         _client, cache = caches.current()

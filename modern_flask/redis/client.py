@@ -70,6 +70,8 @@ def open_redis(settings: Settings) -> Iterator[Redis]:
         which a lost connection is tried again. A command that blocks on purpose, such
         as ``BLPOP``, needs a ``socket_timeout`` longer than its own. The client
         connects at the first command, and may be shared by threads and over a fork.
+        A callable ``observe_lookup(function, hit)`` that is put on it is told of each
+        call of a cached function: its dotted name, and whether Redis had the answer.
 
     Raises:
         UnknownSetting: A keyword that redis-py does not have, with the nearest ones.

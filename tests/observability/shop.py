@@ -52,7 +52,7 @@ def ask(
 
     def client(times: int) -> None:
         for _ in range(times):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             try:
                 connection.request("GET", path)
                 response = connection.getresponse()
@@ -77,7 +77,7 @@ def run(threads: Sequence[threading.Thread]) -> None:
 
 def fetch(port: int, path: str, **headers: str) -> str:
     """The body of an answer, whatever its status."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path, headers=headers)
         return connection.getresponse().read().decode()

@@ -1,9 +1,11 @@
 """What ``/metrics`` says, and in which words."""
 
+import gc
 import socket
 import threading
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,19 +17,21 @@ from prometheus_client import REGISTRY, Histogram
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
-from sqlalchemy import create_engine
+from sqlalchemy import QueuePool, create_engine
 
 from modern_flask import Container, create_app
 from modern_flask.config.values import Section
 from modern_flask.errors import UnknownSetting
 from modern_flask.observability.histogram import NotingHistogram
 from modern_flask.observability.metrics import Metrics, open_metrics
+from modern_flask.redis import make_cached
 from tests.observability.conftest import opened
 from tests.observability.shop import fetch, run
 from tests.servers.eventually import eventually
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.processes import Process, free_port, python
 
+REQUESTS = "http_request_duration_seconds"
 LABELS = ("method", "handler", "status")
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
@@ -53,14 +57,16 @@ def samples(
 
 def test_request(service: Any) -> None:
     """The predecessor's name and labels, with the URL's rule for a handler."""
+    name, order = f"{REQUESTS}_count", ("GET", "/metered/<int:number>", "200")
+    before = samples(service.get("/metrics").text, name).get(order, 0)
     service.get("/metered/7").close()
     service.get("/metered/8").close()
     service.get("/metered/x").close()
 
     text = service.get("/metrics").text
 
-    counted = samples(text, "http_request_duration_seconds_count")
-    assert counted["GET", "/metered/<int:number>", "200"] == 2
+    counted = samples(text, name)
+    assert counted[order] == before + 2
     assert counted["GET", "/404", "404"] >= 1
     assert 'handler="/metrics"' not in text
 
@@ -146,6 +152,8 @@ def test_exemplar(app: Flask) -> None:
 
 def test_exemplars_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A series takes one exemplar a second for each bucket: they cost more."""
+    clock = SimpleNamespace(monotonic=lambda: 1000.0)
+    monkeypatch.setattr("modern_flask.observability.metrics.time", clock)
     taken: list[Any] = []
     metrics = Metrics()
     metrics.request("GET", "/few", "200", 0.1)
@@ -219,6 +227,21 @@ def test_engines_of_one_database_are_added_up() -> None:
     assert sizes == [5]
 
 
+def test_closed_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed engine is not counted, as long as it may live on, until it is used."""
+    monkeypatch.chdir(tmp_path)
+    engine = create_engine("sqlite:///closed.db", poolclass=QueuePool, pool_size=2)
+    Metrics().engine(engine)
+    size = "database_pool_size"
+
+    assert value(size, database="closed.db") == 2
+    engine.dispose()
+    assert value(size, database="closed.db") == 0
+    engine.connect().close()
+    assert value(size, database="closed.db") == 2
+    engine.dispose()
+
+
 def test_database_pool(postgresql: PostgreSQL, spans: list[ReadableSpan]) -> None:
     """Connections are counted by state, and the wait for one is measured."""
     engine = create_engine(postgresql.database(), pool_size=2, max_overflow=1)
@@ -252,6 +275,8 @@ def test_database_pool(postgresql: PostgreSQL, spans: list[ReadableSpan]) -> Non
 def test_redis_pool(redis_url: str) -> None:
     """Redis' connections are counted by state."""
     client = Redis.from_url(redis_url)
+    # What earlier tests have left may go at any moment, and with it its connections.
+    gc.collect()
     before = value("redis_pool_connections", state="idle")
     Metrics().redis(client)
 
@@ -259,6 +284,30 @@ def test_redis_pool(redis_url: str) -> None:
 
     assert value("redis_pool_connections", state="idle") == before + 1
     client.close()
+    assert value("redis_pool_connections", state="idle") == before
+
+
+def test_cache(redis_url: str) -> None:
+    """Calls of a cached function are hits or misses, by the function's name."""
+    client = Redis.from_url(redis_url)
+    Metrics().redis(client)
+
+    @make_cached(lambda: client)(60)
+    def price(number: int) -> int:
+        if number < 0:
+            raise LookupError
+        return number
+
+    for number in (1, 2, 1, 1):
+        price(number)
+    price.refresh(2)
+    with pytest.raises(LookupError):
+        price(-1)
+    client.close()
+
+    name = f"{__name__}.test_cache.<locals>.price"
+    assert value("cache_lookups_total", function=name, outcome="hit") == 2
+    assert value("cache_lookups_total", function=name, outcome="miss") == 3
 
 
 def test_what_runs() -> None:
@@ -400,7 +449,7 @@ def test_tasks(redis_url: str, tmp_path: Path, pool: str) -> None:
     }
     log = tmp_path / "log"
     with Process(*command, *options, log=log, env=environ, cwd=tmp_path):
-        eventually(lambda: counted() == wanted, timeout=40)
+        eventually(lambda: counted() == wanted, timeout=180)
         retries = samples(
             fetch(port, "/metrics"), "celery_task_retries_total", ("task",)
         )

@@ -291,7 +291,8 @@ def test_frozen_redis_counts_once(
     with pytest.raises(TimeoutError):
         client.incr("orders")
 
-    assert time.monotonic() - began < 3
+    # Without the bound it would wait for ever.
+    assert 1.5 < time.monotonic() - began < 15
     server.resume()
     eventually(lambda: client.get("orders") is not None)
     assert client.get("orders") == b"1"
@@ -310,7 +311,7 @@ def test_killed_redis_is_told_in_time(
     with pytest.raises(ConnectionError):
         client.incr("orders")
 
-    assert 2 < time.monotonic() - began < 5
+    assert 2 < time.monotonic() - began < 15
 
 
 def test_restart_is_outlasted(client_of: ClientOf, private_server: OwnServer) -> None:
@@ -331,16 +332,16 @@ def test_restart_is_outlasted(client_of: ClientOf, private_server: OwnServer) ->
 def test_wrong_password_is_told_at_once(
     client_of: ClientOf, private_server: OwnServer
 ) -> None:
-    """A password that Redis refuses is not tried for 3 s."""
+    """A password that Redis refuses is not tried for as long as a lost connection."""
     server = private_server(RedisServer)
     client_of(url=server.url).config_set("requirepass", "right")
-    client = client_of(url=server.url, password="wrong")
+    client = client_of(url=server.url, password="wrong", retry=BudgetRetry(60))
     began = time.monotonic()
 
     with pytest.raises(AuthenticationError):
         client.ping()
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 30
 
 
 def test_ping_needs_no_pool(client_of: ClientOf, redis_url: str) -> None:
@@ -348,16 +349,18 @@ def test_ping_needs_no_pool(client_of: ClientOf, redis_url: str) -> None:
     client = client_of(url=redis_url, max_connections=1)
 
     with client.monitor():
-        ping(client, timeout=1)
+        ping(client, timeout=60)
 
 
-def test_ping_leaves_no_connection(client: Redis) -> None:
+def test_ping_leaves_no_connection(
+    client: Redis, client_of: ClientOf, redis_url: str
+) -> None:
     """A ping's connection is closed when it returns."""
-    before = client.info("clients")["connected_clients"]
+    asked = client_of(url=redis_url, client_name="pinged")
 
-    ping(client, timeout=1)
+    ping(asked, timeout=60)
 
-    eventually(lambda: client.info("clients")["connected_clients"] == before)
+    eventually(lambda: "pinged" not in {each["name"] for each in client.client_list()})
 
 
 def test_ping_of_a_frozen_redis_ends(
@@ -365,25 +368,26 @@ def test_ping_of_a_frozen_redis_ends(
 ) -> None:
     """A Redis that accepts and says nothing is given up before the deadline."""
     server = private_server(RedisServer)
-    client = client_of(url=server.url)
+    client = client_of(url=server.url, socket_timeout=60, socket_connect_timeout=60)
     server.pause()
     began = time.monotonic()
 
     with pytest.raises(TimeoutError):
         ping(client, timeout=1)
 
-    assert time.monotonic() - began < 1
+    # Nothing but the deadline ends it before the client's own 60 s.
+    assert time.monotonic() - began < 30
 
 
 def test_ping_of_an_absent_redis_fails_at_once(client_of: ClientOf) -> None:
     """A ping does not wait for Redis to come back."""
-    client = client_of(url="redis://127.0.0.1:1/0")
+    client = client_of(url="redis://127.0.0.1:1/0", retry=BudgetRetry(60))
     began = time.monotonic()
 
     with pytest.raises(ConnectionError):
-        ping(client, timeout=2)
+        ping(client, timeout=60)
 
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 30
 
 
 FORKING = """
