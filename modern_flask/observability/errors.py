@@ -5,7 +5,7 @@ from __future__ import annotations
 from modern_flask.config.values import redacted
 from modern_flask.errors import ConfigurationError
 
-__all__ = ["BadEndpoint", "BadLimit", "UnreadableFile"]
+__all__ = ["BadEndpoint", "BadLimit", "BadPort", "UnreadableFile"]
 
 
 class BadEndpoint(ConfigurationError):
@@ -32,6 +32,18 @@ class BadLimit(ConfigurationError):
             f'{variable} = "{value}" is no whole number from 0 on.',
             ("set in", origin or ""),
             ("write", "a number such as 128, or nothing for the default"),
+        )
+
+
+class BadPort(ConfigurationError):
+    """A port that is none: nobody could ever ask there."""
+
+    def __init__(self, key: str, value: object, origin: object = None) -> None:
+        self.key, self.value, self.origin = key, value, origin
+        super().__init__(
+            f'{key} = "{value}" is no port.',
+            ("set in", origin or ""),
+            ("write", "a number from 0 to 65535; 0 takes any that is free"),
         )
 
 

@@ -21,6 +21,7 @@ from modern_flask.errors import UnknownSetting
 
 from . import families, multiprocess
 from .conventions import METHODS
+from .errors import BadPort
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -167,6 +168,7 @@ def open_metrics(settings: Mapping[str, Any] | None = None) -> Iterator[Metrics]
             other; ``address``: where to listen, every interface by default.
 
     Raises:
+        BadPort: ``port`` is none.
         UnknownSetting: Another key.
     """
     settings = settings or {}
@@ -190,7 +192,7 @@ def open_metrics(settings: Mapping[str, Any] | None = None) -> Iterator[Metrics]
 
 
 def _serve(settings: Mapping[str, Any]) -> Any:
-    port, address = int(settings["port"]), settings.get("address", "0.0.0.0")
+    port, address = _port(settings), settings.get("address", "0.0.0.0")
     try:
         server, _ = start_http_server(port, address, registry=registry())
     except OSError as error:
@@ -199,6 +201,17 @@ def _serve(settings: Mapping[str, Any]) -> Any:
         return None
     log.info("Metrics are served on port %d.", port)
     return server
+
+
+def _port(settings: Mapping[str, Any]) -> int:
+    try:
+        port = int(settings["port"])
+    except (TypeError, ValueError):
+        port = -1
+    if not 0 <= port < 65536:
+        key, origin = key_of(settings, "port"), origin_of(settings, "port")
+        raise BadPort(key, settings["port"], origin)
+    return port
 
 
 def _describe_process() -> None:

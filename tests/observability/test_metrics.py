@@ -22,6 +22,7 @@ from sqlalchemy import QueuePool, create_engine
 from modern_flask import Container, create_app
 from modern_flask.config.values import Section
 from modern_flask.errors import UnknownSetting
+from modern_flask.observability.errors import BadPort
 from modern_flask.observability.histogram import NotingHistogram
 from modern_flask.observability.metrics import Metrics, open_metrics
 from modern_flask.redis import make_cached
@@ -355,6 +356,20 @@ def test_unknown_key() -> None:
 
     assert str(caught.value) == (
         "METRICS_PROT is no setting that is known here.\n  did you mean  METRICS_PORT"
+    )
+
+
+@pytest.mark.parametrize("port", ["http", -1, 65536, [9000]])
+def test_port_that_is_none(port: object) -> None:
+    """A METRICS_PORT that is no port is told with its key."""
+    settings = Section("METRICS_", {"METRICS_PORT": port})
+
+    with pytest.raises(BadPort) as raised:
+        next(open_metrics(settings))
+
+    assert str(raised.value) == (
+        f'METRICS_PORT = "{port}" is no port.\n'
+        "  write    a number from 0 to 65535; 0 takes any that is free"
     )
 
 
