@@ -9,7 +9,7 @@ from typing import Any
 from dependency_injector import providers
 
 from .configured import Choice, Settings, in_force
-from .lifetimes import Late, Scoped
+from .lifetimes import Scoped
 
 __all__ = [
     "REACHING",
@@ -75,12 +75,10 @@ def hands_over(provider: providers.Provider[Any]) -> bool:
 
 def needs(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
     """What ``provider`` makes, keeps or calls to make its object, values left out."""
-    # The kit's own lifetimes call every provider that they are given.
-    handed_over = is_value if isinstance(provider, Late) else hands_over
     for needed in in_force(provider):
         if isinstance(needed, REACHING):
             yield from needs(needed)
-        elif not handed_over(needed):
+        elif not hands_over(needed):
             yield needed
 
 
