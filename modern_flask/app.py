@@ -120,6 +120,7 @@ def init_app(
     guard(app)
     _observe(app, bound)
     _answer(app, bound)
+    _close_at_exit(bound)
     if "celery" in container.providers and is_configured(container.celery):
         from modern_flask.tasks import share
 
@@ -222,11 +223,11 @@ def start(app: Flask) -> None:
     bound = get_bound(app)
     for name in TELEMETRY:
         bound.container.providers[name]()
-    if not bound.closes_at_exit:
+    if not bound.started:
+        bound.started = True
         log.info("%s", bound.container.tracing())
         for text in idle(app):
             log.warning("%s", text)
-    _close_at_exit(bound)
     if not bound.checked:
         tasks, found = _tasks(bound)
         found += [*wiring_faults(app, bound, tasks), *used_faults(app, bound, tasks)]
@@ -279,10 +280,12 @@ def _tasks(bound: Bound) -> tuple[dict[str, Any], list[Exception]]:
 
 
 def _close_at_exit(bound: Bound) -> None:
-    """Once for each app, without keeping it alive."""
-    if bound.closes_at_exit:
-        return
-    bound.closes_at_exit = True
+    """From the beginning: a script may open components without any request.
+
+    What nobody has closed would be closed when the interpreter takes its modules apart,
+    and by then the thread that sends spans stands still, perhaps with its lock.
+    """
+    # Without keeping the app alive.
     lifecycle = weakref.ref(bound.lifecycle)
 
     def close() -> None:

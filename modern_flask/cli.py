@@ -167,8 +167,9 @@ def path_of(info: Service) -> str:
 def worker_command(info: Service, options: tuple[str, ...]) -> None:
     """Run a Celery worker; OPTIONS are those of `celery worker`."""
     app = info.load_whole()
-    celery = get_bound(app).container.celery()
+    # Logging first: what is opened before it can't tell of its end.
     start(app)
+    celery = get_bound(app).container.celery()
     from modern_flask.server.worker import worker_words
 
     words = worker_words(options, str(app.config["SERVICE_NAME"]), os.environ)

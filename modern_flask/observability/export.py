@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 import weakref
@@ -121,6 +122,9 @@ class Uploader(SpanProcessor):
         Returns:
             Whether no span was lost meanwhile.
         """
+        if sys.is_finalizing():
+            # Its thread stands still, perhaps with the lock: waiting would never end.
+            return False
         with self._ready:
             if self._closed:
                 return True

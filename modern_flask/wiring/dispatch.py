@@ -44,7 +44,7 @@ class Bound:
         self._app = weakref.ref(app)
         self.container = container
         self.lifecycle = Lifecycle(container)
-        self.closes_at_exit = False
+        self.started = False  # has served, or was about to
         # Told all faults, and there were none; or it is not to be checked.
         self.checked = False
         self.plans: dict[Asks, Plan] = {}
