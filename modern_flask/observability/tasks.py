@@ -26,7 +26,10 @@ def measure_tasks(app: Any) -> None:
         if sender is not None and celery is not None and sender.app is celery:
             celery.Task.Request = request_class()
 
-    worker_init.connect(install, weak=False, dispatch_uid=f"modern_flask.{id(app)}")
+    mine = f"modern_flask.{id(app)}"
+    worker_init.connect(install, weak=False, dispatch_uid=mine)
+    # Its identity may be another app's later.
+    weakref.finalize(app, worker_init.disconnect, dispatch_uid=mine)
 
 
 def request_class() -> type[Any]:

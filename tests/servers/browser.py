@@ -23,7 +23,7 @@ FLAGS = [
     "--disable-sync",
 ]
 
-DEADLINE = 20
+DEADLINE = 60
 """Seconds for a page or a script."""
 
 

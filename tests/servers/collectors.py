@@ -42,7 +42,6 @@ class Collector:
         self._server: _Server | None = None
         self._status = self.status
         self._delay: float | None = 0.0
-        self._released = threading.Event()
 
     def decode(self, body: bytes) -> list[Span]:
         """The spans of a request's body."""
@@ -78,13 +77,11 @@ class Collector:
                 if self.port:
                     raise
         self.port = port
-        self._released.clear()
         self._server.start()
 
     def refuse(self) -> None:
         """Close the port and every connection: connecting fails at once."""
         server, self._server = self._server, None
-        self._released.set()
         if server is not None:
             server.stop()
 
@@ -112,7 +109,7 @@ class Collector:
         self.requests.clear()
 
     def wait_for(
-        self, wanted: int | Callable[[Span], bool], timeout: float = 10
+        self, wanted: int | Callable[[Span], bool], timeout: float = 30
     ) -> list[Span]:
         """Wait until spans are here.
 
@@ -138,14 +135,13 @@ class Collector:
             message = f"The spans did not come in {timeout} s; these did: {names}"
             raise AssertionError(message) from None
 
-    def take(self, received: Received) -> tuple[int, str, bytes] | None:
-        """Keep a request; its answer, or ``None`` where there is none to be had."""
+    def take(self, received: Received, ended: threading.Event) -> bool:
+        """Keep a request and wait as the fault says; whether it is to be answered."""
         self.requests.append(received)
-        if self._delay is None:
-            self._released.wait()
-            return None
-        if self._released.wait(self._delay):
-            return None
+        return not ended.wait(self._delay)
+
+    def judge(self, received: Received) -> tuple[int, str, bytes]:
+        """The answer to a request; with a success its spans are kept."""
         if received.path != self.path:
             return 404, "text/plain", b""
         if self._status == self.status:
@@ -190,6 +186,8 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, port: int, collector: Collector) -> None:
         self.collector = collector
         self.connections: set[socket.socket] = set()
+        self.ended = threading.Event()
+        self.answering = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
         super().__init__(("127.0.0.1", port), _Handler)
 
@@ -200,6 +198,8 @@ class _Server(ThreadingHTTPServer):
         self.shutdown()
         self._thread.join()
         self.server_close()
+        with self.answering:
+            self.ended.set()
         for connection in list(self.connections):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -226,13 +226,17 @@ class _Handler(BaseHTTPRequestHandler):
         packed = self.headers.get("Content-Encoding") == "gzip"
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = gzip.decompress(raw) if packed else raw
-        answer = self.server.collector.take(
-            Received(self.path, headers, body, size=len(raw))
-        )
-        if answer is None:
-            self.close_connection = True
-            return
-        status, kind, body = answer
+        received = Received(self.path, headers, body, size=len(raw))
+        server = self.server
+        if server.collector.take(received, server.ended):
+            # Whose spans are kept is answered: no fault comes between the two.
+            with server.answering:
+                if not server.ended.is_set():
+                    self.respond(*server.collector.judge(received))
+                    return
+        self.close_connection = True
+
+    def respond(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def eventually(
-    condition: Callable[[], T], timeout: float = 10, interval: float = 0.02
+    condition: Callable[[], T], timeout: float = 30, interval: float = 0.02
 ) -> T:
     """Wait until ``condition()`` is true.
 

@@ -88,7 +88,7 @@ class Process:
         printed = self.log.read_bytes()[self._printed_before :]
         return printed.decode(errors="replace")
 
-    def wait_for_line(self, pattern: str, timeout: float = 10) -> re.Match[str]:
+    def wait_for_line(self, pattern: str, timeout: float = 30) -> re.Match[str]:
         """Wait until a printed line matches, anywhere in the line.
 
         Raises:
@@ -109,11 +109,11 @@ class Process:
             raise Died(self, pattern)
         return match
 
-    def wait(self, timeout: float = 10) -> int:
+    def wait(self, timeout: float = 30) -> int:
         """Wait until it leaves by itself; its exit code."""
         return self._popen.wait(timeout)
 
-    def stop(self, signum: signal.Signals = signal.SIGTERM, timeout: float = 10) -> int:
+    def stop(self, signum: signal.Signals = signal.SIGTERM, timeout: float = 30) -> int:
         """Ask it to leave; kill it when it does not, and what it leaves behind.
 
         Args:

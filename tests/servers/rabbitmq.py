@@ -25,8 +25,8 @@ class RabbitMQ(Server):
     name = "rabbitmq"
     variable = "TEST_RABBITMQ_URL"
     ready = r"Server startup complete"
-    start_deadline = 60.0
-    stop_deadline = 20.0
+    start_deadline = 120.0
+    stop_deadline = 60.0
 
     script: Path
     epmd: Process | None = None

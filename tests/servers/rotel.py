@@ -56,7 +56,7 @@ class Rotel(Server):
             env={**os.environ, **self.environment()},
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=60,
         )
         if done.returncode:
             raise CannotRun(self.name, done.stderr.strip().rpartition(": error ")[2])
@@ -98,7 +98,7 @@ class Rotel(Server):
         """What it has printed: the fields of FIELDS, attributes, resource; all text."""
         return list(read_spans(self.process.output)) if self.process else []
 
-    def wait_for(self, number: int, timeout: float = 10) -> list[dict[str, Any]]:
+    def wait_for(self, number: int, timeout: float = 30) -> list[dict[str, Any]]:
         """Wait until so many spans are printed."""
         eventually(lambda: len(self.spans) >= number, timeout)
         return self.spans

@@ -36,8 +36,8 @@ class Server:
     ready: ClassVar[str]
     """A pattern that the server prints when it answers."""
 
-    start_deadline: ClassVar[float] = 30.0
-    stop_deadline: ClassVar[float] = 10.0
+    start_deadline: ClassVar[float] = 60.0
+    stop_deadline: ClassVar[float] = 30.0
     farewell: ClassVar[signal.Signals] = signal.SIGTERM
 
     def __init__(self) -> None:
@@ -189,4 +189,4 @@ def left_behind() -> dict[int, str]:
 
 def check_nothing_is_left() -> None:
     """Wait a moment for what is dying; what lives on is a mistake."""
-    eventually(lambda: not left_behind(), timeout=1)
+    eventually(lambda: not left_behind(), timeout=5)

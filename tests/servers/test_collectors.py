@@ -125,12 +125,13 @@ def test_silent_collector_never_answers(collector):
 
 def test_slow_collector_answers_late(collector):
     """The answer outlasts an impatient client; a patient one gets it."""
-    collector.slow_down(0.3)
+    collector.slow_down(60)
 
     with pytest.raises(ReadTimeout):
         post(collector.url, b"", timeout=0.1)
+    collector.slow_down(0.1)
     body = b"[]" if collector.path.startswith("/api") else b""
-    assert post(collector.url, body, timeout=5).ok
+    assert post(collector.url, body, timeout=30).ok
 
 
 def test_refusing_collector_heals_on_its_port(collector):

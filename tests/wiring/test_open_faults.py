@@ -135,7 +135,7 @@ def test_component_that_does_not_close() -> None:
 @pytest.mark.parametrize(
     ("component", "values"),
     [
-        ("metrics", {"METRICS_PORT": "x"}),
+        ("metrics", {"METRICS_PORT": 0, "METRICS_ADDRESS": 3}),
         ("logging", {"LOGGING_LEVELS": "x"}),
         (
             "engine",
