@@ -4,11 +4,11 @@ import codecs
 import hashlib
 import logging
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, Any, cast
 from uuid import uuid4
 
 from celery import Celery
-from sqlalchemy import func, select, update
+from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from modern_flask import Storage, halt, problem
@@ -88,7 +88,8 @@ class Catalog:
     def note(self, file_id: int, found: Mapping[str, Any]) -> bool:
         """Write what was found into the row; whether there still is one."""
         change = update(File).where(File.id == file_id).values(**found)
-        return self.session.execute(change).rowcount == 1
+        result = cast("CursorResult[Any]", self.session.execute(change))
+        return result.rowcount == 1
 
     def stats(self) -> dict[str, Any]:
         """How many files there are and how many bytes they have, by state."""
