@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .problems import problem as problem
     from .redis.current import cached as cached
     from .redis.current import synchronized as synchronized
+    from .redis.faults import LockLost as LockLost
+    from .redis.faults import LockTaken as LockTaken
     from .storage import Storage as Storage
     from .storage.memory import MemoryStorage as MemoryStorage
     from .wiring import Choice as Choice
@@ -61,6 +63,7 @@ HOMES = {
     "modern_flask.observability.marks": ("ignore_metrics", "ignore_traces"),
     "modern_flask.problems": ("halt", "problem"),
     "modern_flask.redis.current": ("cached", "synchronized"),
+    "modern_flask.redis.faults": ("LockLost", "LockTaken"),
     "modern_flask.storage": ("Storage",),
     "modern_flask.storage.memory": ("MemoryStorage",),
     "modern_flask.wiring": (

@@ -18,12 +18,10 @@ from flask import Blueprint, Flask, Response, request
 
 from modern_flask.config import export_otel, load_values
 from modern_flask.container import Container
-from modern_flask.errors import listed
 from modern_flask.health import Health, Ping
 from modern_flask.observability.variables import check_propagators
 from modern_flask.wiring import (
     Bound,
-    Choice,
     Lifecycle,
     bind,
     get_bound,
@@ -32,6 +30,7 @@ from modern_flask.wiring import (
 )
 from modern_flask.wiring.check import faults_of, used_faults, wiring_faults
 from modern_flask.wiring.errors import CheckFailed
+from modern_flask.wiring.idle import idle
 
 if TYPE_CHECKING:
     from modern_flask.wiring.draw import Picture
@@ -40,7 +39,6 @@ __all__ = [
     "App",
     "create_app",
     "faults",
-    "idle",
     "init_app",
     "picture",
     "running",
@@ -226,7 +224,7 @@ def start(app: Flask) -> None:
     if not bound.started:
         bound.started = True
         log.info("%s", bound.container.tracing())
-        for text in idle(app):
+        for text in idle(bound.container):
             log.warning("%s", text)
     if not bound.checked:
         tasks, found = _tasks(bound)
@@ -241,16 +239,6 @@ def faults(app: Flask) -> list[Exception]:
     bound = get_bound(app)
     # That Celery does not open is told where components are opened.
     return faults_of(app, bound, _tasks(bound)[0])
-
-
-def idle(app: Flask) -> list[str]:
-    """What is set and has no effect, since the key that chooses is not set."""
-    return [
-        f"{choice.key} is not set, and without it these have no effect: "
-        f"{listed(found)}. Set it to {listed(sorted(choice.providers), 'or')}."
-        for choice in get_bound(app).container.providers.values()
-        if isinstance(choice, Choice) and (found := choice.idle())
-    ]
 
 
 def picture(app: Flask) -> Picture:

@@ -12,13 +12,14 @@ import click
 from flask import Flask, current_app
 from flask.cli import FlaskGroup, NoAppException, ScriptInfo
 
-from modern_flask.app import faults, idle, start
+from modern_flask.app import faults, start
 from modern_flask.config import masked, rows
 from modern_flask.errors import Fault, NotConfigured
 from modern_flask.observability import multiprocess
 from modern_flask.wiring import get_bound, is_configured
 from modern_flask.wiring.check import open_faults
 from modern_flask.wiring.errors import CheckFailed
+from modern_flask.wiring.idle import idle
 
 __all__ = ["cli", "main"]
 
@@ -195,7 +196,7 @@ def check_command(info: Service) -> None:
     app = info.load_unchecked()
     container = get_bound(app).container
     refuse(faults(app))
-    for text in idle(app):
+    for text in idle(get_bound(app).container):
         click.echo(text, err=True)
     names = [
         name

@@ -185,6 +185,19 @@ def test_storage_without_vendor_is_a_warning_elsewhere(run, write, plain):
     )
 
 
+def test_key_that_nothing_reads_is_a_warning(run, write, plain):
+    """A key of the database that belongs to no section is told, with the sections."""
+    write('DATABASE_URL = "sqlite://"\n')
+
+    said = run("check", app=plain)
+
+    assert said.code == 0
+    assert said.err == (
+        "DATABASE_URL (config.py, line 1) has no effect: the keys of that kind begin "
+        "with DATABASE_ENGINE_ or DATABASE_SESSION_.\n"
+    )
+
+
 def test_storage_without_vendor_is_a_warning_in_the_log(write, monkeypatch, caplog):
     """Whoever serves is told at the first request, once."""
     write(IDLE)

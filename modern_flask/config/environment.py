@@ -14,6 +14,7 @@ __all__ = ["export_otel", "read_environment"]
 logger = logging.getLogger(__name__)
 
 PREFIX = "FLASK_"
+PYTHON = {"True": True, "False": False, "None": None}
 # They steer Flask's command line and are no keys.
 COMMAND_LINE = frozenset({"FLASK_APP", "FLASK_ENV", "FLASK_SKIP_DOTENV"})
 
@@ -24,11 +25,12 @@ _exported: dict[str, str] = {}
 def read_environment(
     environ: Mapping[str, str], below: Values
 ) -> tuple[dict[str, Any], dict[str, Origin]]:
-    """The keys that ``FLASK_`` variables set, read as ``from_prefixed_env`` does.
+    """The keys that ``FLASK_`` variables set, much as ``from_prefixed_env`` does.
 
     Args:
-        environ: The variables; ``FLASK_A__b=1`` sets ``A["b"]``, every value is JSON or
-            else text, ``FLASK_DEBUG`` is a flag as it is to Flask.
+        environ: The variables; ``FLASK_A__b=1`` sets ``A["b"]``, every value is JSON,
+            ``True``, ``False`` or ``None``, or else text; ``FLASK_DEBUG`` is a flag as
+            it is to Flask.
         below: What the nested ones are laid over; it is copied where it changes.
 
     Raises:
@@ -61,6 +63,9 @@ def parsed(name: str, text: str) -> Any:
     if name == "DEBUG":
         # flask.helpers.get_debug_flag: the text "false" is not true.
         return bool(text) and text.lower() not in {"0", "false", "no"}
+    # As a file of Python has them: the text "False" would be true.
+    if text in PYTHON:
+        return PYTHON[text]
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -21,7 +21,7 @@ def read(environ, below=None):
 
 
 def test_values_are_json_or_text():
-    """A value is parsed as JSON, and is text where it is none."""
+    """A value is JSON or one of Python's constants, and text where it is neither."""
     environ = {
         "FLASK_PORT": "6379",
         "FLASK_TTL": "0.5",
@@ -29,7 +29,9 @@ def test_values_are_json_or_text():
         "FLASK_NONE": "null",
         "FLASK_LIST": '["a"]',
         "FLASK_TEXT": "redis://cache",
-        "FLASK_PYTHON": "True",
+        "FLASK_YES": "True",
+        "FLASK_NO": "False",
+        "FLASK_NOTHING": "None",
         "FLASK_EMPTY": "",
     }
 
@@ -40,7 +42,9 @@ def test_values_are_json_or_text():
         "NONE": None,
         "LIST": ["a"],
         "TEXT": "redis://cache",
-        "PYTHON": "True",
+        "YES": True,
+        "NO": False,
+        "NOTHING": None,
         "EMPTY": "",
     }
 
