@@ -227,5 +227,5 @@ class Scoped(Late, providers.Callable[Any]):
         made, rest = self._begin(args, kwargs)
         if rest is not None:
             scope.rests.append(rest)
-        scope.objects[self] = made
-        return made
+        # Threads that share a context get one object; what lost is closed as well.
+        return scope.objects.setdefault(self, made)

@@ -70,14 +70,15 @@ class Scope:
 
         Raises:
             Exception: What the only failing generator raised.
-            ExceptionGroup: Several failed.
+            BaseExceptionGroup: Several failed; an ExceptionGroup unless one of them was
+                raised to end the process.
         """
         if self.closed:
             return
         self.closed = True
         _open.discard(id(self))
         error = self.error or error
-        failures: list[Exception] | None = None
+        failures: list[BaseException] | None = None
         rests = self.rests
         while rests:
             rest = rests.pop()
@@ -87,14 +88,14 @@ class Scope:
                     finish(rest, error)
                 elif next(rest, DONE) is not DONE:
                     rest.close()
-            except Exception as failure:
+            except BaseException as failure:
                 failures = [*(failures or ()), failure]
         self.objects.clear()
         self.error = None
         if failures is not None:
             if len(failures) == 1:
                 raise failures[0]
-            raise ExceptionGroup("Closing a request's objects failed.", failures)
+            raise BaseExceptionGroup("Closing a request's objects failed.", failures)
 
 
 def current_scope(provider: Scoped) -> Scope:
@@ -109,16 +110,18 @@ def current_scope(provider: Scoped) -> Scope:
     except RuntimeError:
         raise NoScope(provider.label) from None
     key = _key()
-    scopes = held.get(SCOPES)
-    scope = scopes.get(key) if scopes else None
+    scopes: dict[Any, Scope] | None = held.get(SCOPES)
+    if scopes is None:
+        # Threads may share a context: nobody's scope is lost.
+        scopes = held.setdefault(SCOPES, {})
+    scope = scopes.get(key)
     if scope is None:
-        scope = Scope()
         if scopes:
             # An app context that outlives its requests must not keep them all.
-            scopes = {other: one for other, one in scopes.items() if not one.closed}
-            held[SCOPES] = {**scopes, key: scope}
-        else:
-            held[SCOPES] = {key: scope}
+            for other, one in list(scopes.items()):
+                if one.closed:
+                    scopes.pop(other, None)
+        scope = scopes.setdefault(key, Scope())
         _open.add(id(scope))
     elif scope.closed:
         raise ScopeClosed(provider.label)
@@ -214,9 +217,13 @@ def _ending_request(teardown: Callable[..., Any]) -> Callable[..., Any]:
     def end(*args: Any) -> None:
         try:
             teardown(*args)
-        finally:
-            if _open:
-                _end_request(*args[-1:])
+        except BaseException as failure:
+            # Flask raises it in the place of the answer: no body will be closed.
+            if _open and (scope := find_scope()) is not None:
+                scope.close((args[-1] if args else None) or failure)
+            raise
+        if _open:
+            _end_request(*args[-1:])
 
     return end
 
@@ -237,18 +244,22 @@ def _ending_app_context(teardown: Callable[..., Any]) -> Callable[..., Any]:
     def end(*args: Any) -> None:
         try:
             teardown(*args)
-        finally:
+        except BaseException:
             if _open:
-                _end_app_context(*args[-1:])
+                _end_app_context(args[-1] if args else None, dropped=True)
+            raise
+        if _open:
+            _end_app_context(*args[-1:])
 
     return end
 
 
-def _end_app_context(error: BaseException | None = None) -> None:
+def _end_app_context(error: BaseException | None = None, dropped: bool = False) -> None:
+    """``dropped``: the answer is, and with it the body that would close its scope."""
     held: dict[Any, Scope] = _app_context().g.__dict__.get(SCOPES) or {}
     failures: list[Exception] = []
     for scope in reversed(list(held.values())):
-        if not scope.awaited:
+        if dropped or not scope.awaited:
             try:
                 scope.close(error)
             except Exception as failure:

@@ -198,6 +198,29 @@ def test_every_closer_runs(service: Callable[..., Flask], journal: Any) -> None:
     assert failures.value.message == "Closing a request's objects failed."
 
 
+def test_closer_that_exits(service: Callable[..., Flask], journal: Any) -> None:
+    """A closer that ends the process does not keep the others from running."""
+
+    def open_first() -> Iterator[str]:
+        yield "first"
+        journal("close first")
+
+    def open_second(_: str) -> Iterator[str]:
+        yield "second"
+        raise SystemExit
+
+    class Container(containers.DeclarativeContainer):
+        first = Scoped(open_first)
+        second = Scoped(open_second, first)
+
+    app = service(Container())
+
+    with pytest.raises(SystemExit), app.app_context():
+        find("second")
+
+    assert journal.lines == ["close first"]
+
+
 def test_context_around_many_requests(app: Flask) -> None:
     """An app context that outlives its requests keeps the last one's scope at most."""
 

@@ -271,6 +271,24 @@ def test_error_handler_that_fails(app: Flask, journal: Any) -> None:
     assert journal.lines == [*ENTERED, "roll back for ValueError", "close unit"]
 
 
+def test_error_handler_that_fails_in_a_test(app: Flask, journal: Any) -> None:
+    """The same where errors are handed on to the test."""
+    app.testing = True
+
+    @app.errorhandler(ValueError)
+    def refuse(error: Exception) -> str:
+        raise KeyError
+
+    @app.get("/")
+    @inject
+    def view(unit: UnitDep) -> str:
+        raise ValueError
+
+    with pytest.raises(KeyError):
+        app.test_client().get("/")
+    assert journal.lines == [*ENTERED, "roll back for ValueError", "close unit"]
+
+
 def test_error_before_the_view(app: Flask, journal: Any) -> None:
     """A hook's error reaches an object that an earlier hook has asked for."""
 

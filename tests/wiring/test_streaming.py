@@ -118,9 +118,12 @@ def test_abort(app: Flask, units: list[Any], journal: Any) -> None:
 
 def test_abort_before_the_body(app: Flask, units: list[Any], journal: Any) -> None:
     """A body that is closed unread closes the object."""
-    parts, _, _ = run_wsgi_app(app.wsgi_app, Builder("/kept").get_environ())
+    # Not by run_wsgi_app, which reads the first part.
+    serve: Any = app.wsgi_app
+    parts = serve(Builder("/kept").get_environ(), lambda *_: None)
+    assert units[0].open
 
-    parts.close()  # type: ignore[attr-defined]
+    parts.close()
 
     assert not units[0].open
     assert journal.lines.count("close unit") == 1
@@ -179,6 +182,21 @@ def test_error_after_the_stream_was_made(app: Flask, units: list[Any]) -> None:
 
     assert response.status_code == 500
     assert not units[0].open
+
+
+@pytest.mark.parametrize("hook", ["teardown_request", "teardown_appcontext"])
+def test_error_in_teardown(app: Flask, units: list[Any], hook: str) -> None:
+    """A teardown function that fails drops the body: the object is closed at once."""
+
+    @getattr(app, hook)  # type: ignore[untyped-decorator]
+    def refuse(error: BaseException | None) -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        Client(app.wsgi_app).get("/kept")
+
+    assert not units[0].open
+    assert scope._open == set()
 
 
 def test_stream_in_a_client_that_keeps_its_context(
