@@ -17,6 +17,8 @@ METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 )
 PAIR = re.compile(r"([^=&]+)=([^&]*)")
+# The header is the client's: int() refuses 5,000 digits, and a backend 64 bits.
+PORT = re.compile(r"[0-9]{1,5}")
 # The conventions name these; the kit's own rule finds the others.
 SIGNATURES = frozenset({"awsaccesskeyid", "signature", "sig", "x-goog-signature"})
 
@@ -35,10 +37,10 @@ def describe(environ: Mapping[str, Any]) -> dict[str, Any]:
     host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME")
     if host:
         address, colon, port = host.rpartition(":")
-        named = bool(colon) and port.isdecimal()
+        named = bool(colon) and PORT.fullmatch(port) is not None
         found["server.address"] = address if named else host
         port = port if named else environ.get("SERVER_PORT", "")
-        if port.isdecimal():
+        if PORT.fullmatch(port):
             found["server.port"] = int(port)
     query = environ.get("QUERY_STRING")
     if query:

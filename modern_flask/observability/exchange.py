@@ -157,6 +157,9 @@ class Exchange:
         try:
             if close is not None:
                 close()
+        except BaseException as error:
+            self.end(error)
+            raise
         finally:
             if token is not None:
                 detach(token)

@@ -44,6 +44,8 @@ class TextFormatter(logging.Formatter):
             record.exc_text = redacted_lines(left)
         try:
             return super().format(record)
+        except Exception:
+            return super().format(_without_arguments(record))
         finally:
             record.exc_text = left
 
@@ -66,7 +68,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
-            "message": harmless_text(record.getMessage()),
+            "message": harmless_text(_message(record)),
         }
         if getattr(record, "otelTraceID", "0") != "0":
             found["trace_id"] = record.otelTraceID  # type: ignore[attr-defined]
@@ -79,6 +81,21 @@ class JsonFormatter(logging.Formatter):
         if record.stack_info:
             found["stack"] = _without_urls(record.stack_info)
         return json.dumps(found, ensure_ascii=False)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:
+        return _without_arguments(record).getMessage()
+
+
+def _without_arguments(record: logging.LogRecord) -> logging.LogRecord:
+    """For arguments that do not fit: :mod:`logging` would print them, secrets too."""
+    said = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+    place = f"{record.pathname}, line {record.lineno}"
+    text = f"{said} (its arguments do not fit, {place})"
+    return logging.makeLogRecord({**vars(record), "msg": text, "args": None})
 
 
 def harmless_text(text: str) -> str:

@@ -35,7 +35,7 @@ def harmless(span: ReadableSpan) -> ReadableSpan:
         told.dropped = span.dropped_events
         shown._events = told
     if status.description:
-        shown._status = Status(status.status_code, redacted_lines(status.description))
+        shown._status = Status(status.status_code, _redacted(status.description))
     return shown
 
 
@@ -53,7 +53,8 @@ def _event(event: Event) -> Event:
 
 def _redacted(value: Any) -> Any:
     if isinstance(value, str):
-        return redacted_lines(value)
+        # What stands for the bytes of a file's name is no text to a backend.
+        return redacted_lines(value).encode(errors="replace").decode()
     return tuple(map(_redacted, value)) if isinstance(value, list | tuple) else value
 
 

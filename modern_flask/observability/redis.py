@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["trace_commands"]
 
+# Commands whose second word is a command as well (redis.io/docs/latest/commands).
+CONTAINERS = frozenset(
+    {"ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY"}
+    | {"MEMORY", "MODULE", "OBJECT", "PUBSUB", "SCRIPT", "SENTINEL", "SLOWLOG"}
+    | {"XGROUP", "XINFO"}
+)
 LONGEST = 1000  # characters of the text of a pipeline
 
 
@@ -94,8 +100,16 @@ def _place(client: Redis) -> dict[str, Any]:
 
 
 def _name(args: Sequence[Any]) -> str:
+    """The command. redis-py sends a text with spaces as several words.
+
+    The second is an argument ("GET key"), but of a few commands that have others below.
+    """
     name = args[0] if args else ""
-    return name.decode() if isinstance(name, bytes) else str(name)
+    text = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+    if " " not in text:
+        return text
+    words = text.split()
+    return " ".join(words[: 2 if words and words[0].upper() in CONTAINERS else 1])
 
 
 def _text(name: str, args: Sequence[Any]) -> str:

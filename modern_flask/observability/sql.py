@@ -28,22 +28,22 @@ LONGEST = 8192  # characters of a statement: an INSERT of many rows may have mil
 # What a statement is made of, as far as finding its literals needs it. A string that
 # does not end reaches to the end.
 TOKENS = r"""
-    (?P<comment>--[^\n]*|/\*.*?(?:\*/|\Z))
+    (?P<comment>{line}[^\n]*|/\*.*?(?:\*/|\Z))
     |(?P<text>{strings}|\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))
-    |(?P<name>"(?:[^"]|"")*"|`[^`]*`|\[[^\]'"]*\])
-    |(?P<number>(?<![\w:$%@])(?:0x[0-9a-f]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?|\.\d+)\b)
+    |(?P<name>"(?:[^"]|"")*"|`[^`]*`|\[[^\W\d][\w\ ]*\])
+    |(?P<number>(?<![\w:$%@])(?:0[box][0-9a-f_]+|\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?|\.\d+)\b)
 """
 FLAGS = re.VERBOSE | re.DOTALL | re.IGNORECASE
 STANDARD = re.compile(
-    TOKENS.replace(
+    TOKENS.replace("{line}", "--").replace(
         "{strings}",
         r"""\be'(?:[^'\\]|''|\\.)*(?:'|\Z)|(?:\b[nxb])?'(?:[^']|'')*(?:'|\Z)""",
     ),
     FLAGS,
 )
-# MySQL has backslashes in every string, and strings in double quotes.
+# MySQL has backslashes in every string, strings in double quotes, and comments from #.
 MYSQL = re.compile(
-    TOKENS.replace(
+    TOKENS.replace("{line}", r"(?:--|\#)").replace(
         "{strings}",
         r"""(?:\b[nxb])?'(?:[^'\\]|''|\\.)*(?:'|\Z)|"(?:[^"\\]|""|\\.)*(?:"|\Z)""",
     ),

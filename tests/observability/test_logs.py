@@ -144,6 +144,18 @@ def test_secrets(write: Write, form: str) -> None:
     assert "redis://:******@cache:6379/0" in text
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_arguments_that_do_not_fit(write: Write, form: str) -> None:
+    """They cost one line that names its place, and are not printed as they are."""
+    (line,) = write(lambda: log.info("%d orders", "pa55"), format=form)
+
+    assert "pa55" not in line
+    assert "%d orders (its arguments do not fit, " in line
+    assert "test_logs.py, line " in line
+    if form == "json":
+        assert json.loads(line)["level"] == "INFO"
+
+
 def test_own_format(write: Write) -> None:
     """A format of logging's own is taken; it may name OpenTelemetry's fields."""
     (line,) = write(lambda: log.info("x"), format="%(levelname)s|%(otelTraceID)s")

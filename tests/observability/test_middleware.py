@@ -215,6 +215,39 @@ def test_stream_that_breaks(app: Flask, spans: Spans) -> None:
     assert len(span.events) == 1
 
 
+def test_close_that_breaks(app: Flask, spans: Spans, measured: Measured) -> None:
+    """An error of what is called when the body is closed is the request's as well."""
+
+    @app.get("/closing")
+    def closing() -> Response:
+        response = Response("a")
+
+        @response.call_on_close
+        def fail() -> None:
+            raise LookupError("gone")
+
+        return response
+
+    with pytest.raises(LookupError):
+        app.test_client().get("/closing")
+
+    (span,) = spans
+    assert span.status.status_code is StatusCode.ERROR
+    assert (span.attributes or {})["error.type"] == "LookupError"
+    assert len(span.events) == 1
+    assert len(measured.requests) == 1
+
+
+@pytest.mark.parametrize("port", ["9" * 5, "9" * 25, "9" * 5000, "\u0663", ""])
+def test_port_is_one(app: Flask, spans: Spans, port: str) -> None:
+    """A port that can't be one is not recorded: no backend could take the number."""
+    built = EnvironBuilder("/orders/7").get_environ()
+    run_wsgi_app(app, {**built, "HTTP_HOST": f"shop:{port}"}, buffered=True)
+
+    expected = 99999 if port == "99999" else 80
+    assert (spans[-1].attributes or {})["server.port"] == expected
+
+
 def test_client_that_leaves(app: Flask, spans: Spans, measured: Measured) -> None:
     """A body that is closed before its end ends span and metric, once."""
 
@@ -419,6 +452,7 @@ def test_path_is_text(client: Any, spans: Spans) -> None:
         {"REMOTE_ADDR": "", "SERVER_PROTOCOL": "", "SERVER_PORT": ""},
         {"HTTP_TRACEPARENT": "00-garbage", "HTTP_B3": "-", "HTTP_TRACESTATE": "\x00"},
         {"HTTP_BAGGAGE": "=;,,%%", "HTTP_X_B3_TRACEID": "zz"},
+        {"HTTP_HOST": "shop:" + "9" * 5000},
     ],
 )
 def test_bad_requests_are_served(app: Flask, environ: dict[str, str]) -> None:

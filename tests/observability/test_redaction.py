@@ -65,6 +65,19 @@ def test_exception(made: Made) -> None:
     assert "in fail" in str(attributes["exception.stacktrace"])
 
 
+def test_what_is_no_text(made: Made) -> None:
+    """Half a character in an exception, as of a file's name, does not lose its span."""
+
+    def fail(span: Any) -> None:
+        span.record_exception(OSError("\udc80 is gone"))
+        span.set_status(Status(StatusCode.ERROR, "\udc80 is gone"))
+
+    shown = harmless(made(act=fail))
+
+    message = (shown.events[0].attributes or {})["exception.message"]
+    assert message == shown.status.description == "? is gone"
+
+
 def test_the_span_itself_stays(made: Made) -> None:
     """Other processors still see what was recorded; a harmless span is not copied."""
     suspect, plain = made(attributes={"url.full": URL}), made(attributes={"a": 1})

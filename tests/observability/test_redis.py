@@ -119,3 +119,35 @@ def test_many_arguments(redis: Any, spans: Spans) -> None:
     redis.mset({f"key{number}": 1 for number in range(5000)})
 
     assert len(str((spans[0].attributes or {})["db.query.text"])) < 200
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("GET secret", "GET"),
+        (b"set secret secret", "set"),
+        ("CONFIG GET secret", "CONFIG GET"),
+        ("CLIENT  ID", "CLIENT ID"),
+    ],
+)
+def test_command_in_one_text(
+    redis: Any, spans: Spans, command: str | bytes, name: str
+) -> None:
+    """redis-py sends a text with spaces as several words: all but a command hide."""
+    redis.execute_command(command)
+    with redis.pipeline() as pipeline:
+        pipeline.execute_command(command)
+        pipeline.execute()
+
+    single, batch = spans
+    assert (single.name, batch.name) == (name, f"PIPELINE {name}")
+    for span in spans:
+        assert "secret" not in str(span.attributes)
+
+
+def test_name_that_is_no_text(redis: Any, spans: Spans) -> None:
+    """Bytes that are no command are Redis's to refuse, not ours."""
+    with pytest.raises(ResponseError):
+        redis.execute_command(b"\xff")
+
+    assert spans[0].name == "\ufffd"

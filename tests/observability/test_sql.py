@@ -147,6 +147,10 @@ def test_postgresql(postgresql: PostgreSQL, spans: Spans) -> None:
         ("/* user ann */ select 1", "select ?"),
         ("select \"o'clock\", 'secret'", 'select "o\'clock", ?'),
         ("select a1, t2.c3 from t4", "select a1, t2.c3 from t4"),
+        ("select array[4111, 2], a[1]", "select array[?, ?], a[?]"),
+        ("select [a b], [t2] from [T 3]", "select [a b], [t2] from [T 3]"),
+        ("select 1_000, 0b11, 0o17", "select ?, ?, ?"),
+        ("select a #> '{b}'", "select a #> ?"),
         ("select :p1, $1, %(x2)s, ?", "select :p1, $1, %(x2)s, ?"),
         ("select * from t where a=1and b='x'", "select * from t where a=1and b=?"),
     ],
@@ -190,3 +194,12 @@ def test_long_statement_is_cut(engine: Engine, spans: Spans) -> None:
 
     (span,) = spans
     assert (span.attributes or {})["db.query.text"] == "select ?"
+
+
+def test_comment_of_mysql() -> None:
+    """An apostrophe in MySQL's own comment does not turn literals inside out."""
+    statement = "select 1 # don't\n, 'secret', \"secret\" from orders"
+
+    _, found = describe(statement, mysql=True)
+
+    assert found["db.query.text"] == "select ?  \n, ?, ? from orders"
