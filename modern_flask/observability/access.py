@@ -16,12 +16,14 @@ from typing import Any
 from modern_flask.config.masking import MASK, redacted
 
 from .lines import JsonFormatter, TextFormatter
-from .marks import TRACE_ID
+from .marks import IDS as IDS_OF_ERROR
+from .marks import SIZE, TRACE_ID
 
 __all__ = ["ACCESS", "ACCESS_FORMAT", "complete", "dress", "gunicorn_lines"]
 
 ACCESS, ERROR = "gunicorn.access", "gunicorn.error"
 TRACE, SPAN = f"{{{TRACE_ID}}}e", "{modern_flask.span_id}e"
+SENT = f"{{{SIZE}}}e"
 IDS = f"trace_id=%({TRACE})s span_id=%({SPAN})s"
 # Not %(r)s, which has the query: that may hold a token.
 ACCESS_FORMAT = f'%(h)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(M)sms {IDS}'
@@ -36,12 +38,12 @@ def gunicorn_lines(formatter: logging.Formatter) -> Iterator[None]:
     access, error = logging.getLogger(ACCESS), logging.getLogger(ERROR)
     before = dress(formatter)
     access.addFilter(complete)
-    error.addFilter(cut_queries)
+    error.addFilter(complete_error)
     try:
         yield
     finally:
         access.removeFilter(complete)
-        error.removeFilter(cut_queries)
+        error.removeFilter(complete_error)
         for handler, own in before:
             handler.setFormatter(own)
 
@@ -85,13 +87,22 @@ def complete(record: logging.LogRecord) -> bool:
         # 00-<trace>-<span>-<flags>, which the client got as well.
         told = atoms["{traceresponse}o"].split("-")
         atoms[SPAN] = told[2] if atoms[TRACE] in told[:2] else "-"
+    if (size := atoms.get(SENT)) and not atoms["B"]:
+        # Gunicorn does not count what goes out by sendfile.
+        atoms["B"], atoms["b"] = size, str(size)
     if record.msg == DEFAULT:
         record.msg = f"{DEFAULT} {IDS}"
     return True
 
 
-def cut_queries(record: logging.LogRecord) -> bool:
-    """``Error handling request GET /x?code=...``: a token may have any name."""
+def complete_error(record: logging.LogRecord) -> bool:
+    """The ids of a request that has failed outside of Flask, and its URL cut.
+
+    ``Error handling request GET /x?code=...``: a token may have any name.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if ids := getattr(error, IDS_OF_ERROR, None):
+        record.otelTraceID, record.otelSpanID = ids
     if isinstance(record.args, tuple) and str(record.msg).startswith(FAILED):
         record.args = tuple(QUERY.sub(f"?{MASK}", str(arg)) for arg in record.args)
     return True

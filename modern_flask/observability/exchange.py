@@ -21,7 +21,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation import _SPAN_KEY
 
 from .conventions import METHODS
-from .marks import RULE, TRACE_ID, UNCOUNTED
+from .marks import IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
 from .server_span import ServerSpan
 
 if TYPE_CHECKING:
@@ -173,6 +173,11 @@ class Exchange:
         rule = environ.get(RULE)
         if error is not None:
             environ.setdefault(FAILURE, type(error).__qualname__)
+            if self.span is not None:
+                # The server tells of it when the context is gone.
+                spoken = self.span.get_span_context()
+                ids = (f"{spoken.trace_id:032x}", f"{spoken.span_id:016x}")
+                setattr(error, IDS, ids)
         if self.measured:
             metrics.leave()
             if FAILURE in environ:
@@ -218,7 +223,7 @@ def _followed(body: Any, exchange: Exchange) -> Iterable[bytes]:
     close = getattr(body, "close", None)
     for name, value in exchange.headers:
         if name.lower() == "content-length" and value.isdecimal():
-            exchange.size = int(value)
+            exchange.size = exchange.environ[SIZE] = int(value)
 
     def close_and_end() -> None:
         try:

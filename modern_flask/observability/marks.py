@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 from flask import request
 
 __all__ = [
+    "IDS",
     "RULE",
+    "SIZE",
     "TRACE_ID",
     "UNCOUNTED",
     "UNTRACED",
@@ -23,8 +25,10 @@ __all__ = [
 
 # Keys of the WSGI environment; the access log reads the first.
 TRACE_ID = "modern_flask.trace_id"
+SIZE = "modern_flask.size"  # bytes of a file that the server sends itself
 RULE = "modern_flask.rule"
 UNCOUNTED = "modern_flask.uncounted"
+IDS = "_modern_flask_ids"  # of an exception: (trace, span)
 UNTRACED = "_modern_flask_untraced"  # an attribute of a view
 
 F = TypeVar("F", bound=Callable[..., Any])
