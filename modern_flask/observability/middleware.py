@@ -90,10 +90,9 @@ class RequestTelemetry:
 
     def parent(self, environ: dict[str, Any]) -> Context | None:
         """The caller's context; headers are decoded only where there are any."""
-        for name in self.headers:
-            if name in environ:
-                return propagate.extract(environ, getter=GETTER)
-        return None
+        if environ.keys().isdisjoint(self.headers):
+            return None
+        return propagate.extract(environ, getter=GETTER)
 
 
 class _EnvironGetter(Getter[dict[str, Any]]):
