@@ -30,21 +30,47 @@ LONGEST = 1000  # characters of the text of a pipeline
 
 def trace_commands(client: Redis) -> None:
     """Make a client span for each command and each pipeline of ``client``."""
-    tracer = trace.get_tracer("modern_flask.redis")
-    place = _place(client)
-    run: Any = client.execute_command
-    pipeline: Any = client.pipeline
+    commands = _Commands(client)
+    client.execute_command = commands.execute  # type: ignore[method-assign]
+    client.pipeline = commands.pipeline  # type: ignore[method-assign]
 
-    def observed(name: str, text: str, call: Callable[[], Any], **more: Any) -> Any:
+
+class _Commands:
+    """The two ways on which a client sends, with a span around each."""
+
+    def __init__(self, client: Redis) -> None:
+        self._tracer = trace.get_tracer("modern_flask.redis")
+        self._place = _place(client)
+        self._execute: Any = client.execute_command
+        self._pipeline: Any = client.pipeline
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        name = _name(args)
+        told = {"db.operation.name": name, "db.query.text": _text(name, args)}
+        return self._observed(name, told, lambda: self._execute(*args, **options))
+
+    def pipeline(self, *args: Any, **options: Any) -> Any:
+        made = self._pipeline(*args, **options)
+        execute = made.execute
+
+        def traced(*args: Any, **options: Any) -> Any:
+            sent = [tuple(command[0]) for command in made.command_stack]
+            if not sent:
+                return execute(*args, **options)
+            name, told = _of_pipeline(sent)
+            return self._observed(name, told, lambda: execute(*args, **options))
+
+        made.execute = traced
+        return made
+
+    def _observed(
+        self, name: str, told: dict[str, Any], call: Callable[[], Any]
+    ) -> Any:
         if context.get_value(_SUPPRESS_INSTRUMENTATION_KEY):
             return call()
-        attributes = {
-            **place,
-            "db.operation.name": name,
-            "db.query.text": text,
-            **more,
-        }
-        span = tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+        span = self._tracer.start_span(
+            name, kind=SpanKind.CLIENT, attributes={**self._place, **told}
+        )
         try:
             return call()
         except Exception as error:
@@ -55,32 +81,17 @@ def trace_commands(client: Redis) -> None:
         finally:
             span.end()
 
-    def execute_command(*args: Any, **options: Any) -> Any:
-        name = _name(args)
-        return observed(name, _text(name, args), lambda: run(*args, **options))
 
-    def make_pipeline(*args: Any, **options: Any) -> Any:
-        made = pipeline(*args, **options)
-        execute = made.execute
-
-        def traced(*args: Any, **options: Any) -> Any:
-            commands = [tuple(command[0]) for command in made.command_stack]
-            if not commands:
-                return execute(*args, **options)
-            names = [_name(command) for command in commands]
-            texts = "\n".join(map(_text, names, commands))[:LONGEST]
-            return observed(
-                "PIPELINE" if len(set(names)) > 1 else f"PIPELINE {names[0]}",
-                texts,
-                lambda: execute(*args, **options),
-                **{"db.operation.batch.size": len(commands)},
-            )
-
-        made.execute = traced
-        return made
-
-    client.execute_command = execute_command  # type: ignore[method-assign]
-    client.pipeline = make_pipeline  # type: ignore[method-assign]
+def _of_pipeline(sent: Sequence[Sequence[Any]]) -> tuple[str, dict[str, Any]]:
+    """The span's name and attributes; many commands of one kind are named by it."""
+    names = [_name(command) for command in sent]
+    name = "PIPELINE" if len(set(names)) > 1 else f"PIPELINE {names[0]}"
+    texts = "\n".join(map(_text, names, sent))
+    return name, {
+        "db.operation.name": name,
+        "db.query.text": texts[:LONGEST],
+        "db.operation.batch.size": len(sent),
+    }
 
 
 def _place(client: Redis) -> dict[str, Any]:
