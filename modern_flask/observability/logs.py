@@ -63,6 +63,10 @@ def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
         yield root
 
 
+# They warn of each malformed header: any caller could fill the log with its own words.
+TOLD_BY_CALLERS = ("opentelemetry.baggage.propagation", "opentelemetry.trace.span")
+
+
 @contextmanager
 def _lines(formatter: logging.Formatter) -> Iterator[None]:
     root = logging.getLogger()
@@ -129,6 +133,9 @@ def _levels(settings: Mapping[str, Any]) -> dict[str, str]:
     key, origin = key_of(settings, "levels"), origin_of(settings, "levels")
     for name, level in (settings.get("levels") or {}).items():
         found[name] = _level(level, f'{key}["{name}"]', origin)
+    for name in TOLD_BY_CALLERS:
+        if logging.getLogger(name).level == logging.NOTSET:
+            found.setdefault(name, "ERROR")
     return found
 
 

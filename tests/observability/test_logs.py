@@ -11,7 +11,10 @@ import pytest
 from flask import Flask
 from flask.logging import default_handler
 from opentelemetry import trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from modern_flask.config.values import Origin, Section
 from modern_flask.errors import UnknownChoice, UnknownSetting
@@ -205,6 +208,22 @@ def test_level_of_a_logger(write: Write) -> None:
     assert len(lines) == 1
     assert lines[0].endswith("told")
     assert logging.getLogger("shop").level == logging.NOTSET
+
+
+def test_headers_of_a_caller(write: Write) -> None:
+    """Malformed headers write no line, unless LOGGING_LEVELS asks for it."""
+    headers = {
+        "traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01",
+        "tracestate": "Hunter 2",
+        "baggage": "hunter2",
+    }
+    both = CompositePropagator(
+        [TraceContextTextMapPropagator(), W3CBaggagePropagator()]
+    )
+    asked = {"opentelemetry.baggage.propagation": "WARNING"}
+
+    assert write(lambda: both.extract(headers)) == []
+    assert len(write(lambda: both.extract(headers), levels=asked)) == 1
 
 
 @pytest.mark.parametrize(
