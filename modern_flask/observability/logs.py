@@ -22,6 +22,8 @@ __all__ = ["make_formatter", "open_logging"]
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FORMATS = ("text", "json", "a format of logging, such as %(levelname)s %(message)s")
 KNOWN = ("format", "level", "levels")
+# They warn of each malformed header: any caller could fill the log with its own words.
+TOLD_BY_CALLERS = ("opentelemetry.baggage.propagation", "opentelemetry.trace.span")
 
 
 def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
@@ -61,10 +63,6 @@ def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
         gunicorn_lines(formatter),
     ):
         yield root
-
-
-# They warn of each malformed header: any caller could fill the log with its own words.
-TOLD_BY_CALLERS = ("opentelemetry.baggage.propagation", "opentelemetry.trace.span")
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """``on_commit``: after a commit, and only then."""
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -214,3 +216,15 @@ def test_failing_callback_hides_nothing(
     session.add(Order(name="coffee"))
     session.commit()
     assert stored() == 2
+
+
+def test_keeps_no_transaction(done: list[str]) -> None:
+    """A session that lives on does not keep the transaction that was committed."""
+    with Session() as session:
+        kept = weakref.ref(session.begin())
+        on_commit(session, lambda: done.append("told"))
+        session.commit()
+        gc.collect()
+
+        assert done == ["told"]
+        assert kept() is None

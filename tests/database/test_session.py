@@ -160,6 +160,24 @@ def test_swallowed_inner_error_does_not_commit_half(
     )
 
 
+def test_first_inner_error_is_told() -> None:
+    """Of several joined blocks that failed, the first is told: the rest followed."""
+    session = Session()
+    errors = [ValueError("sold out"), KeyError("order")]
+
+    def order() -> None:
+        with transaction(session):
+            for error in errors:
+                with suppress(ValueError, KeyError), transaction(session):
+                    raise error
+
+    with pytest.raises(InnerTransactionFailed) as fault:
+        order()
+
+    assert fault.value.error is errors[0]
+    assert fault.value.__cause__ is errors[0]
+
+
 def test_savepoint_may_fail_alone(session: Session, stored: Stored) -> None:
     """``begin_nested`` inside a transaction undoes its own part only."""
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 import modern_flask
 from modern_flask import SessionDep, inject, on_commit, transactional
+from modern_flask.app import faults
 from modern_flask.database import NoTransaction
+from modern_flask.wiring.faults import AskedWithoutConfiguration
 
 done: list[str] = []
 
@@ -65,3 +68,21 @@ def test_of_what_runs_after_a_commit(app: modern_flask.App) -> None:
         work()
 
     assert done == []
+
+
+def test_check_sees_the_session(tmp_path: Path) -> None:
+    """The check tells of a view without markers, too, that its session is missing."""
+    app = modern_flask.create_app("ledger", root_path=str(tmp_path))
+
+    @app.get("/plain")
+    @transactional
+    def plain() -> str: ...
+
+    @app.get("/awaited")
+    @transactional
+    async def awaited() -> str: ...
+
+    (fault,) = faults(app)
+
+    assert isinstance(fault, AskedWithoutConfiguration)
+    assert fault.askers == ("View plain", "View awaited")

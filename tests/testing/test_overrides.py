@@ -204,6 +204,72 @@ def test_provider_as_a_double(container: Any) -> None:
     assert container.repository() == ["pool of engine"]
 
 
+def open_thing(name: str, *_: str, fails: bool = False) -> Iterator[str]:
+    yield name
+    closed.append(name)
+    if fails:
+        raise OSError(name)
+
+
+def test_closes_in_order() -> None:
+    """What a block opened is closed at its end, the last opened first."""
+
+    class Shop(containers.DeclarativeContainer):
+        engine = Once(lambda: "engine")
+        pool = Opened(open_thing, "pool", engine)
+        user = Opened(open_thing, "user", pool)
+
+    closed.clear()
+    shop = Shop()
+    with overriding(shop, engine=Opened(open_thing, "double")):
+        shop.user()
+
+    assert closed == ["user", "pool", "double"]
+
+
+def test_every_closer_runs() -> None:
+    """A closer that fails at the end does not stop the others; all are told."""
+
+    class Shop(containers.DeclarativeContainer):
+        engine = Once(lambda: "engine")
+        pool = Opened(open_thing, "pool", engine, fails=True)
+        user = Opened(open_thing, "user", pool, fails=True)
+
+    def work() -> None:
+        with overriding(shop, engine="double"):
+            shop.user()
+
+    closed.clear()
+    shop = Shop()
+    with pytest.raises(ExceptionGroup) as failures:
+        work()
+
+    assert closed == ["user", "pool"]
+    assert failures.value.message == "Closing what an override built failed."
+    assert [str(e) for e in failures.value.exceptions] == ["user", "pool"]
+    assert shop.engine() == "engine"
+
+
+def test_providers_that_know_each_other() -> None:
+    """Two of which one is handed the other's provider are reached as any."""
+
+    class Shop(containers.DeclarativeContainer):
+        engine = Once(lambda: "engine")
+        handler = providers.Factory(dict)
+        service = providers.Singleton(dict, handlers=handler.provider)
+        handler.add_kwargs(service=service, engine=engine)
+
+    shop = Shop()
+    service = shop.service()
+
+    with overriding(shop, engine="double"):
+        assert shop.handler()["engine"] == "double"
+        assert shop.service() is not service
+
+    assert shop.handler() == {"service": service, "engine": "engine"}
+    assert shop.service() is service
+
+
 def test_in_a_scope(container: Any) -> None:
     """What the current request had built is put aside and back, too."""
     app = Flask("shop")

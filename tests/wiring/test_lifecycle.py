@@ -316,3 +316,39 @@ def test_overridden_resource_is_closed(opener: Any, journal: Any) -> None:
         Lifecycle(container).close()
 
     assert sorted(journal.lines[2:]) == ["close double", "close engine"]
+
+
+def test_library_resource_that_is_overridden(opener: Any, journal: Any) -> None:
+    """What it opened before its override closes after it, though it has no name."""
+
+    class Container(containers.DeclarativeContainer):
+        user = providers.Resource(opener("user"), providers.Resource(opener("engine")))
+
+    container = Container()
+    lifecycle = Lifecycle(container)
+    lifecycle.open()
+    with container.user.override("double"):
+        lifecycle.close()
+
+    assert journal.lines == ["open engine", "open user", "close user", "close engine"]
+
+
+@pytest.mark.parametrize("kind", [providers.Selector, Choice])
+def test_branch_that_is_chosen_no_more(opener: Any, journal: Any, kind: Any) -> None:
+    """A branch that was opened is closed in order, though another is chosen by now."""
+
+    class Container(containers.DeclarativeContainer):
+        config = providers.Configuration()
+        storage = kind(
+            config.VENDOR,
+            a=providers.Resource(opener("a"), providers.Resource(opener("engine"))),
+            b=providers.Resource(opener("b")),
+        )
+
+    container = Container()
+    container.config.override(Values({"VENDOR": "a"}))
+    container.storage()
+    container.config.override(Values({"VENDOR": "b"}))
+    Lifecycle(container).close()
+
+    assert journal.lines == ["open engine", "open a", "close a", "close engine"]

@@ -99,23 +99,25 @@ def test_failed_opening_is_tried_again() -> None:
 
 
 def test_observer_that_fails_closes() -> None:
-    """An object whose observer fails does not stay open."""
-    closed: list[int] = []
+    """An object whose observer fails is closed with the observer's error."""
+    failure = OSError("the observer failed")
+    closed: list[BaseException] = []
 
     def open_() -> Iterator[str]:
         try:
             yield "object"
-        finally:
-            closed.append(1)
+        except BaseException as error:
+            closed.append(error)
+            raise
 
     def observe(made: str) -> None:
-        raise OSError
+        raise failure
 
     provider = Opened(open_, observed_by=providers.Object(observe))
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="the observer failed"):
         provider()
 
-    assert closed == [1]
+    assert closed == [failure]
     assert not provider.initialized
 
 

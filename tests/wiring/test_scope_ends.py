@@ -192,3 +192,29 @@ def test_threads_that_share_a_context(service: Callable[..., Flask]) -> None:
 
     assert len(set(map(id, found))) == 1
     assert len(closed) == 8
+
+
+def test_request_that_never_ended(service: Callable[..., Flask], journal: Any) -> None:
+    """An app context closes what was left open in it, the last first, all of it."""
+    numbers = iter(["one", "two"])
+
+    def open_unit() -> Iterator[str]:
+        number = next(numbers)
+        yield number
+        journal(f"close {number}")
+        raise OSError(number)
+
+    def leave_open() -> None:
+        app.test_request_context().push()
+        assert find("unit") == "two"
+
+    def work() -> None:
+        with app.app_context():
+            assert find("unit") == "one"
+            copy_context().run(leave_open)
+
+    app = serving(service, open_unit, lambda: "")
+    with pytest.raises(OSError, match="two"):
+        work()
+
+    assert journal.lines == ["close two", "close one"]
