@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -173,11 +174,11 @@ class Exchange:
         rule = environ.get(RULE)
         if error is not None:
             environ.setdefault(FAILURE, type(error).__qualname__)
-            if self.span is not None:
-                # The server tells of it when the context is gone.
-                spoken = self.span.get_span_context()
-                ids = (f"{spoken.trace_id:032x}", f"{spoken.span_id:016x}")
-                setattr(error, IDS, ids)
+            if self.told is not None:
+                # The server tells of it when the context is gone; an exception that
+                # takes no attribute is told without ids.
+                with suppress(Exception):
+                    setattr(error, IDS, self.told[1].split("-")[1:3])
         if self.measured:
             metrics.leave()
             if FAILURE in environ:

@@ -248,6 +248,32 @@ def test_port_is_one(app: Flask, spans: Spans, port: str) -> None:
     assert (spans[-1].attributes or {})["server.port"] == expected
 
 
+class Frozen(Exception):
+    """One that takes no attribute."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(name)
+
+
+def test_frozen_error(app: Flask, spans: Spans, measured: Measured) -> None:
+    """An error that takes no attribute reaches the server as it is, and is counted."""
+
+    @app.get("/frozen")
+    def frozen() -> Any:
+        def parts() -> Iterator[bytes]:
+            yield b"a"
+            raise Frozen
+
+        return Response(parts())
+
+    body, _, _ = run_wsgi_app(app, EnvironBuilder("/frozen").get_environ())
+    with pytest.raises(Frozen):
+        list(body)
+
+    assert spans[0].status.status_code is StatusCode.ERROR
+    assert len(measured.requests) == 1
+
+
 def test_client_that_leaves(app: Flask, spans: Spans, measured: Measured) -> None:
     """A body that is closed before its end ends span and metric, once."""
 
