@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from dependency_injector.containers import DynamicContainer
 from flask import Blueprint, Flask, Response, request
 
-from modern_flask.config import export_otel, load_values
-from modern_flask.container import Container
-from modern_flask.health import Health, Ping
-from modern_flask.observability.variables import check_propagators
-from modern_flask.wiring import (
+from .config import export_otel, load_values
+from .container import Container
+from .health import Health, Ping
+from .observability.variables import check_propagators
+from .wiring import (
     Bound,
     Lifecycle,
     bind,
@@ -28,12 +28,12 @@ from modern_flask.wiring import (
     guard,
     is_configured,
 )
-from modern_flask.wiring.check import faults_of, used_faults, wiring_faults
-from modern_flask.wiring.errors import CheckFailed
-from modern_flask.wiring.idle import idle
+from .wiring.check import faults_of, used_faults, wiring_faults
+from .wiring.errors import CheckFailed
+from .wiring.idle import idle
 
 if TYPE_CHECKING:
-    from modern_flask.wiring.draw import Picture
+    from .wiring.draw import Picture
 
 __all__ = [
     "App",
@@ -45,7 +45,7 @@ __all__ = [
     "start",
 ]
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 TELEMETRY = ("logging", "tracing", "metrics")
 
@@ -120,7 +120,7 @@ def init_app(
     _answer(app, bound)
     _close_at_exit(bound)
     if "celery" in container.providers and is_configured(container.celery):
-        from modern_flask.tasks import share
+        from .tasks import share
 
         share()
     return container
@@ -154,8 +154,8 @@ def _configure(
 def _observe(app: Flask, bound: Bound) -> None:
     # Not before the configuration is in the environment: OpenTelemetry reads it there
     # when it is imported.
-    from modern_flask.observability.middleware import RequestTelemetry
-    from modern_flask.problems import answer_with_problems
+    from .observability.middleware import RequestTelemetry
+    from .problems import answer_with_problems
 
     app.wsgi_app = RequestTelemetry(  # type: ignore[method-assign]
         app, bound.container.metrics, partial(start, app)
@@ -183,7 +183,7 @@ def _answer(app: Flask, bound: Bound) -> None:
 
 
 def _readiness(found: Mapping[str, str | None]) -> Any:
-    from modern_flask.problems import problem
+    from .problems import problem
 
     checks = {name: trouble or "ok" for name, trouble in found.items()}
     failing = sorted(name for name, trouble in found.items() if trouble)
@@ -223,9 +223,9 @@ def start(app: Flask) -> None:
         bound.container.providers[name]()
     if not bound.started:
         bound.started = True
-        log.info("%s", bound.container.tracing())
+        logger.info("%s", bound.container.tracing())
         for text in idle(bound.container):
-            log.warning("%s", text)
+            logger.warning("%s", text)
     if not bound.checked:
         tasks, found = _tasks(bound)
         found += [*wiring_faults(app, bound, tasks), *used_faults(app, bound, tasks)]
@@ -243,7 +243,7 @@ def faults(app: Flask) -> list[Exception]:
 
 def picture(app: Flask) -> Picture:
     """The container of ``app`` and all that it injects into, to be drawn."""
-    from modern_flask.wiring.draw import picture_of
+    from .wiring.draw import picture_of
 
     bound = get_bound(app)
     return picture_of(app, bound, _tasks(bound)[0])
@@ -259,7 +259,7 @@ def _tasks(bound: Bound) -> tuple[dict[str, Any], list[Exception]]:
     celery = bound.container.providers.get("celery")
     if celery is None or not is_configured(celery):
         return {}, []
-    from modern_flask.tasks import tasks_of
+    from .tasks import tasks_of
 
     try:
         return tasks_of(celery()), []

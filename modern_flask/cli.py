@@ -12,14 +12,14 @@ import click
 from flask import Flask, current_app
 from flask.cli import FlaskGroup, NoAppException, ScriptInfo
 
-from modern_flask.app import faults, start
-from modern_flask.config import masked, rows
-from modern_flask.errors import Fault, NotConfigured
-from modern_flask.observability import multiprocess
-from modern_flask.wiring import get_bound, is_configured
-from modern_flask.wiring.check import open_faults
-from modern_flask.wiring.errors import CheckFailed
-from modern_flask.wiring.idle import idle
+from .app import faults, start
+from .config import masked, rows
+from .errors import Fault, NotConfigured
+from .observability import multiprocess
+from .wiring import get_bound, is_configured
+from .wiring.check import open_faults
+from .wiring.errors import CheckFailed
+from .wiring.idle import idle
 
 __all__ = ["cli", "main"]
 
@@ -142,8 +142,8 @@ def serve_command(
         # Before anything that is measured is imported.
         multiprocess.prepare(workers)
     app = info.load_whole()
-    from modern_flask.server.address import check_address
-    from modern_flask.server.serve import serve, serve_reloading
+    from .server.address import check_address
+    from .server.serve import serve, serve_reloading
 
     check_address(bind)
     if reload:
@@ -171,7 +171,7 @@ def worker_command(info: Service, options: tuple[str, ...]) -> None:
     # Logging first: what is opened before it can't tell of its end.
     start(app)
     celery = get_bound(app).container.celery()
-    from modern_flask.server.worker import worker_words
+    from .server.worker import worker_words
 
     words = worker_words(options, str(app.config["SERVICE_NAME"]), os.environ)
     # It returns the exit code instead of leaving with it.
@@ -219,8 +219,8 @@ def check_command(info: Service) -> None:
 def graph_command(info: Service, language: str) -> None:
     """Draw the container: providers, lifetimes, keys, and who asks for what."""
     app = info.load_unchecked()
-    from modern_flask.app import picture
-    from modern_flask.wiring.draw import draw
+    from .app import picture
+    from .wiring.draw import draw
 
     click.echo(draw(picture(app), language))
     refuse(list(open_faults(get_bound(app).container)))
@@ -233,8 +233,8 @@ def create_tables_command(info: Service) -> None:
     app = info.load_app()
     from sqlalchemy.exc import DBAPIError
 
-    from modern_flask.database import create_tables
-    from modern_flask.database.faults import TablesNotMade
+    from .database import create_tables
+    from .database.faults import TablesNotMade
 
     container = get_bound(app).container
     with get_bound(app).lifecycle.running():
@@ -255,7 +255,7 @@ def dev_command(info: Service, bind: str) -> None:
     """Make the tables; start a server with reload, a worker and a Redis."""
     app = info.load_app()
     container = get_bound(app).container
-    from modern_flask.server.dev import Plan, develop
+    from .server.dev import Plan, develop
 
     values = container.config()
     needs = {

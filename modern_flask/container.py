@@ -6,7 +6,7 @@ from typing import Any
 
 from dependency_injector import containers, providers
 
-from modern_flask.wiring import Choice, Once, Opened, Scoped, section
+from .wiring import Choice, Once, Opened, Scoped, section
 
 __all__ = ["Container"]
 

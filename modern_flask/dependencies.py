@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from dependency_injector.wiring import Provide
 
-from modern_flask.storage import Storage
+from .storage import Storage
 
 if TYPE_CHECKING:
     from celery import Celery

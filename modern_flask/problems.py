@@ -10,13 +10,13 @@ from typing import Any, NoReturn
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from modern_flask.observability.marks import TRACE_ID
+from .observability.marks import TRACE_ID
 
 __all__ = ["Halted", "answer_with_problems", "halt", "problem"]
 
 CONTENT_TYPE = "application/problem+json"
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Halted(Exception):

@@ -1,9 +1,9 @@
 """``CONFIG_SOURCE`` and the environment -> values that know where they were set."""
 
-from modern_flask.config.environment import export_otel
-from modern_flask.config.load import load_values
-from modern_flask.config.masking import masked, redacted
-from modern_flask.config.values import (
+from .environment import export_otel
+from .load import load_values
+from .masking import masked, redacted
+from .values import (
     Origin,
     Section,
     Values,

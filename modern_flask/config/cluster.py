@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modern_flask.config.errors import NoClusterAccess, UnreadableFile
-from modern_flask.config.source import KubernetesKey
+from .errors import NoClusterAccess, UnreadableFile
+from .source import KubernetesKey
 
 __all__ = ["SERVICE_ACCOUNT", "Cluster", "find_cluster"]
 

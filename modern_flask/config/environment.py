@@ -6,8 +6,8 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
-from modern_flask.config.errors import NestedUnderValue
-from modern_flask.config.values import Origin, Values
+from .errors import NestedUnderValue
+from .values import Origin, Values
 
 __all__ = ["export_otel", "read_environment"]
 

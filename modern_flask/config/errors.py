@@ -6,7 +6,7 @@ network readers chain no cause: the libraries' texts hold whole URLs and tokens.
 
 from collections.abc import Sequence
 
-from modern_flask.errors import ConfigurationError, listed
+from ..errors import ConfigurationError, listed
 
 __all__ = [
     "FailedToRun",

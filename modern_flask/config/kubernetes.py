@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modern_flask.config.cluster import SERVICE_ACCOUNT, Cluster, find_cluster
-from modern_flask.config.content import Content
-from modern_flask.config.errors import (
+from ..errors import Fault, MissingExtra
+from .cluster import SERVICE_ACCOUNT, Cluster, find_cluster
+from .content import Content
+from .errors import (
     KubernetesForbidden,
     KubernetesKeyMissing,
     KubernetesMissing,
@@ -24,7 +25,7 @@ from modern_flask.config.errors import (
     SourceRefused,
     TLSFailed,
 )
-from modern_flask.config.network import (
+from .network import (
     Patience,
     ReadTimeouts,
     Transient,
@@ -34,8 +35,7 @@ from modern_flask.config.network import (
     why,
     worth_retrying,
 )
-from modern_flask.config.source import KubernetesKey
-from modern_flask.errors import Fault, MissingExtra
+from .source import KubernetesKey
 
 __all__ = ["read_kubernetes"]
 

@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modern_flask.config.content import Content
-from modern_flask.config.environment import read_environment
-from modern_flask.config.kubernetes import read_kubernetes
-from modern_flask.config.local import find_local, places, read_local
-from modern_flask.config.program import execute
-from modern_flask.config.remote import read_remote
-from modern_flask.config.source import (
+from .content import Content
+from .environment import read_environment
+from .kubernetes import read_kubernetes
+from .local import find_local, places, read_local
+from .program import execute
+from .remote import read_remote
+from .source import (
     KubernetesKey,
     LocalFile,
     RemoteFile,
     parse_source,
 )
-from modern_flask.config.values import Origin, Values
+from .values import Origin, Values
 
 __all__ = ["load_values"]
 

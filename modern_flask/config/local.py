@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from modern_flask.config.content import Content
-from modern_flask.config.errors import MissingFile, TooLarge, UnreadableFile
-from modern_flask.config.source import LocalFile
+from .content import Content
+from .errors import MissingFile, TooLarge, UnreadableFile
+from .source import LocalFile
 
 __all__ = ["find_local", "places", "read_local"]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from modern_flask.config.errors import MalformedAnswer, SourceUnreachable, TooLarge
+from .errors import MalformedAnswer, SourceUnreachable, TooLarge
 
 __all__ = [
     "Patience",

@@ -14,8 +14,8 @@ from collections.abc import Iterator, MutableMapping
 from types import CodeType, TracebackType
 from typing import Any
 
-from modern_flask.config.errors import FailedToRun, ForeignSyntax, WrongEncoding
-from modern_flask.config.values import Origin
+from .errors import FailedToRun, ForeignSyntax, WrongEncoding
+from .values import Origin
 
 __all__ = ["execute"]
 

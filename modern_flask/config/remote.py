@@ -13,8 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from modern_flask.config.content import Content
-from modern_flask.config.errors import (
+from ..errors import Fault
+from .content import Content
+from .errors import (
     ForeignSyntax,
     HostNotAllowed,
     SourceRefused,
@@ -22,8 +23,8 @@ from modern_flask.config.errors import (
     UnsafeRedirect,
     WrongDigest,
 )
-from modern_flask.config.masking import redacted
-from modern_flask.config.network import (
+from .masking import redacted
+from .network import (
     Patience,
     ReadTimeouts,
     Transient,
@@ -33,8 +34,7 @@ from modern_flask.config.network import (
     why,
     worth_retrying,
 )
-from modern_flask.config.source import RemoteFile, flaw
-from modern_flask.errors import Fault
+from .source import RemoteFile, flaw
 
 if TYPE_CHECKING:
     from requests import Response, Session

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urldefrag, urlsplit
 
-from modern_flask.config.errors import MalformedSource, UnknownScheme
-from modern_flask.config.masking import redacted
+from .errors import MalformedSource, UnknownScheme
+from .masking import redacted
 
 __all__ = ["KubernetesKey", "LocalFile", "RemoteFile", "Source", "parse_source"]
 

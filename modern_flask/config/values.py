@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modern_flask.config.masking import MASK, is_secret, masked, redacted
+from .masking import MASK, is_secret, masked, redacted
 
 __all__ = [
     "MASK",

@@ -1,9 +1,9 @@
 """The database: an engine, sessions, and transactions that end well."""
 
-from modern_flask.database.after_commit import on_commit
-from modern_flask.database.connecting import ping
-from modern_flask.database.engine import open_engine
-from modern_flask.database.faults import (
+from .after_commit import on_commit
+from .connecting import ping
+from .engine import open_engine
+from .faults import (
     BadDatabaseUrl,
     InnerTransactionFailed,
     LegacyMode,
@@ -12,7 +12,7 @@ from modern_flask.database.faults import (
     UnfitSetting,
     UnknownDialect,
 )
-from modern_flask.database.session import (
+from .session import (
     ModelBase,
     create_tables,
     make_session_factory,

@@ -12,18 +12,18 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import Pool, QueuePool
 
-from modern_flask.config.values import key_of, origin_of
-from modern_flask.database.connecting import connect_patiently
-from modern_flask.database.faults import LegacyMode, UnfitSetting
-from modern_flask.database.keywords import (
+from ..config.values import key_of, origin_of
+from .connecting import connect_patiently
+from .faults import LegacyMode, UnfitSetting
+from .keywords import (
     RETIRED_ENGINE,
     check_known,
     engine_keywords,
     pool_keywords,
     without_retired,
 )
-from modern_flask.database.memory import is_memory, shared_memory
-from modern_flask.database.url import read_url
+from .memory import is_memory, shared_memory
+from .url import read_url
 
 logger = logging.getLogger(__name__)
 

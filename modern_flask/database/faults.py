@@ -1,6 +1,6 @@
 """What can be wrong with a database's configuration, and with a transaction."""
 
-from modern_flask.errors import ConfigurationError, Fault
+from ..errors import ConfigurationError, Fault
 
 SHAPE = "dialect+driver://user:password@host:port/database"
 ESCAPES = "in a password, @ is %40, : is %3A, / is %2F"

@@ -10,8 +10,8 @@ from sqlalchemy import create_engine, pool
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from modern_flask.config.values import key_of, origin_of
-from modern_flask.errors import UnknownSetting, nearest
+from ..config.values import key_of, origin_of
+from ..errors import UnknownSetting, nearest
 
 logger = logging.getLogger(__name__)
 

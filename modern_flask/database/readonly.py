@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker
 
-from modern_flask.errors import Fault
+from ..errors import Fault
 
 __all__ = ["ReadOnlySession", "open_readonly_session"]
 

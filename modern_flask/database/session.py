@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
-from modern_flask.config.values import key_of, origin_of
-from modern_flask.database.faults import InnerTransactionFailed, LegacyMode
-from modern_flask.database.keywords import (
+from ..config.values import key_of, origin_of
+from .faults import InnerTransactionFailed, LegacyMode
+from .keywords import (
     RETIRED_SESSION,
     check_known,
     session_keywords,

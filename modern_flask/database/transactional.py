@@ -5,10 +5,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-from modern_flask.database import after_commit
-from modern_flask.database.faults import GeneratorTransaction, NoTransaction
-from modern_flask.database.session import in_transaction, transaction
-from modern_flask.wiring import find, needing
+from ..wiring import find, needing
+from . import after_commit
+from .faults import GeneratorTransaction, NoTransaction
+from .session import in_transaction, transaction
 
 __all__ = ["on_commit", "transactional"]
 

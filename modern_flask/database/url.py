@@ -9,9 +9,9 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPIModule
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from modern_flask.config.values import Section, key_of, origin_of
-from modern_flask.database.faults import BadDatabaseUrl, MissingDriver, UnknownDialect
-from modern_flask.errors import MissingExtra, NotConfigured
+from ..config.values import Section, key_of, origin_of
+from ..errors import MissingExtra, NotConfigured
+from .faults import BadDatabaseUrl, MissingDriver, UnknownDialect
 
 DRIVERS = {
     "postgresql": {"psycopg2": "psycopg2", "psycopg": "psycopg"},

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from modern_flask.config.masking import MASK, redacted
-
+from ..config.masking import MASK, redacted
 from .lines import JsonFormatter, TextFormatter
 from .marks import IDS as IDS_OF_ERROR
 from .marks import SIZE, TRACE_ID

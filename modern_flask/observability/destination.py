@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from modern_flask.config.values import redacted
-from modern_flask.errors import UnknownChoice
-
+from ..config.values import redacted
+from ..errors import UnknownChoice
 from .errors import BadEndpoint, UnreadableFile
 from .variables import origin_in
 
@@ -33,7 +32,7 @@ TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 VISIBLE = re.compile(r"[\t\x20-\x7e]*")
 TIMEOUT = 10.0  # seconds for one answer, the specification's default
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 NONE: Mapping[str, Any] = {}
 Settings = Mapping[str, Any]
@@ -98,7 +97,7 @@ def choose_destination(
     for variable in ("HOST", "PORT"):
         name = f"OTEL_EXPORTER_JAEGER_AGENT_{variable}"
         if environ.get(name):
-            log.warning(
+            logger.warning(
                 "%s is set, but Jaeger's agent no longer exists. Set "
                 "OTEL_EXPORTER_OTLP_ENDPOINT to the collector, such as "
                 "http://jaeger-collector:4318.",
@@ -162,7 +161,7 @@ def _jaeger(environ: Mapping[str, str], settings: Settings) -> Destination:
 def _otlp(kind: str, environ: Mapping[str, str], settings: Settings) -> Destination:
     protocol = _first(environ, "PROTOCOL")
     if protocol and protocol != "http/protobuf":
-        log.warning(
+        logger.warning(
             "OTEL_EXPORTER_OTLP_PROTOCOL asks for %s; spans are sent as http/protobuf. "
             "Point OTEL_EXPORTER_OTLP_ENDPOINT at the port for HTTP, which is 4318 by "
             "default.",
@@ -229,7 +228,7 @@ def _file(environ: Mapping[str, str], settings: Settings, name: str) -> str | No
 def _compressed(environ: Mapping[str, str]) -> bool:
     chosen = _first(environ, "COMPRESSION")
     if chosen not in (None, "gzip", "none"):
-        log.warning(
+        logger.warning(
             "%s is neither gzip nor none; gzip it is.", _name(environ, "COMPRESSION")
         )
     return chosen != "none"
@@ -245,7 +244,7 @@ def _headers(environ: Mapping[str, str]) -> dict[str, str]:
             found[name] = value
         elif part.strip():
             # Not the pair itself: it may be half of a password.
-            log.warning(
+            logger.warning(
                 "%s: what is no name=value is left out; a comma in a value is %%2C.",
                 _name(environ, "HEADERS"),
             )
@@ -264,5 +263,5 @@ def _seconds(environ: Mapping[str, str], *variables: str) -> float:
             found = 0.0
         if 0 < found < float("inf"):
             return found
-        log.warning("%s is not a number of seconds; %g s it is.", variable, TIMEOUT)
+        logger.warning("%s is not a number of seconds; %g s it is.", variable, TIMEOUT)
     return TIMEOUT

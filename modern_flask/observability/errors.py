@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from modern_flask.config.values import redacted
-from modern_flask.errors import ConfigurationError
+from ..config.values import redacted
+from ..errors import ConfigurationError
 
 __all__ = ["BadEndpoint", "BadLimit", "BadPort", "UnreadableFile"]
 

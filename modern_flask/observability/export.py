@@ -26,7 +26,7 @@ __all__ = ["CLOSE_DEADLINE", "Limits", "Uploader"]
 CLOSE_DEADLINE = 3.0  # seconds, well below gunicorn's and a pod's grace
 QUIET = 60.0  # seconds between two log lines about the same trouble
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Limits:
             except ValueError:
                 found = -1
             if not 0 < found < float("inf"):
-                log.warning(
+                logger.warning(
                     "%s is no positive number; %g it is.", name, default * scale
                 )
                 return default
@@ -142,7 +142,7 @@ class Uploader(SpanProcessor):
             self._ready.notify_all()
         if left:
             SPANS.labels("failed").inc(left)
-            log.warning(
+            logger.warning(
                 "%d spans are lost: %s did not take them within %g s.",
                 left,
                 self.destination,
@@ -224,7 +224,7 @@ class Uploader(SpanProcessor):
         if self._closed or now < self._silent_until:
             return
         self._silent_until = now + QUIET
-        log.warning("Spans are lost: %s, %s.", self.destination, trouble)
+        logger.warning("Spans are lost: %s, %s.", self.destination, trouble)
 
 
 def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:

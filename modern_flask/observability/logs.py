@@ -11,9 +11,8 @@ from typing import Any
 
 from opentelemetry.instrumentation.logging import LoggingInstrumentor
 
-from modern_flask.config.values import key_of, origin_of
-from modern_flask.errors import UnknownChoice, UnknownSetting
-
+from ..config.values import key_of, origin_of
+from ..errors import UnknownChoice, UnknownSetting
 from .access import gunicorn_lines
 from .lines import TEXT, JsonFormatter, TextFormatter
 

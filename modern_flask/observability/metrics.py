@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 from prometheus_client.exposition import choose_encoder
 
-from modern_flask.config.values import key_of, origin_of
-from modern_flask.errors import UnknownSetting
-
+from ..config.values import key_of, origin_of
+from ..errors import UnknownSetting
 from . import families, multiprocess
 from .conventions import METHODS
 from .errors import BadPort
@@ -33,7 +32,7 @@ KNOWN = ("address", "port")
 EXEMPLAR_EVERY = 1.0  # seconds: one costs twice what the observation does
 BOUNDS = list(families.REQUEST_DURATION._upper_bounds)
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Metrics:
@@ -197,9 +196,9 @@ def _serve(settings: Mapping[str, Any]) -> Any:
         server, _ = start_http_server(port, address, registry=registry())
     except OSError as error:
         # Of several workers one has the port; it answers for all of them.
-        log.info("Metrics are not served on port %d: %s.", port, error.strerror)
+        logger.info("Metrics are not served on port %d: %s.", port, error.strerror)
         return None
-    log.info("Metrics are served on port %d.", port)
+    logger.info("Metrics are served on port %d.", port)
     return server
 
 

@@ -31,7 +31,7 @@ ADDED = ("counter", "histogram", "summary")  # kinds of which dead workers count
 outside: list[Collector] = []
 """Tell of what no worker's file holds: whichever worker is scraped asks them itself."""
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _made: Path | None = None
 
 
@@ -54,7 +54,7 @@ def prepare(workers: int) -> None:
         if workers < 2:
             return
         if "prometheus_client" in sys.modules:
-            log.warning(
+            logger.warning(
                 "Each of the %d workers counts for itself: prometheus_client was "
                 "imported before their number was known. Set %s to an empty folder.",
                 workers,

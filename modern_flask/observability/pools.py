@@ -35,7 +35,7 @@ __all__ = ["measure_engine", "measure_redis"]
 NOTICED = 0.001  # seconds of waiting from which a span tells of it
 EVERY = 1.0  # seconds between two looks of a worker at its own pools
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _engines: weakref.WeakSet[Any] = weakref.WeakSet()
 _clients: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -189,7 +189,7 @@ class _Book:
                 self.write()
             except Exception:
                 # Such as a folder that is gone, at the end of all.
-                log.debug("The pools' numbers were not written.", exc_info=True)
+                logger.debug("The pools' numbers were not written.", exc_info=True)
             sleep(EVERY)
 
     def write(self) -> None:

@@ -36,7 +36,7 @@ WAITS = {
 }
 """The options that bound a broker's waits, by the kind of the transport."""
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _asked: weakref.WeakKeyDictionary[Any, _Queues] = weakref.WeakKeyDictionary()
 
 
@@ -86,7 +86,7 @@ class _Queues:
         except Exception as error:
             # Its text may quote the broker's URL.
             kind = type(error).__name__
-            say = log.debug if self._told else log.warning
+            say = logger.debug if self._told else logger.warning
             say("How many messages wait in Celery's queues is not known: %s.", kind)
             self._told = True
         else:

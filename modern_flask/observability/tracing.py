@@ -35,7 +35,7 @@ INSTRUMENTORS = {
     "celery": "opentelemetry.instrumentation.celery.CeleryInstrumentor",
 }
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Tracing:
@@ -180,7 +180,7 @@ def _tell_of_others(service: str) -> None:
         return
     _told.add(service)
     for other in sorted(_untraced - {service}):
-        log.warning(
+        logger.warning(
             "%s started in this process before there was a backend: its requests stay "
             "untraced, but its calls by `requests` are traced with those of %s.",
             other,
@@ -191,7 +191,7 @@ def _tell_of_others(service: str) -> None:
         shared = provider.resource.attributes.get("service.name")
         own = make_resource(service, os.environ).attributes["service.name"]
         if shared != own:
-            log.warning(
+            logger.warning(
                 "Spans of %s are sent as those of %s: a process has one resource.",
                 own,
                 shared,
@@ -247,9 +247,9 @@ def instrument(name: str) -> None:
     try:
         instrumentor: Any = getattr(import_module(module), kind)()
     except ImportError as error:
-        log.warning("%s is not traced: %s.", name, error)
+        logger.warning("%s is not traced: %s.", name, error)
         return
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument()
         if not instrumentor.is_instrumented_by_opentelemetry:
-            log.warning("%s is not traced: its instrumentor refused to start.", name)
+            logger.warning("%s is not traced: its instrumentor refused to start.", name)

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from modern_flask.config.values import Origin, origin_of
-from modern_flask.errors import UnknownChoice
-
+from ..config.values import Origin, origin_of
+from ..errors import UnknownChoice
 from .errors import BadLimit
 
 __all__ = ["check_limits", "check_propagators", "origin_in"]

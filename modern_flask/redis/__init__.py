@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from modern_flask.redis.cached import CachedFunction, make_cached
-from modern_flask.redis.client import open_redis, ping
-from modern_flask.redis.faults import (
+from .cached import CachedFunction, make_cached
+from .client import open_redis, ping
+from .faults import (
     BadRedisUrl,
     LockLost,
     LockTaken,
@@ -14,12 +14,12 @@ from modern_flask.redis.faults import (
     SingleConnection,
     UnknownPlaceholder,
 )
-from modern_flask.redis.lock import current_fencing_token, hold
-from modern_flask.redis.retry import BudgetRetry
-from modern_flask.redis.synchronized import make_synchronized
+from .lock import current_fencing_token, hold
+from .retry import BudgetRetry
+from .synchronized import make_synchronized
 
 if TYPE_CHECKING:
-    from modern_flask.redis.cache import Cache
+    from .cache import Cache
 
 __all__ = [
     "BadRedisUrl",
@@ -45,7 +45,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # dogpile.cache is imported by those who cache.
     if name == "Cache":
-        from modern_flask.redis.cache import Cache
+        from .cache import Cache
 
         return Cache
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,7 @@ from dogpile.cache.proxy import ProxyBackend
 from redis import Redis
 from redis.exceptions import RedisError
 
-from modern_flask.redis.faults import NotCacheable
+from .faults import NotCacheable
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from weakref import WeakKeyDictionary, proxy
 
 from redis import Redis
 
-from modern_flask.redis.faults import check_runs_at_once
-from modern_flask.redis.key import CallKey
+from .faults import check_runs_at_once
+from .key import CallKey
 
 if TYPE_CHECKING:
-    from modern_flask.redis.cache import Cache
+    from .cache import Cache
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -116,7 +116,7 @@ class Caches:
     def current(self) -> "tuple[Redis, Cache]":
         """The client, to be held while the cache is used, and its cache."""
         # What imports this module may never call what it decorates.
-        from modern_flask.redis.cache import Cache
+        from .cache import Cache
 
         client = self._find_client()
         cache = self._caches.get(client)

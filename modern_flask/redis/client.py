@@ -15,10 +15,10 @@ from redis.driver_info import DriverInfo
 from redis.exceptions import TimeoutError
 from redis.retry import Retry
 
-from modern_flask.config.values import key_of, origin_of
-from modern_flask.errors import ConfigurationError, UnknownSetting, nearest
-from modern_flask.redis.faults import BadRedisUrl, SingleConnection
-from modern_flask.redis.retry import BudgetRetry
+from ..config.values import key_of, origin_of
+from ..errors import ConfigurationError, UnknownSetting, nearest
+from .faults import BadRedisUrl, SingleConnection
+from .retry import BudgetRetry
 
 logger = logging.getLogger(__name__)
 

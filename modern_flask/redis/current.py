@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from modern_flask.redis.cached import make_cached
-from modern_flask.redis.synchronized import make_synchronized
-from modern_flask.wiring import find, needing
+from ..wiring import find, needing
+from .cached import make_cached
+from .synchronized import make_synchronized
 
 __all__ = ["cached", "synchronized"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 
-from modern_flask.errors import ConfigurationError, Fault
+from ..errors import ConfigurationError, Fault
 
 
 class BadRedisUrl(ConfigurationError):

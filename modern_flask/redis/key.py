@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Annotated, Any, get_origin
 from uuid import UUID
 
-from modern_flask.redis.faults import NotKeyable
+from .faults import NotKeyable
 
 LONGEST = 200
 """Characters of arguments that a key shows; more are hashed."""

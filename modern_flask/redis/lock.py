@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import LockNotOwnedError, RedisError
 from redis.lock import Lock
 
-from modern_flask.redis.faults import LockLost, LockTaken, NoLock
+from .faults import LockLost, LockTaken, NoLock
 
 logger = logging.getLogger(__name__)
 

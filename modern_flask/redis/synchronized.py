@@ -8,8 +8,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from redis import Redis
 
-from modern_flask.redis.faults import UnknownPlaceholder, check_runs_at_once
-from modern_flask.redis.lock import hold
+from .faults import UnknownPlaceholder, check_runs_at_once
+from .lock import hold
 
 P = ParamSpec("P")
 R = TypeVar("R")

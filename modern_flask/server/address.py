@@ -6,7 +6,7 @@ import socket
 
 from gunicorn.util import is_ipv6, parse_address
 
-from modern_flask.errors import Fault
+from ..errors import Fault
 
 __all__ = ["AddressUnusable", "check_address", "free_address"]
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from modern_flask.errors import Fault, MissingExtra
+from ..errors import Fault, MissingExtra
 
 __all__ = [
     "EmbeddedRedis",

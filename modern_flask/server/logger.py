@@ -7,7 +7,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from modern_flask.observability.access import dress
+from ..observability.access import dress
 
 __all__ = ["logger_with"]
 

@@ -14,18 +14,17 @@ from flask.cli import ScriptInfo
 from gunicorn.app.base import BaseApplication
 from gunicorn.util import make_fail_app
 
-from modern_flask.app import faults
-from modern_flask.errors import Fault
-from modern_flask.observability.logs import make_formatter
-from modern_flask.wiring import get_bound
-from modern_flask.wiring.errors import CheckFailed
-
+from ..app import faults
+from ..errors import Fault
+from ..observability.logs import make_formatter
+from ..wiring import get_bound
+from ..wiring.errors import CheckFailed
 from . import settings
 from .logger import logger_with
 
 __all__ = ["load", "serve", "serve_reloading"]
 
-log = logging.getLogger("gunicorn.error")
+logger = logging.getLogger("gunicorn.error")
 
 
 def serve(app: Flask, **options: Any) -> None:
@@ -74,7 +73,7 @@ def load() -> Any:
             raise CheckFailed(found)
     except Exception as error:
         text = str(error) if isinstance(error, Fault) else traceback.format_exc()
-        log.error("%s", text)
+        logger.error("%s", text)
         return make_fail_app(text)
     return app
 

@@ -11,10 +11,9 @@ from typing import Any
 
 from flask import Flask
 
-from modern_flask.observability import multiprocess
-from modern_flask.observability.access import ACCESS, ACCESS_FORMAT, complete
-from modern_flask.observability.lines import JsonFormatter
-
+from ..observability import multiprocess
+from ..observability.access import ACCESS, ACCESS_FORMAT, complete
+from ..observability.lines import JsonFormatter
 from .logger import logger_with
 
 bind = os.environ.get("GUNICORN_BIND", "127.0.0.1:8000")
@@ -49,8 +48,8 @@ def on_exit(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Open what is configured after the fork, before the first request."""
-    from modern_flask.app import start
-    from modern_flask.wiring import get_bound
+    from ..app import start
+    from ..wiring import get_bound
 
     # Whatever is served: its lines have neither queries nor decoded line breaks.
     logging.getLogger(ACCESS).addFilter(complete)
@@ -62,7 +61,7 @@ def post_worker_init(worker: Any) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Close all of it, telemetry last."""
-    from modern_flask.wiring import get_bound
+    from ..wiring import get_bound
 
     app = flask_app(getattr(worker.app, "callable", None))
     if app is not None:

@@ -3,8 +3,8 @@
 Importing it imports no vendor's SDK; ``open_cos`` and ``open_oss`` do when called.
 """
 
-from modern_flask.storage.cos import open_cos
-from modern_flask.storage.errors import (
+from .cos import open_cos
+from .errors import (
     BucketNotFound,
     IntegrityError,
     InvalidKey,
@@ -22,11 +22,11 @@ from modern_flask.storage.errors import (
     UnexpectedAnswer,
     Unsupported,
 )
-from modern_flask.storage.interface import Body, ObjectInfo, Observer, Storage, ping
-from modern_flask.storage.local import open_local
-from modern_flask.storage.memory import MemoryStorage, open_memory
-from modern_flask.storage.oss import open_oss
-from modern_flask.storage.reader import ObjectReader
+from .interface import Body, ObjectInfo, Observer, Storage, ping
+from .local import open_local
+from .memory import MemoryStorage, open_memory
+from .oss import open_oss
+from .reader import ObjectReader
 
 __all__ = [
     "Body",

@@ -5,14 +5,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from modern_flask.config.values import key_of, origin_of
-from modern_flask.errors import ConfigurationError, MissingExtra, UnknownSetting
-from modern_flask.storage.cos_bucket import Connect, CosStorage, Timeouts
-from modern_flask.storage.errors import MissingSettings
-from modern_flask.storage.hush import hush
-from modern_flask.storage.interface import Storage
-from modern_flask.storage.transfer import PART
-from modern_flask.storage.vendor import POOL, missing, pool, timeouts, whole_number
+from ..config.values import key_of, origin_of
+from ..errors import ConfigurationError, MissingExtra, UnknownSetting
+from .cos_bucket import Connect, CosStorage, Timeouts
+from .errors import MissingSettings
+from .hush import hush
+from .interface import Storage
+from .transfer import PART
+from .vendor import POOL, missing, pool, timeouts, whole_number
 
 __all__ = ["CosStorage", "open_cos"]
 

@@ -4,18 +4,18 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from modern_flask.storage.errors import (
+from .errors import (
     StorageError,
     StorageUnavailable,
     UnexpectedAnswer,
     Unsupported,
 )
-from modern_flask.storage.interface import ObjectInfo, Page
-from modern_flask.storage.reader import Stream
-from modern_flask.storage.remote import RemoteStorage
-from modern_flask.storage.transfer import PART, Part
-from modern_flask.storage.vendor import WireBody, reason_of, refusal
-from modern_flask.storage.wire import Headers, lowered
+from .interface import ObjectInfo, Page
+from .reader import Stream
+from .remote import RemoteStorage
+from .transfer import PART, Part
+from .vendor import WireBody, reason_of, refusal
+from .wire import Headers, lowered
 
 __all__ = ["Connect", "CosStorage", "Timeouts"]
 

@@ -6,7 +6,7 @@ files-1250000000``, ``local folder /srv/files``, ``memory``.
 
 from collections.abc import Sequence
 
-from modern_flask.errors import ConfigurationError, Fault, listed
+from ..errors import ConfigurationError, Fault, listed
 
 __all__ = [
     "BucketNotFound",

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from modern_flask.storage.interface import ObjectInfo
-from modern_flask.storage.keys import is_portable
+from .interface import ObjectInfo
+from .keys import is_portable
 
 __all__ = [
     "TEMPORARY",

@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, TypeAlias
 
-from modern_flask.storage.errors import (
+from .errors import (
     InvalidRange,
     ObjectNotFound,
     StorageError,
     StorageUnavailable,
 )
-from modern_flask.storage.keys import (
+from .keys import (
     check_content_type,
     check_key,
     check_metadata,
     check_prefix,
     guessed_type,
 )
-from modern_flask.storage.reader import ObjectReader
+from .reader import ObjectReader
 
 __all__ = ["Body", "ObjectInfo", "Observer", "Storage"]
 

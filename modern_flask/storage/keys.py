@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
-from modern_flask.storage.errors import InvalidKey, InvalidMetadata
+from .errors import InvalidKey, InvalidMetadata
 
 __all__ = [
     "check_content_type",

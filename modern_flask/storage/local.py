@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from modern_flask.config.values import key_of, origin_of
-from modern_flask.errors import UnknownSetting
-from modern_flask.storage.errors import (
+from ..config.values import key_of, origin_of
+from ..errors import UnknownSetting
+from .errors import (
     IntegrityError,
     InvalidRange,
     InvalidSetting,
@@ -24,7 +24,7 @@ from modern_flask.storage.errors import (
     StorageUnavailable,
     Unsupported,
 )
-from modern_flask.storage.files import (
+from .files import (
     TEMPORARY,
     Crc32,
     FileBody,
@@ -36,10 +36,10 @@ from modern_flask.storage.files import (
     synced,
     trailer,
 )
-from modern_flask.storage.interface import Body, ObjectInfo, Page, Storage
-from modern_flask.storage.keys import is_portable
-from modern_flask.storage.reader import ObjectReader
-from modern_flask.storage.transfer import chunks
+from .interface import Body, ObjectInfo, Page, Storage
+from .keys import is_portable
+from .reader import ObjectReader
+from .transfer import chunks
 
 __all__ = ["LocalStorage", "open_local"]
 

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from modern_flask.storage.errors import (
+from .errors import (
     InvalidRange,
     ObjectExists,
     ObjectNotFound,
     Unsupported,
 )
-from modern_flask.storage.interface import Body, ObjectInfo, Page, Storage
-from modern_flask.storage.reader import ObjectReader
-from modern_flask.storage.transfer import chunks
+from .interface import Body, ObjectInfo, Page, Storage
+from .reader import ObjectReader
+from .transfer import chunks
 
 __all__ = ["MemoryStorage", "open_memory"]
 

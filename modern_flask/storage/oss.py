@@ -5,18 +5,18 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from modern_flask.config.values import key_of, origin_of
-from modern_flask.errors import ConfigurationError, MissingExtra, UnknownSetting
-from modern_flask.storage.errors import MissingSettings
-from modern_flask.storage.hush import hush
-from modern_flask.storage.interface import Storage
-from modern_flask.storage.oss_bucket import OssStorage
-from modern_flask.storage.transfer import PART
-from modern_flask.storage.vendor import POOL, missing, pool, timeouts, whole_number
+from ..config.values import key_of, origin_of
+from ..errors import ConfigurationError, MissingExtra, UnknownSetting
+from .errors import MissingSettings
+from .hush import hush
+from .interface import Storage
+from .oss_bucket import OssStorage
+from .transfer import PART
+from .vendor import POOL, missing, pool, timeouts, whole_number
 
 __all__ = ["OssStorage", "open_oss"]
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 SMALLEST_PART = 100 * 1024  # bytes; OSS refuses smaller ones but for the last
 KNOWN = (
@@ -108,7 +108,7 @@ def warn_of_unknown(settings: Mapping[str, Any]) -> None:
     for name in settings:
         if name not in KNOWN:
             key = key_of(settings, name)
-            log.warning("%s", UnknownSetting(key, origin_of(settings, name), known))
+            logger.warning("%s", UnknownSetting(key, origin_of(settings, name), known))
 
 
 def region_of(settings: Mapping[str, Any]) -> str | None:
@@ -120,7 +120,7 @@ def region_of(settings: Mapping[str, Any]) -> str | None:
     found = REGION.search(host.lower())
     if found:
         return found[1] or found[2]
-    log.warning(
+    logger.warning(
         "%s tells no region, so requests are signed by version 1, which new accounts"
         " and buckets refuse; set %s.",
         key_of(settings, "endpoint"),

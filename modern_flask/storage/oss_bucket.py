@@ -5,19 +5,19 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from modern_flask.storage.errors import (
+from .errors import (
     IntegrityError,
     StorageError,
     StorageUnavailable,
     UnexpectedAnswer,
     Unsupported,
 )
-from modern_flask.storage.interface import ObjectInfo, Page
-from modern_flask.storage.reader import Stream
-from modern_flask.storage.remote import RemoteStorage
-from modern_flask.storage.transfer import PART, Part
-from modern_flask.storage.vendor import WireBody, reason_of, refusal
-from modern_flask.storage.wire import Headers, lowered
+from .interface import ObjectInfo, Page
+from .reader import Stream
+from .remote import RemoteStorage
+from .transfer import PART, Part
+from .vendor import WireBody, reason_of, refusal
+from .wire import Headers, lowered
 
 __all__ = ["OssStorage"]
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
-from modern_flask.storage.errors import IntegrityError, StorageUnavailable
+from .errors import IntegrityError, StorageUnavailable
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from modern_flask.storage.interface import ObjectInfo
+    from .interface import ObjectInfo
 
 __all__ = ["Checksum", "ObjectReader", "Stream"]
 

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-from modern_flask.storage.errors import (
+from .errors import (
     InvalidRange,
     NoBucket,
     ObjectChanged,
@@ -15,12 +15,12 @@ from modern_flask.storage.errors import (
     PermissionDenied,
     UnexpectedAnswer,
 )
-from modern_flask.storage.interface import Body, ObjectInfo, Page
-from modern_flask.storage.keys import check_key, is_portable, readable, wired
-from modern_flask.storage.reader import ObjectReader, Stream
-from modern_flask.storage.transfer import PART, Crc64, Source
-from modern_flask.storage.upload import PartedUpload
-from modern_flask.storage.wire import Headers, Wire, dated, ranged
+from .interface import Body, ObjectInfo, Page
+from .keys import check_key, is_portable, readable, wired
+from .reader import ObjectReader, Stream
+from .transfer import PART, Crc64, Source
+from .upload import PartedUpload
+from .wire import Headers, Wire, dated, ranged
 
 __all__ = ["RemoteStorage"]
 

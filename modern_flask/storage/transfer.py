@@ -8,8 +8,8 @@ from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, TypeVar
 
-from modern_flask.storage.errors import StorageUnavailable
-from modern_flask.storage.interface import Body
+from .errors import StorageUnavailable
+from .interface import Body
 
 __all__ = ["Crc64", "Part", "Source", "again", "part_sizes"]
 

@@ -3,17 +3,17 @@
 import logging
 from contextlib import suppress
 
-from modern_flask.storage.errors import (
+from .errors import (
     StorageError,
     StorageUnavailable,
     UnexpectedAnswer,
 )
-from modern_flask.storage.transfer import Part, Source, part_sizes
-from modern_flask.storage.wire import Headers, Wire
+from .transfer import Part, Source, part_sizes
+from .wire import Headers, Wire
 
 __all__ = ["PartedUpload"]
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class PartedUpload:
@@ -94,4 +94,6 @@ class PartedUpload:
         except StorageError as error:
             if "NoSuchUpload" in getattr(error, "reason", ""):
                 return
-            log.warning("%s: parts of an upload stay behind: %s", storage.place, error)
+            logger.warning(
+                "%s: parts of an upload stay behind: %s", storage.place, error
+            )

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, cast
 
-from modern_flask.config.values import key_of, origin_of
-from modern_flask.storage.errors import (
+from ..config.values import key_of, origin_of
+from .errors import (
     BucketNotFound,
     IntegrityError,
     InvalidRange,

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from modern_flask.storage.errors import IntegrityError, StorageError
-from modern_flask.storage.hush import unheard
-from modern_flask.storage.interface import Page, Storage
-from modern_flask.storage.reader import Stream
-from modern_flask.storage.transfer import Part, again
-from modern_flask.storage.vendor import broken
+from .errors import IntegrityError, StorageError
+from .hush import unheard
+from .interface import Page, Storage
+from .reader import Stream
+from .transfer import Part, again
+from .vendor import broken
 
 __all__ = ["Headers", "Wire", "dated", "lowered", "ranged"]
 

@@ -1,8 +1,8 @@
 """Celery from the configuration; a task runs in the app's context, as requests do."""
 
-from modern_flask.tasks.current import share
-from modern_flask.tasks.opening import names_of, open_celery, ping, tasks_of
-from modern_flask.tasks.urls import BadBackend, BadBroker
+from .current import share
+from .opening import names_of, open_celery, ping, tasks_of
+from .urls import BadBackend, BadBroker
 
 __all__ = [
     "BadBackend",

@@ -9,7 +9,7 @@ from typing import Any
 from flask import current_app
 from werkzeug.local import LocalProxy
 
-from modern_flask.wiring import get_bound
+from ..wiring import get_bound
 
 __all__ = ["opened", "share"]
 

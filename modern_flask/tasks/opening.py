@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from modern_flask.config.values import key_of, origin_of
-from modern_flask.errors import MissingExtra, listed, nearest
-from modern_flask.tasks.current import opened, share
-from modern_flask.tasks.urls import check_backend, check_brokers, warn_of_urls
-from modern_flask.wiring import get_bound
+from ..config.values import key_of, origin_of
+from ..errors import MissingExtra, listed, nearest
+from ..wiring import get_bound
+from .current import opened, share
+from .urls import check_backend, check_brokers, warn_of_urls
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -38,7 +38,7 @@ DEFAULTS: dict[str, Any] = {
 }
 REDIS_TRANSPORT = {"socket_timeout": 2, "socket_connect_timeout": 1}  # seconds
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def open_celery(
@@ -127,7 +127,7 @@ def _named(settings: Mapping[str, Any]) -> dict[str, Any]:
         near = [key_of(settings, found) for found in nearest(name, known)]
         hint = f", did you mean {listed(near, 'or')}?" if near else ""
         origin = origin_of(settings, name) or "the configuration"
-        log.warning("%s is no setting of Celery (%s)%s", key, origin, hint or ".")
+        logger.warning("%s is no setting of Celery (%s)%s", key, origin, hint or ".")
     return {RENAMED.get(name, name): value for name, value in settings.items()}
 
 

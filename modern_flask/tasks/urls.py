@@ -6,8 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from modern_flask.config.values import key_of, origin_of
-from modern_flask.errors import ConfigurationError, listed, nearest
+from ..config.values import key_of, origin_of
+from ..errors import ConfigurationError, listed, nearest
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -17,7 +17,7 @@ __all__ = ["BadBackend", "BadBroker", "check_backend", "check_brokers", "warn_of
 BROKERS = ("broker_url", "broker_read_url", "broker_write_url")
 LOCAL = "amqp://guest@localhost//"  # what Celery takes where no broker is named
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 ESCAPES = "in a password, @ is %40, : is %3A, / is %2F"
 
 
@@ -126,7 +126,7 @@ def warn_of_urls(
         variable = f"CELERY_{name.upper()}"
         found = environ.get(variable)
         if found and found != given.get(name):
-            log.warning(
+            logger.warning(
                 "Celery takes the variable %s before all configuration: unset it, "
                 "or name it FLASK_%s.",
                 variable,
@@ -137,7 +137,7 @@ def warn_of_urls(
     )
     if not named and not given.get("task_always_eager"):
         key = key_of(settings, "broker_url")
-        log.warning("%s is not set: Celery's broker is %s.", key, LOCAL)
+        logger.warning("%s is not set: Celery's broker is %s.", key, LOCAL)
 
 
 def check_backend(settings: Mapping[str, Any], value: Any, celery: Celery) -> None:

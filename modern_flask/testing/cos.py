@@ -8,7 +8,7 @@ import hmac
 from typing import Any
 from urllib.parse import quote, unquote
 
-from modern_flask.testing.objects import Answer, ObjectServer, Refused, Request
+from .objects import Answer, ObjectServer, Refused, Request
 
 __all__ = ["CosServer"]
 

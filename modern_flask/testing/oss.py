@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
-from modern_flask.testing.objects import Answer, ObjectServer, Refused, Request
+from .objects import Answer, ObjectServer, Refused, Request
 
 __all__ = ["OssServer"]
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from dependency_injector import providers
 
-from modern_flask.config.values import Origin, Values
-from modern_flask.errors import Fault, listed, nearest
-from modern_flask.testing.singletons import set_aside
-from modern_flask.wiring.configured import Settings
-from modern_flask.wiring.edges import key_of
-from modern_flask.wiring.graph import Graph
-from modern_flask.wiring.lifetimes import Opened, Scoped
-from modern_flask.wiring.scope import parked_scope
+from ..config.values import Origin, Values
+from ..errors import Fault, listed, nearest
+from ..wiring.configured import Settings
+from ..wiring.edges import key_of
+from ..wiring.graph import Graph
+from ..wiring.lifetimes import Opened, Scoped
+from ..wiring.scope import parked_scope
+from .singletons import set_aside
 
 __all__ = ["NoSuchProvider", "overriding"]
 

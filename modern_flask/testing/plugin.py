@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from sqlalchemy.orm import Session
 
-    from modern_flask.testing.tasks import TaskRunner
+    from .tasks import TaskRunner
 
 __all__ = ["ConnectionsLeft"]
 
@@ -36,7 +36,7 @@ class ConnectionsLeft(AssertionError):
 @pytest.fixture
 def container(app: Flask) -> Any:
     """The app's container."""
-    from modern_flask.wiring import get_container
+    from ..wiring import get_container
 
     return get_container(app)
 
@@ -44,7 +44,7 @@ def container(app: Flask) -> Any:
 @pytest.fixture
 def override(container: Any) -> Iterator[Callable[..., None]]:
     """``override(storage=MemoryStorage())``, until the end of the test."""
-    from modern_flask.testing.overrides import overriding
+    from .overrides import overriding
 
     with ExitStack() as stack:
 
@@ -61,7 +61,7 @@ def session(container: Any) -> Iterator[Session]:
     What views and tasks commit is seen by it, and undone with it at the end. Flush what
     a view is to see.
     """
-    from modern_flask.testing.transactions import rolled_back
+    from .transactions import rolled_back
 
     with rolled_back(container) as session:
         yield session
@@ -70,7 +70,7 @@ def session(container: Any) -> Iterator[Session]:
 @pytest.fixture
 def tasks(app: Flask) -> Iterator[TaskRunner]:
     """Runs tasks here and now: one by name, and all that are sent meanwhile."""
-    from modern_flask.testing.tasks import running_here
+    from .tasks import running_here
 
     with running_here(app) as runner:
         yield runner
@@ -84,7 +84,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     app: Any = found.get("app")
     if "modern_flask" not in getattr(app, "extensions", ()):
         return
-    from modern_flask.testing.transactions import checked_out
+    from .transactions import checked_out
 
     # The connection of the fixture's transaction is given back after the test.
     number = checked_out(app) - ("session" in found)

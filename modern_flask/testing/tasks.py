@@ -11,8 +11,8 @@ from celery import Celery
 from celery.signals import task_prerun
 from flask import Flask
 
-from modern_flask.testing.overrides import overriding
-from modern_flask.wiring import get_container, is_configured
+from ..wiring import get_container, is_configured
+from .overrides import overriding
 
 __all__ = ["TaskRunner", "running_here"]
 

@@ -11,10 +11,10 @@ from flask import Flask, has_app_context
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session, sessionmaker
 
-from modern_flask.testing.overrides import overriding
-from modern_flask.wiring import get_container
-from modern_flask.wiring.lifetimes import Opened
-from modern_flask.wiring.scope import find_scope
+from ..wiring import get_container
+from ..wiring.lifetimes import Opened
+from ..wiring.scope import find_scope
+from .overrides import overriding
 
 __all__ = ["checked_out", "rolled_back"]
 

@@ -9,9 +9,8 @@ from dependency_injector import providers
 from dependency_injector.containers import DynamicContainer
 from flask import Flask
 
-from modern_flask.config.values import Section, Values
-from modern_flask.errors import ConfigurationError, Fault
-
+from ..config.values import Section, Values
+from ..errors import ConfigurationError, Fault
 from . import library
 from .askers import Asker, askers_of
 from .configured import Choice, Settings, in_force, is_configured

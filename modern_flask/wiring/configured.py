@@ -7,9 +7,8 @@ from typing import Any
 
 from dependency_injector import providers
 
-from modern_flask.config.values import Section, Values
-from modern_flask.errors import NotConfigured, UnknownChoice
-
+from ..config.values import Section, Values
+from ..errors import NotConfigured, UnknownChoice
 from . import library
 
 __all__ = ["Choice", "Settings", "in_force", "is_configured", "section"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from modern_flask.errors import Fault, listed, nearest
+from ..errors import Fault, listed, nearest
 
 __all__ = [
     "AlreadyAService",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from traceback import walk_tb
 
-from modern_flask.errors import ConfigurationError, NotConfigured, listed, nearest
-
+from ..errors import ConfigurationError, NotConfigured, listed, nearest
 from .errors import WiringFault
 
 __all__ = [

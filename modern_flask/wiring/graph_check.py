@@ -9,8 +9,7 @@ from typing import Any
 
 from dependency_injector import providers
 
-from modern_flask.errors import nearest
-
+from ..errors import nearest
 from .askers import Asker
 from .configured import is_configured
 from .dispatch import Bound

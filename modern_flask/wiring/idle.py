@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from modern_flask.config.values import Values
-from modern_flask.errors import listed
-
+from ..config.values import Values
+from ..errors import listed
 from .configured import Choice, Settings
 from .graph import Graph
 

@@ -18,7 +18,7 @@ __all__ = ["CLOSE_DEADLINE", "Lifecycle", "opened"]
 
 CLOSE_DEADLINE = 10.0  # seconds for one closer; a pod has 30 in all
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Lifecycle:
@@ -47,7 +47,7 @@ class Lifecycle:
                 try:
                     self.close()
                 except Exception:
-                    log.exception("Undoing a start that failed, failed too.")
+                    logger.exception("Undoing a start that failed, failed too.")
                 raise
 
     def close(self) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 
 from dependency_injector import providers
 
-from modern_flask.config.values import Values
-from modern_flask.errors import ConfigurationError, NotConfigured, UnknownChoice
-
+from ..config.values import Values
+from ..errors import ConfigurationError, NotConfigured, UnknownChoice
 from . import library
 from .configured import Choice, Settings
 from .edges import key_of

@@ -9,6 +9,6 @@ with bookmarks and 410. Nothing else of the API is there. It needs ``cryptograph
         server.kubeconfig(folder / "kubeconfig", namespace="shop")
 """
 
-from modern_flask.testing.kubernetes.server import KubernetesServer, Rule
+from .server import KubernetesServer, Rule
 
 __all__ = ["KubernetesServer", "Rule"]

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from modern_flask.testing.kubernetes.certificates import write_certificates
-from modern_flask.testing.kubernetes.wire import KINDS, Listener, Object
+from .certificates import write_certificates
+from .wire import KINDS, Listener, Object
 
 __all__ = ["KubernetesServer", "Rule"]
 

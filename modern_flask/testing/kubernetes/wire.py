@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
-    from modern_flask.testing.kubernetes.server import KubernetesServer, Rule
+    from .server import KubernetesServer, Rule
 
 __all__ = ["KINDS", "Listener", "Object", "status_body"]
 

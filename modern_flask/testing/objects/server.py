@@ -14,15 +14,15 @@ from collections import deque
 from email.utils import formatdate, parsedate_to_datetime
 from typing import Any, Self
 
-from modern_flask.testing.objects.buckets import KEPT, Bucket, Entry, listing, xml
-from modern_flask.testing.objects.http import (
+from .buckets import KEPT, Bucket, Entry, listing, xml
+from .http import (
     Answer,
     Fault,
     HttpServer,
     Refused,
     Request,
 )
-from modern_flask.testing.objects.uploads import Uploads
+from .uploads import Uploads
 
 __all__ = ["ObjectServer"]
 

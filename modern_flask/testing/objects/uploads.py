@@ -7,8 +7,8 @@ import secrets
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from modern_flask.testing.objects.buckets import Bucket, Entry, Upload, iso, xml
-from modern_flask.testing.objects.http import Answer, Refused, Request
+from .buckets import Bucket, Entry, Upload, iso, xml
+from .http import Answer, Refused, Request
 
 __all__ = ["Uploads"]
 
