@@ -47,7 +47,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-TELEMETRY = ("logging", "tracing", "metrics")
+_TELEMETRY = ("logging", "tracing", "metrics")
 
 
 class App(Flask):
@@ -175,7 +175,7 @@ def _answer(app: Flask, bound: Bound) -> None:
         return {"status": "ok"}
 
     def readyz() -> Any:
-        return _readiness(health.check(pings_of(bound.container)))
+        return _readiness(health.check(_pings_of(bound.container)))
 
     for view in (metrics, livez, readyz):
         name = view.__name__
@@ -192,7 +192,7 @@ def _readiness(found: Mapping[str, str | None]) -> Any:
     return problem(503, f"Not ready: {', '.join(failing)}.", checks=checks)
 
 
-def pings_of(container: Any) -> dict[str, Ping]:
+def _pings_of(container: Any) -> dict[str, Ping]:
     """A ping for each component that is configured and has one."""
     found: dict[str, Ping] = {}
     for name, ping in container.pings().items():
@@ -219,7 +219,7 @@ def start(app: Flask) -> None:
         CheckFailed: Something can't work.
     """
     bound = get_bound(app)
-    for name in TELEMETRY:
+    for name in _TELEMETRY:
         bound.container.providers[name]()
     if not bound.started:
         bound.started = True

@@ -1,7 +1,8 @@
-"""What can go wrong, told in three parts: what happened, where, what to do.
+"""The base classes of faults: what happened, where, and what to do.
 
-Each room derives its own faults from the classes here; a fault keeps its arguments as
-attributes and never holds a value that may be secret.
+Each room derives its own faults from the classes here. A fault keeps its arguments as
+attributes and never holds a value that may be secret. The labels of its lines are few:
+``in``, ``set in``, ``looked in``, ``path``, ``did you mean`` and ``fix``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,11 +18,12 @@ __all__ = [
     "UnknownSetting",
     "listed",
     "nearest",
+    "set_key",
 ]
 
 
 class Fault(Exception):
-    """A mistake that somebody can mend.
+    """A mistake that the reader of its text can correct.
 
     Args:
         what: One sentence: what happened.
@@ -40,7 +42,7 @@ class Fault(Exception):
 
 
 class ConfigurationError(Fault):
-    """The configuration can't be read, or asks for what there is not."""
+    """The configuration can't be read, or names something that does not exist."""
 
 
 class UnknownSetting(ConfigurationError):
@@ -56,14 +58,14 @@ class UnknownSetting(ConfigurationError):
         self.key, self.origin = key, origin
         self.nearest = nearest(key, known)
         super().__init__(
-            f"{key} is no setting that is known here.",
+            f"{key} is not a known setting.",
             ("set in", origin or ""),
             ("did you mean", listed(self.nearest, "or")),
         )
 
 
 class UnknownChoice(ConfigurationError):
-    """A key whose value names none of the choices there are."""
+    """A key whose value is none of the possible ones."""
 
     def __init__(
         self, key: str, value: object, noun: str, origin: object, choices: Sequence[str]
@@ -72,12 +74,12 @@ class UnknownChoice(ConfigurationError):
         super().__init__(
             f'{key} = "{value}" names no {noun}.',
             ("set in", origin or ""),
-            ("choose", listed(choices, "or")),
+            ("fix", f"use {listed(choices, 'or')}"),
         )
 
 
 class NotConfigured(ConfigurationError):
-    """Something asks for a component of which no key is set.
+    """A component is used, and none of its keys is set.
 
     Args:
         component: The provider's name, such as ``redis``.
@@ -99,12 +101,12 @@ class NotConfigured(ConfigurationError):
             f"{component} is not configured: {key} is not set.",
             ("looked in", listed(self.searched, "and")),
             ("but set", listed(self.idle, "and")),
-            ("set", f"{key} in the configuration, or FLASK_{key} in the environment"),
+            ("fix", set_key(key)),
         )
 
 
 class MissingExtra(ConfigurationError):
-    """A component is configured, and the package it stands on is not installed.
+    """A component is configured, and a package that it needs is not installed.
 
     Args:
         component: What is configured.
@@ -127,8 +129,13 @@ class MissingExtra(ConfigurationError):
         super().__init__(
             f"{component} is configured, but the package {package} is not installed.",
             ("by", f"{key}, set in {origin}" if origin else ""),
-            ("install", f"pip install 'modern-flask[{extra}]'"),
+            ("fix", f"pip install 'modern-flask[{extra}]'"),
         )
+
+
+def set_key(key: str) -> str:
+    """The remedy for a key that is not set."""
+    return f"set {key} in the configuration, or FLASK_{key} in the environment"
 
 
 def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:

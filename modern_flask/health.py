@@ -12,7 +12,7 @@ __all__ = ["DEADLINE", "Health", "Ping"]
 
 DEADLINE = 1.0  # seconds; a probe gives up after one by default
 
-REASONS = {
+_REASONS = {
     "connection refused": ("connection refused",),
     "timed out": ("timed out", "timeout expired", "nothing came in"),
     "unknown host": (
@@ -72,7 +72,7 @@ class Health:
     def check(self, pings: Mapping[str, Ping]) -> dict[str, str | None]:
         """The trouble of each component, None where there is none.
 
-        A trouble is the name of an error and one of ``REASONS``, never the error's own
+        A trouble is the name of an error and one of ``_REASONS``, never the error's own
         text: that may hold a secret.
         """
         end = monotonic() + self.deadline
@@ -109,15 +109,15 @@ class Health:
 def told(error: BaseException) -> str:
     """The name of ``error``, and why, as far as one of its causes says it."""
     name = type(error).__name__
-    for cause in causes(error):
+    for cause in _causes(error):
         text = str(cause).lower()
-        for reason, phrases in REASONS.items():
+        for reason, phrases in _REASONS.items():
             if any(phrase in text for phrase in phrases):
                 return f"{name}: {reason}"
     return name
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
+def _causes(error: BaseException) -> Iterator[BaseException]:
     """``error`` and what led to it, as it is chained or held by who wrapped it."""
     seen: list[BaseException] = []
     waiting = [error]

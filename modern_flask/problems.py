@@ -14,7 +14,7 @@ from .observability.marks import TRACE_ID
 
 __all__ = ["Halted", "answer_with_problems", "halt", "problem"]
 
-CONTENT_TYPE = "application/problem+json"
+_CONTENT_TYPE = "application/problem+json"
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def problem(status: int, detail: str | None = None, **members: Any) -> Response:
     if TRACE_ID in request.environ:
         found["trace_id"] = request.environ[TRACE_ID]
     body = json.dumps({**found, **members}, ensure_ascii=False) + "\n"
-    return current_app.response_class(body, status, content_type=CONTENT_TYPE)
+    return current_app.response_class(body, status, content_type=_CONTENT_TYPE)
 
 
 def _describe(error: HTTPException) -> Any:

@@ -48,21 +48,21 @@ def find_cluster(
     configuration = Configuration()
     # urllib3 would try three times more, and follow redirects.
     configuration.retries = False
-    if lack := in_pod(configuration, environ, service_account):
+    if lack := _in_pod(configuration, environ, service_account):
         place = environ.get("KUBECONFIG") or KUBECONFIG
         if not any(Path(p).expanduser().exists() for p in place.split(":") if p):
             raise NoClusterAccess(str(source), lack, f"{place} does not exist")
-        namespace = by_kubeconfig(configuration, place)
+        namespace = _by_kubeconfig(configuration, place)
     else:
         place = str(service_account / "token")
-        namespace = read_text(service_account / "namespace")
+        namespace = _read_text(service_account / "namespace")
     # The hooks would read the credentials anew, with their line breaks.
     configuration.refresh_api_key_hook = None
-    check_token(configuration, place)
+    _check_token(configuration, place)
     return Cluster(configuration, namespace or "default")
 
 
-def in_pod(configuration: Any, environ: Mapping[str, str], folder: Path) -> str:
+def _in_pod(configuration: Any, environ: Mapping[str, str], folder: Path) -> str:
     """Configure from the service account; returns what is lacking, in our words."""
     from kubernetes.config import ConfigException, incluster_config
 
@@ -86,7 +86,7 @@ def in_pod(configuration: Any, environ: Mapping[str, str], folder: Path) -> str:
     raise UnreadableFile(str(folder), why, remedy)
 
 
-def by_kubeconfig(configuration: Any, path: str) -> str:
+def _by_kubeconfig(configuration: Any, path: str) -> str:
     """Configure from the current context; returns its namespace, if it has one."""
     from kubernetes import config
 
@@ -102,7 +102,7 @@ def by_kubeconfig(configuration: Any, path: str) -> str:
     raise UnreadableFile(path, why, remedy)
 
 
-def check_token(configuration: Any, place: str) -> None:
+def _check_token(configuration: Any, place: str) -> None:
     """Take the line break off the end; http.client quotes a header that has one.
 
     Raises:
@@ -116,7 +116,7 @@ def check_token(configuration: Any, place: str) -> None:
         configuration.api_key["BearerToken"] = header
 
 
-def read_text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError):

@@ -13,10 +13,10 @@ __all__ = ["export_otel", "read_environment"]
 
 logger = logging.getLogger(__name__)
 
-PREFIX = "FLASK_"
-PYTHON = {"True": True, "False": False, "None": None}
+_PREFIX = "FLASK_"
+_PYTHON = {"True": True, "False": False, "None": None}
 # They steer Flask's command line and are no keys.
-COMMAND_LINE = frozenset({"FLASK_APP", "FLASK_ENV", "FLASK_SKIP_DOTENV"})
+_COMMAND_LINE = frozenset({"FLASK_APP", "FLASK_ENV", "FLASK_SKIP_DOTENV"})
 
 # What export_otel has put into an environment of this process.
 _exported: dict[str, str] = {}
@@ -39,15 +39,15 @@ def read_environment(
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
     for variable in sorted(environ):
-        name = variable.removeprefix(PREFIX)
+        name = variable.removeprefix(_PREFIX)
         key, *path = name.split("__")
-        if name == variable or not key.isupper() or is_command_line(variable):
+        if name == variable or not key.isupper() or _is_command_line(variable):
             continue
-        value = parsed(name, environ[variable])
+        value = _parsed(name, environ[variable])
         if path:
             under = values.get(key, below.get(key, {}))
             origin = origins.get(key) or below.origin(key)
-            value = laid_into(
+            value = _laid_into(
                 under, path, value, NestedUnderValue(variable, key, origin)
             )
         values[key] = value
@@ -55,30 +55,30 @@ def read_environment(
     return values, origins
 
 
-def is_command_line(variable: str) -> bool:
-    return variable in COMMAND_LINE or variable.startswith("FLASK_RUN_")
+def _is_command_line(variable: str) -> bool:
+    return variable in _COMMAND_LINE or variable.startswith("FLASK_RUN_")
 
 
-def parsed(name: str, text: str) -> Any:
+def _parsed(name: str, text: str) -> Any:
     if name == "DEBUG":
         # flask.helpers.get_debug_flag: the text "false" is not true.
         return bool(text) and text.lower() not in {"0", "false", "no"}
     # As a file of Python has them: the text "False" would be true.
-    if text in PYTHON:
-        return PYTHON[text]
+    if text in _PYTHON:
+        return _PYTHON[text]
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
 
 
-def laid_into(
+def _laid_into(
     under: Any, path: list[str], value: Any, fault: NestedUnderValue
 ) -> dict[str, Any]:
     if not isinstance(under, Mapping):
         raise fault
     name, *rest = path
-    item = laid_into(under.get(name, {}), rest, value, fault) if rest else value
+    item = _laid_into(under.get(name, {}), rest, value, fault) if rest else value
     return {**under, name: item}
 
 
@@ -98,7 +98,7 @@ def export_otel(
     for key, value in values.items():
         if not key.startswith("OTEL_") or value is None:
             continue
-        text, present = as_variable(value), environ.get(key)
+        text, present = _as_variable(value), environ.get(key)
         if not present:
             environ[key] = _exported[key] = text
             written.append(key)
@@ -111,17 +111,17 @@ def export_otel(
     return written
 
 
-def as_variable(value: Any) -> str:
+def _as_variable(value: Any) -> str:
     """As OpenTelemetry parses it: true, ``a,b``, ``k=v,k=v`` with values escaped."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
         # W3C Baggage, as for OTEL_EXPORTER_OTLP_HEADERS; escapes are RFC 3986's.
-        pairs = {name: as_variable(item) for name, item in value.items()}
+        pairs = {name: _as_variable(item) for name, item in value.items()}
         return ",".join(
             f"{name}={quote(text, safe='')}" for name, text in pairs.items()
         )
     if isinstance(value, list | tuple | set | frozenset):
         items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
-        return ",".join(as_variable(item) for item in items)
+        return ",".join(_as_variable(item) for item in items)
     return str(value)

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-def at(source: str, line: int | None) -> str:
+def _at(source: str, line: int | None) -> str:
     return source if line is None else f"{source}, line {line}"
 
 
@@ -83,7 +83,7 @@ class WrongEncoding(ConfigurationError):
         self.source, self.encoding, self.line = source, encoding, line
         super().__init__(
             f"The configuration is not encoded in {encoding}.",
-            ("in", at(source, line)),
+            ("in", _at(source, line)),
             ("mend", "save it as UTF-8, or declare its encoding in line 1 (PEP 263)"),
         )
 
@@ -97,7 +97,7 @@ class ForeignSyntax(ConfigurationError):
         self.source, self.why, self.line = source, why, line
         super().__init__(
             f"The configuration is not valid Python: {why}.",
-            ("in", at(source, line)),
+            ("in", _at(source, line)),
             ("mend", remedy),
         )
 
@@ -117,7 +117,7 @@ class FailedToRun(ConfigurationError):
         super().__init__(
             f"The configuration failed while it ran: "
             f"{kind}{': ' if message else ''}{message}.",
-            ("in", at(source, line)),
+            ("in", _at(source, line)),
             (
                 "note",
                 "" if message else "its message may hold a secret and is left out",

@@ -40,7 +40,7 @@ from .source import KubernetesKey
 __all__ = ["read_kubernetes"]
 
 # An object has at most 1 MiB of data; base64 and the managed fields come on top.
-LARGEST = 4 * 1024 * 1024  # bytes
+_LARGEST = 4 * 1024 * 1024  # bytes
 # Seconds. An API server that is being replaced is away for some of them.
 PATIENCE = Patience(total=30.0)
 TIMEOUTS: ReadTimeouts = (2.0, 5.0)
@@ -88,7 +88,7 @@ def read_kubernetes(
 
     full, body = persistently(str(source), read, patience)
     name = str(full)
-    return Content(value_of(full, body), name, name)
+    return Content(_value_of(full, body), name, name)
 
 
 def get(source: KubernetesKey, cluster: Cluster, timeouts: ReadTimeouts) -> bytes:
@@ -109,18 +109,18 @@ def get(source: KubernetesKey, cluster: Cluster, timeouts: ReadTimeouts) -> byte
             )
             answer = client.call_api(*request, _request_timeout=timeouts).response
             try:
-                return taken(source, cluster, answer)
+                return _taken(source, cluster, answer)
             finally:
                 answer.close()
     except Exception as error:
         if isinstance(error, Fault | Transient):
             raise
-        failure = explained(source, error)
+        failure = _explained(source, error)
     # Raised outside of the handler: a library's text may hold a token.
     raise failure
 
 
-def taken(source: KubernetesKey, cluster: Cluster, answer: Any) -> bytes:
+def _taken(source: KubernetesKey, cluster: Cluster, answer: Any) -> bytes:
     status = answer.status
     if worth_retrying(status):
         raise Transient(f"status {status}")
@@ -130,7 +130,7 @@ def taken(source: KubernetesKey, cluster: Cluster, answer: Any) -> bytes:
         answer,
         answer.headers.get("Content-Encoding"),
         answer.headers.get("Content-Length"),
-        LARGEST,
+        _LARGEST,
     )
     if status == 200:
         return read()
@@ -154,21 +154,21 @@ def taken(source: KubernetesKey, cluster: Cluster, answer: Any) -> bytes:
     )
 
 
-def explained(source: KubernetesKey, error: Exception) -> Fault | Transient:
+def _explained(source: KubernetesKey, error: Exception) -> Fault | Transient:
     if reason := tls_failure(error):
         remedy = "check the cluster's CA in the service account or the kubeconfig"
         return TLSFailed(str(source), reason, remedy)
     return Transient(why(error))
 
 
-def value_of(source: KubernetesKey, body: bytes) -> bytes:
+def _value_of(source: KubernetesKey, body: bytes) -> bytes:
     """The bytes behind the key; base64 in Secrets and in ``binaryData``.
 
     Raises:
         KubernetesKeyMissing: There are other keys, which are named.
         MalformedAnswer: No object of Kubernetes, or no base64.
     """
-    found = parsed(source, body)
+    found = _parsed(source, body)
     text, binary = dict(found.get("data") or {}), dict(found.get("binaryData") or {})
     if source.kind == "secrets":
         text, binary = {}, text
@@ -185,7 +185,7 @@ def value_of(source: KubernetesKey, body: bytes) -> bytes:
     )
 
 
-def parsed(source: KubernetesKey, body: bytes) -> dict[str, Any]:
+def _parsed(source: KubernetesKey, body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
     except ValueError:

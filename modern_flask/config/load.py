@@ -21,9 +21,9 @@ from .values import Origin, Values
 
 __all__ = ["load_values"]
 
-DEFAULT_FILE = LocalFile("config.py")
-DEFAULTS = Origin("defaults")
-ARGUMENT = Origin("create_app(config=...)")
+_DEFAULT_FILE = LocalFile("config.py")
+_DEFAULTS = Origin("defaults")
+_ARGUMENT = Origin("create_app(config=...)")
 
 
 def load_values(
@@ -51,11 +51,11 @@ def load_values(
     Raises:
         ConfigurationError: A source that is named can't be read, or does not run.
     """
-    values = Values(defaults, dict.fromkeys(defaults, DEFAULTS))
+    values = Values(defaults, dict.fromkeys(defaults, _DEFAULTS))
     text = (source or "").strip()
-    content = read_named(text, root, environ) if text else read_default(root)
+    content = _read_named(text, root, environ) if text else _read_default(root)
     if content is None:
-        tried = places(DEFAULT_FILE.path, root)
+        tried = places(_DEFAULT_FILE.path, root)
         values.searched += [f"{place} (not there)" for place in tried]
     else:
         values.searched.append(content.name)
@@ -63,12 +63,12 @@ def load_values(
     values.searched.append("environment variables FLASK_*")
     values.put(*read_environment(environ, values))
     if overrides:
-        values.searched.append(str(ARGUMENT))
-        values.put(overrides, dict.fromkeys(overrides, ARGUMENT))
+        values.searched.append(str(_ARGUMENT))
+        values.put(overrides, dict.fromkeys(overrides, _ARGUMENT))
     return values
 
 
-def read_named(text: str, root: Path, environ: Mapping[str, str]) -> Content:
+def _read_named(text: str, root: Path, environ: Mapping[str, str]) -> Content:
     match parse_source(text):
         case LocalFile() as source:
             return read_local(source, root)
@@ -78,6 +78,6 @@ def read_named(text: str, root: Path, environ: Mapping[str, str]) -> Content:
             return read_remote(source, environ=environ)
 
 
-def read_default(root: Path) -> Content | None:
-    there = find_local(DEFAULT_FILE, root) is not None
-    return read_local(DEFAULT_FILE, root) if there else None
+def _read_default(root: Path) -> Content | None:
+    there = find_local(_DEFAULT_FILE, root) is not None
+    return read_local(_DEFAULT_FILE, root) if there else None

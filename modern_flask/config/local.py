@@ -9,7 +9,7 @@ from .source import LocalFile
 
 __all__ = ["find_local", "places", "read_local"]
 
-LARGEST = 8 * 1024**2  # bytes
+_LARGEST = 8 * 1024**2  # bytes
 
 
 def places(path: str, root: Path) -> Iterator[Path]:
@@ -37,23 +37,23 @@ def read_local(source: LocalFile, root: Path) -> Content:
     if place is None:
         tried = [str(place) for place in places(source.path, root)]
         raise MissingFile(str(source), tried)
-    name = shown(place)
+    name = _shown(place)
     try:
         if place.is_dir():
             raise UnreadableFile(name, "it is a folder", "name a file in it")
         with place.open("rb") as file:
             # A pipe or a device may have no end.
-            body = file.read(LARGEST + 1)
+            body = file.read(_LARGEST + 1)
     except OSError as error:
         why = (error.strerror or type(error).__name__).lower()
     else:
-        if len(body) > LARGEST:
-            raise TooLarge(name, LARGEST)
+        if len(body) > _LARGEST:
+            raise TooLarge(name, _LARGEST)
         return Content(body, name, str(place))
     raise UnreadableFile(name, why, "let the user of this process read it")
 
 
-def shown(place: Path) -> str:
+def _shown(place: Path) -> str:
     """As short as it is clear: relative to the working folder where it is inside."""
     here = Path.cwd()
     return str(place.relative_to(here) if place.is_relative_to(here) else place)

@@ -27,7 +27,7 @@ __all__ = [
 
 T = TypeVar("T")
 ReadTimeouts = tuple[float, float]
-CHUNK = 64 * 1024
+_CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,14 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     raise Transient("no complete answer in time")
 
 
-class Body(Protocol):
+class _Body(Protocol):
     """The part of :class:`urllib3.HTTPResponse` that is read here."""
 
     def read1(self, amt: int, decode_content: bool) -> bytes: ...
 
 
 def read_body(
-    source: str, body: Body, encoding: str | None, length: str | None, limit: int
+    source: str, body: _Body, encoding: str | None, length: str | None, limit: int
 ) -> bytes:
     """All bytes of an answer, as they were sent.
 
@@ -134,7 +134,7 @@ def read_body(
     if length and length.isdecimal() and int(length) > limit:
         raise TooLarge(source, limit)
     received = bytearray()
-    while chunk := body.read1(CHUNK, decode_content=False):
+    while chunk := body.read1(_CHUNK, decode_content=False):
         received += chunk
         if len(received) > limit:
             raise TooLarge(source, limit)
@@ -148,7 +148,7 @@ def worth_retrying(status: int) -> bool:
 
 def tls_failure(error: BaseException) -> str:
     """Why TLS failed, in OpenSSL's words; empty if that was not what failed."""
-    for cause in causes(error):
+    for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return str(cause.verify_message).rstrip(".")
         if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
@@ -159,7 +159,7 @@ def tls_failure(error: BaseException) -> str:
     return ""
 
 
-WHY: list[tuple[type[BaseException], str]] = [
+_WHY: list[tuple[type[BaseException], str]] = [
     (socket.gaierror, "the host name is not known"),
     (ConnectionRefusedError, "connection refused"),
     (TimeoutError, "no answer in time"),
@@ -170,8 +170,8 @@ WHY: list[tuple[type[BaseException], str]] = [
 
 def why(error: BaseException) -> str:
     """Why a connection failed, without the library's text, which holds the URL."""
-    chain = list(causes(error))
-    for kind, text in WHY:
+    chain = list(_causes(error))
+    for kind, text in _WHY:
         if any(isinstance(cause, kind) for cause in chain):
             return text
     if any("Timeout" in type(cause).__name__ for cause in chain):
@@ -182,7 +182,7 @@ def why(error: BaseException) -> str:
     return f"the request failed ({type(error).__name__})"
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
+def _causes(error: BaseException) -> Iterator[BaseException]:
     """``error`` and all that it was made from, wherever libraries keep it."""
     seen: list[BaseException] = []
     waiting: list[object] = [error]

@@ -20,7 +20,7 @@ from .values import Origin
 __all__ = ["execute"]
 
 # Their texts are names that the source spells out, not values.
-TELLING = (AttributeError, ImportError, NameError)
+_TELLING = (AttributeError, ImportError, NameError)
 
 
 def execute(
@@ -40,26 +40,28 @@ def execute(
         WrongEncoding, ForeignSyntax: It can't be compiled.
         FailedToRun: It raised, or called ``sys.exit``; the exception is the cause.
     """
-    code = compiled(content, source)
+    code = _compiled(content, source)
     names: dict[str, Any] = {
         "__builtins__": builtins,
         "__file__": file,
         "__name__": "config",
     }
-    watched = Watched(names, code.co_filename)
+    watched = _Watched(names, code.co_filename)
     try:
         exec(code, names, watched)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        line = last_line(error.__traceback__, code.co_filename)
-        raise FailedToRun(source, type(error).__name__, telling(error), line) from error
+        line = _last_line(error.__traceback__, code.co_filename)
+        raise FailedToRun(
+            source, type(error).__name__, _telling(error), line
+        ) from error
     values = {key: value for key, value in names.items() if key.isupper()}
     origins = {key: Origin(source, watched.lines.get(key)) for key in values}
     return values, origins
 
 
-class Watched(MutableMapping[str, Any]):
+class _Watched(MutableMapping[str, Any]):
     """A view of a namespace that notes the line of each assignment.
 
     ``exec`` takes any mapping for its locals, and a dictionary only for its globals; so
@@ -92,8 +94,8 @@ class Watched(MutableMapping[str, Any]):
         return len(self.names)
 
 
-def compiled(content: bytes, source: str) -> CodeType:
-    check_encoding(content, source)
+def _compiled(content: bytes, source: str) -> CodeType:
+    _check_encoding(content, source)
     why, line = "it is nested too deeply", None
     try:
         # In angle brackets it is no file to linecache: no traceback, no warning and no
@@ -110,7 +112,7 @@ def compiled(content: bytes, source: str) -> CodeType:
     raise ForeignSyntax(source, why, line, remedy)
 
 
-def check_encoding(content: bytes, source: str) -> None:
+def _check_encoding(content: bytes, source: str) -> None:
     line = 1
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
@@ -125,9 +127,9 @@ def check_encoding(content: bytes, source: str) -> None:
     raise WrongEncoding(source, shown, line)
 
 
-def telling(error: BaseException) -> str:
+def _telling(error: BaseException) -> str:
     """The text of ``error`` if it can't be secret, else nothing."""
-    if isinstance(error, TELLING):
+    if isinstance(error, _TELLING):
         return str(error).rstrip(".")
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.strerror}: {error.filename!r}"
@@ -138,7 +140,7 @@ def telling(error: BaseException) -> str:
     return ""
 
 
-def last_line(traceback: TracebackType | None, filename: str) -> int | None:
+def _last_line(traceback: TracebackType | None, filename: str) -> int | None:
     line = None
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename == filename:

@@ -43,15 +43,15 @@ __all__ = ["read_remote"]
 
 logger = logging.getLogger(__name__)
 
-ALLOWED_HOSTS = "CONFIG_SOURCE_ALLOWED_HOSTS"
-BRACKETS = str.maketrans("", "", "[]")  # of IPv6; a split URL has none either
-LARGEST = 1024 * 1024  # bytes; what etcd holds for a ConfigMap
-REDIRECTS = 5
+_ALLOWED_HOSTS = "CONFIG_SOURCE_ALLOWED_HOSTS"
+_BRACKETS = str.maketrans("", "", "[]")  # of IPv6; a split URL has none either
+_LARGEST = 1024 * 1024  # bytes; what etcd holds for a ConfigMap
+_REDIRECTS = 5
 # Seconds: a configuration is one small file, and the start of the service waits for it.
 PATIENCE = Patience(total=10.0)
 TIMEOUTS: ReadTimeouts = (2.0, 4.0)
 
-REMEDIES = {
+_REMEDIES = {
     401: "put valid credentials into the URL, or into .netrc",
     403: "let these credentials read the file",
     404: "check the path",
@@ -60,22 +60,22 @@ REMEDIES = {
 
 
 @dataclass(frozen=True)
-class Hosts:
+class _Hosts:
     """The hosts that may be asked, in lower case, each with or without a port."""
 
     names: frozenset[str]
 
     @classmethod
-    def of(cls, source: RemoteFile, environ: Mapping[str, str]) -> "Hosts":
+    def of(cls, source: RemoteFile, environ: Mapping[str, str]) -> "_Hosts":
         """From the allow-list, or else the source's own host, on every port."""
-        listed = environ.get(ALLOWED_HOSTS, "").translate(BRACKETS).split(",")
+        listed = environ.get(_ALLOWED_HOSTS, "").translate(_BRACKETS).split(",")
         names = {name.strip().lower() for name in listed} - {""}
         return cls(frozenset(names or {urlsplit(source.url).hostname or ""}))
 
     def allow(self, url: str) -> bool:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        return host in self.names or f"{host}:{port_of(url)}" in self.names
+        return host in self.names or f"{host}:{_port_of(url)}" in self.names
 
 
 def read_remote(
@@ -100,7 +100,7 @@ def read_remote(
         TooLarge, MalformedAnswer, ForeignSyntax, WrongDigest: See each.
     """
     name = str(source)
-    hosts = Hosts.of(source, environ)
+    hosts = _Hosts.of(source, environ)
     if not hosts.allow(source.url):
         raise HostNotAllowed(name, urlsplit(source.url).hostname or "")
     if source.url.lower().startswith("http://") and source.sha256 is None:
@@ -109,34 +109,34 @@ def read_remote(
             "#sha256=",
             name,
         )
-    body = persistently(name, partial(fetch, source, hosts, timeouts), patience)
-    check_body(source, body)
+    body = persistently(name, partial(_fetch, source, hosts, timeouts), patience)
+    _check_body(source, body)
     return Content(body, name, name)
 
 
-def fetch(source: RemoteFile, hosts: Hosts, timeouts: ReadTimeouts) -> bytes:
+def _fetch(source: RemoteFile, hosts: _Hosts, timeouts: ReadTimeouts) -> bytes:
     """One attempt: the body at the end of the redirects."""
     url = source.url
-    for _ in range(REDIRECTS + 1):
-        body, location = answer(source, url, timeouts)
+    for _ in range(_REDIRECTS + 1):
+        body, location = _answer(source, url, timeouts)
         if location is None:
             return body
-        url = redirected(source, url, location, hosts)
+        url = _redirected(source, url, location, hosts)
     raise UnsafeRedirect(
         str(source),
         redacted(url),
-        f"more than {REDIRECTS} times",
+        f"more than {_REDIRECTS} times",
         "let CONFIG_SOURCE name the last address",
     )
 
 
-def answer(
+def _answer(
     source: RemoteFile, url: str, timeouts: ReadTimeouts
 ) -> tuple[bytes, str | None]:
     """The body of one request, or the address that it redirects to."""
     failure: Fault | Transient
     try:
-        with open_session() as session:
+        with _open_session() as session:
             response = session.get(
                 url,
                 allow_redirects=False,
@@ -145,16 +145,16 @@ def answer(
                 timeout=timeouts,
             )
             with response:
-                return taken(source, response)
+                return _taken(source, response)
     except Exception as error:
         if isinstance(error, Fault | Transient):
             raise
-        failure = explained(source, error)
+        failure = _explained(source, error)
     # Raised outside of the handler: the library's exception holds the whole URL.
     raise failure
 
 
-def open_session() -> "Session":
+def _open_session() -> "Session":
     import requests
 
     class OneStep(requests.Session):
@@ -165,7 +165,7 @@ def open_session() -> "Session":
     return OneStep()
 
 
-def taken(source: RemoteFile, response: "Response") -> tuple[bytes, str | None]:
+def _taken(source: RemoteFile, response: "Response") -> tuple[bytes, str | None]:
     name, status = str(source), response.status_code
     location = response.headers.get("Location")
     if status in (301, 302, 303, 307, 308) and location:
@@ -173,20 +173,20 @@ def taken(source: RemoteFile, response: "Response") -> tuple[bytes, str | None]:
     if worth_retrying(status):
         raise Transient(f"status {status}")
     if status != 200:
-        raise SourceRefused(name, status, REMEDIES.get(status, "check the address"))
+        raise SourceRefused(name, status, _REMEDIES.get(status, "check the address"))
     headers = response.headers
     encoding, length = headers.get("Content-Encoding"), headers.get("Content-Length")
-    return read_body(name, response.raw, encoding, length, LARGEST), None
+    return read_body(name, response.raw, encoding, length, _LARGEST), None
 
 
-def explained(source: RemoteFile, error: Exception) -> Fault | Transient:
+def _explained(source: RemoteFile, error: Exception) -> Fault | Transient:
     if reason := tls_failure(error):
         remedy = "mend the certificate, or name its CA in REQUESTS_CA_BUNDLE"
         return TLSFailed(str(source), reason, remedy)
     return Transient(why(error))
 
 
-def redirected(source: RemoteFile, url: str, location: str, hosts: Hosts) -> str:
+def _redirected(source: RemoteFile, url: str, location: str, hosts: _Hosts) -> str:
     """The next address.
 
     Raises:
@@ -208,13 +208,13 @@ def redirected(source: RemoteFile, url: str, location: str, hosts: Hosts) -> str
     if not hosts.allow(target):
         raise unsafe(
             "to a host that is not allowed",
-            f"add {after.hostname} to {ALLOWED_HOSTS}, "
+            f"add {after.hostname} to {_ALLOWED_HOSTS}, "
             "or let CONFIG_SOURCE name the last address",
         )
-    same = (before.scheme, before.hostname, port_of(url)) == (
+    same = (before.scheme, before.hostname, _port_of(url)) == (
         after.scheme,
         after.hostname,
-        port_of(target),
+        _port_of(target),
     )
     account = before.netloc.rpartition("@")[0]
     if same and account and "@" not in after.netloc:
@@ -222,12 +222,12 @@ def redirected(source: RemoteFile, url: str, location: str, hosts: Hosts) -> str
     return target
 
 
-def port_of(url: str) -> int:
+def _port_of(url: str) -> int:
     parts = urlsplit(url)
     return parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def check_body(source: RemoteFile, body: bytes) -> None:
+def _check_body(source: RemoteFile, body: bytes) -> None:
     """No web page, and what the pin says.
 
     A page is known by its first character: no Python begins with ``<``, and a login

@@ -15,8 +15,8 @@ from .masking import redacted
 
 __all__ = ["KubernetesKey", "LocalFile", "RemoteFile", "Source", "parse_source"]
 
-KUBERNETES_FORM = "kubernetes://[NAMESPACE/](configmaps|secrets)/NAME/KEY"
-REMOTE_FORM = "https://HOST/PATH, with #sha256=<64 hexadecimal digits> to pin it"
+_KUBERNETES_FORM = "kubernetes://[NAMESPACE/](configmaps|secrets)/NAME/KEY"
+_REMOTE_FORM = "https://HOST/PATH, with #sha256=<64 hexadecimal digits> to pin it"
 
 # RFC 1123 as Kubernetes uses it; it also keeps ".." and "?" out of the API's path.
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
@@ -90,7 +90,7 @@ def parse_source(text: str) -> Source:
 
 def _kubernetes(text: str, rest: str) -> KubernetesKey:
     def malformed(why: str) -> MalformedSource:
-        return MalformedSource(redacted(text), why, KUBERNETES_FORM)
+        return MalformedSource(redacted(text), why, _KUBERNETES_FORM)
 
     # Not urlsplit: its hostname is lower-cased, and "#" or "?" must not vanish.
     parts = rest.split("/")
@@ -121,7 +121,7 @@ def _kind(word: str) -> Kind | None:
 
 def _remote(text: str) -> RemoteFile:
     def malformed(why: str) -> MalformedSource:
-        return MalformedSource(redacted(text), why, REMOTE_FORM)
+        return MalformedSource(redacted(text), why, _REMOTE_FORM)
 
     if why := flaw(text):
         raise malformed(why)

@@ -9,26 +9,26 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 logger = logging.getLogger(__name__)
 
-WAITING = "modern_flask.on_commit"
+_WAITING = "modern_flask.on_commit"
 """Where a session keeps what waits for its commit, in ``Session.info``."""
 
-Callback = Callable[[], object]
+_Callback = Callable[[], object]
 
 
 @dataclass
-class Waiting:
+class _Waiting:
     """Callbacks, each with the transaction or savepoint that it was registered in.
 
     One that was registered before a transaction began belongs to the next.
     """
 
-    callbacks: list[tuple[SessionTransaction | None, Callback]] = field(
+    callbacks: list[tuple[SessionTransaction | None, _Callback]] = field(
         default_factory=list
     )
     committed: SessionTransaction | None = None
 
 
-def on_commit(session: Session, callback: Callback) -> None:
+def on_commit(session: Session, callback: _Callback) -> None:
     """Run ``callback`` once what the session does now is committed.
 
     It is never run after a rollback, nor after that of the savepoint in which it was
@@ -36,25 +36,25 @@ def on_commit(session: Session, callback: Callback) -> None:
     pool, in the order of registration. When one raises, the commit stands: the others
     run too, each error is logged, and the first is raised out of ``commit()``.
     """
-    waiting = session.info.get(WAITING)
+    waiting = session.info.get(_WAITING)
     if waiting is None:
-        waiting = session.info[WAITING] = Waiting()
-        event.listen(session, "after_commit", note_commit)
-        event.listen(session, "after_transaction_end", settle)
-    waiting.callbacks.append((current_transaction(session), callback))
+        waiting = session.info[_WAITING] = _Waiting()
+        event.listen(session, "after_commit", _note_commit)
+        event.listen(session, "after_transaction_end", _settle)
+    waiting.callbacks.append((_current_transaction(session), callback))
 
 
-def current_transaction(session: Session) -> SessionTransaction | None:
+def _current_transaction(session: Session) -> SessionTransaction | None:
     return session.get_nested_transaction() or session.get_transaction()
 
 
-def note_commit(session: Session) -> None:
-    session.info[WAITING].committed = current_transaction(session)
+def _note_commit(session: Session) -> None:
+    session.info[_WAITING].committed = _current_transaction(session)
 
 
-def settle(session: Session, ended: SessionTransaction) -> None:
+def _settle(session: Session, ended: SessionTransaction) -> None:
     """Run, hand on or drop what waited for the transaction that has ended."""
-    waiting: Waiting = session.info[WAITING]
+    waiting: _Waiting = session.info[_WAITING]
     committed = waiting.committed is ended
     if ended.parent is not None:
         # A savepoint's callbacks now wait for what it was in.
@@ -67,10 +67,10 @@ def settle(session: Session, ended: SessionTransaction) -> None:
     callbacks, waiting.callbacks = waiting.callbacks, []
     waiting.committed = None
     if committed:
-        run([callback for _, callback in callbacks])
+        _run([callback for _, callback in callbacks])
 
 
-def run(callbacks: list[Callback]) -> None:
+def _run(callbacks: list[_Callback]) -> None:
     errors = []
     for callback in callbacks:
         try:

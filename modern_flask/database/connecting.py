@@ -14,12 +14,12 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 BUDGET = 2.0
 """Seconds in which another attempt may begin: a server's restart fits in."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.4  # seconds
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.4  # seconds
 
-Limits = Callable[[float], Mapping[str, Any]]
+_Limits = Callable[[float], Mapping[str, Any]]
 
 
-def libpq_limits(seconds: float) -> Mapping[str, Any]:
+def _libpq_limits(seconds: float) -> Mapping[str, Any]:
     # libpq counts whole seconds to connect, and at least two.
     return {
         "connect_timeout": ceil(seconds),
@@ -27,25 +27,25 @@ def libpq_limits(seconds: float) -> Mapping[str, Any]:
     }
 
 
-def mysql_limits(seconds: float) -> Mapping[str, Any]:
+def _mysql_limits(seconds: float) -> Mapping[str, Any]:
     whole = ceil(seconds)
     return {"connect_timeout": whole, "read_timeout": whole, "write_timeout": whole}
 
 
-def no_limits(seconds: float) -> Mapping[str, Any]:
+def _no_limits(seconds: float) -> Mapping[str, Any]:
     return {}
 
 
-LIMITS: dict[str, Limits] = {
-    "psycopg": libpq_limits,
-    "psycopg2": libpq_limits,
-    "pymysql": mysql_limits,
-    "mysqldb": mysql_limits,
+_LIMITS: dict[str, _Limits] = {
+    "psycopg": _libpq_limits,
+    "psycopg2": _libpq_limits,
+    "pymysql": _mysql_limits,
+    "mysqldb": _mysql_limits,
 }
 """For each driver: the connect arguments that bound its waits to so many seconds."""
 
 
-class Connecting:
+class _Connecting:
     """``dialect.connect`` that tries again while the server is away.
 
     It replaces the dialect's method instead of listening to ``do_connect``: a listener
@@ -55,7 +55,7 @@ class Connecting:
 
     def __init__(self, dialect: Dialect, errors: type[Exception]) -> None:
         self._connect: Callable[..., DBAPIConnection] = dialect.connect
-        self._limits = LIMITS.get(dialect.driver, no_limits)
+        self._limits = _LIMITS.get(dialect.driver, _no_limits)
         self._errors = errors
         self._thread = local()
 
@@ -64,13 +64,13 @@ class Connecting:
         if seconds is not None:
             return self._connect(*args, **{**options, **self._limits(seconds)})
         deadline = time.monotonic() + BUDGET
-        pause = FIRST_PAUSE
+        pause = _FIRST_PAUSE
         while True:
             try:
                 return self._connect(*args, **options)
             except self._errors:
                 # Jitter, or every worker knocks at the same moment.
-                pause = min(pause * 2, LONGEST_PAUSE) * random.uniform(0.5, 1)
+                pause = min(pause * 2, _LONGEST_PAUSE) * random.uniform(0.5, 1)
                 if time.monotonic() + pause > deadline:
                     raise
                 time.sleep(pause)
@@ -89,7 +89,7 @@ def connect_patiently(engine: Engine) -> None:
     """Let ``engine`` try again for 2 s when its server can't be reached."""
     dialect = engine.dialect
     errors = dialect.loaded_dbapi.OperationalError
-    dialect.connect = Connecting(dialect, errors)  # type: ignore[method-assign]
+    dialect.connect = _Connecting(dialect, errors)  # type: ignore[method-assign]
 
 
 def ping(engine: Engine, timeout: float) -> None:
@@ -107,13 +107,13 @@ def ping(engine: Engine, timeout: float) -> None:
         Exception: Whatever the driver says, such as its ``OperationalError``.
     """
     connecting = engine.dialect.connect
-    if isinstance(connecting, Connecting):
+    if isinstance(connecting, _Connecting):
         with connecting.within(timeout):
-            return ask(engine)
-    return ask(engine)
+            return _ask(engine)
+    return _ask(engine)
 
 
-def ask(engine: Engine) -> None:
+def _ask(engine: Engine) -> None:
     pool = engine.pool.recreate()
     try:
         connection = pool.connect()

@@ -27,20 +27,20 @@ from .url import read_url
 
 logger = logging.getLogger(__name__)
 
-POOL_TIMEOUT = 5  # seconds; SQLAlchemy's 30 outlast what a client waits for a page
+_POOL_TIMEOUT = 5  # seconds; SQLAlchemy's 30 outlast what a client waits for a page
 
-LIBPQ = {"connect_timeout": 3, "tcp_user_timeout": 5000}  # seconds, milliseconds
-MYSQL = {"connect_timeout": 3, "read_timeout": 30, "write_timeout": 30}  # seconds
+_LIBPQ = {"connect_timeout": 3, "tcp_user_timeout": 5000}  # seconds, milliseconds
+_MYSQL = {"connect_timeout": 3, "read_timeout": 30, "write_timeout": 30}  # seconds
 
 CONNECT_ARGS: dict[str, dict[str, int]] = {
-    "psycopg": LIBPQ,
-    "psycopg2": LIBPQ,
-    "pymysql": MYSQL,
-    "mysqldb": MYSQL,
+    "psycopg": _LIBPQ,
+    "psycopg2": _LIBPQ,
+    "pymysql": _MYSQL,
+    "mysqldb": _MYSQL,
 }
 """For each driver: what bounds its waits. SQLite's own busy timeout of 5 s stands."""
 
-SESSION_LIMITS = """
+_SESSION_LIMITS = """
 select set_config(setting.name, ours.value, false)
 from pg_settings as setting
 join (values ('statement_timeout', '30s'),
@@ -77,23 +77,23 @@ def open_engine(settings: Mapping[str, Any]) -> Iterator[Engine]:
         UnfitSetting, LegacyMode: A keyword that can't be had with the rest.
     """
     url = read_url(settings)
-    options = checked(settings, url)
+    options = _checked(settings, url)
     with ExitStack() as stack:
         if is_memory(url) and not {"creator", "pool", "poolclass"} & options.keys():
             create = shared_memory(url, options.get("connect_args") or {})
             options |= {"creator": create, "poolclass": QueuePool}
             # The database lives as long as one connection to it.
             stack.enter_context(closing(create()))
-        engine = create_engine(url, **with_defaults(options, url))
+        engine = create_engine(url, **_with_defaults(options, url))
         stack.callback(engine.dispose)
-        watch(engine)
+        _watch(engine)
         yield engine
 
 
-def checked(settings: Mapping[str, Any], url: URL) -> dict[str, Any]:
+def _checked(settings: Mapping[str, Any], url: URL) -> dict[str, Any]:
     """The keywords of ``create_engine``, all known, but for ``url``."""
     options = without_retired(settings, RETIRED_ENGINE)
-    pool_class = effective_pool(options, url)
+    pool_class = _effective_pool(options, url)
     # A plugin may take keywords of its own.
     if "plugins" not in options and "plugin" not in url.query:
         known = engine_keywords(url.get_dialect(), pool_class)
@@ -102,12 +102,12 @@ def checked(settings: Mapping[str, Any], url: URL) -> dict[str, Any]:
         key, origin = key_of(settings, "future"), origin_of(settings, "future")
         raise LegacyMode(key, False, origin)
     if "pool" not in options:
-        check_fits(settings, options, pool_class)
+        _check_fits(settings, options, pool_class)
     del options["url"]
     return options
 
 
-def effective_pool(options: Mapping[str, Any], url: URL) -> type[Pool]:
+def _effective_pool(options: Mapping[str, Any], url: URL) -> type[Pool]:
     if given := options.get("poolclass"):
         return cast(type[Pool], given)
     dialect: Any = url.get_dialect()
@@ -116,7 +116,7 @@ def effective_pool(options: Mapping[str, Any], url: URL) -> type[Pool]:
     )
 
 
-def check_fits(
+def _check_fits(
     settings: Mapping[str, Any], options: Mapping[str, Any], pool_class: type[Pool]
 ) -> None:
     unfit = pool_keywords(QueuePool) - pool_keywords(pool_class)
@@ -129,15 +129,15 @@ def check_fits(
         )
 
 
-def with_defaults(options: Mapping[str, Any], url: URL) -> dict[str, Any]:
+def _with_defaults(options: Mapping[str, Any], url: URL) -> dict[str, Any]:
     """Our defaults below ``options``, as far as this driver and pool take them."""
     dialect = url.get_dialect()
     # An error's text reaches logs and spans, and a parameter may be a password.
     defaults: dict[str, Any] = {"hide_parameters": True}
     if "pool" not in options:
-        takes = pool_keywords(effective_pool(options, url))
+        takes = pool_keywords(_effective_pool(options, url))
         if "pool_timeout" in takes:
-            defaults["pool_timeout"] = POOL_TIMEOUT
+            defaults["pool_timeout"] = _POOL_TIMEOUT
         if url.get_backend_name() != "sqlite":
             defaults["pool_pre_ping"] = True
     bounds = CONNECT_ARGS.get(dialect.driver, {})
@@ -146,23 +146,23 @@ def with_defaults(options: Mapping[str, Any], url: URL) -> dict[str, Any]:
     return {**defaults, **options, "connect_args": connect_args}
 
 
-def watch(engine: Engine) -> None:
+def _watch(engine: Engine) -> None:
     """Give ``engine`` what it needs besides keywords."""
-    forget_after_fork(engine)
+    _forget_after_fork(engine)
     if engine.dialect.name != "sqlite":
         connect_patiently(engine)
     if engine.dialect.driver in ("psycopg", "psycopg2"):
-        event.listen(engine, "connect", limit_session)
+        event.listen(engine, "connect", _limit_session)
 
 
-def limit_session(connection: DBAPIConnection, record: object) -> None:
+def _limit_session(connection: DBAPIConnection, record: object) -> None:
     """Bound statements and idle transactions of a new PostgreSQL connection.
 
     By a statement, not by the ``options`` of the first packet: PgBouncer refuses those.
     """
     cursor = connection.cursor()
     try:
-        cursor.execute(SESSION_LIMITS)
+        cursor.execute(_SESSION_LIMITS)
         connection.commit()
     except Exception:
         # Not every server that speaks the protocol has PostgreSQL's catalogue.
@@ -172,7 +172,7 @@ def limit_session(connection: DBAPIConnection, record: object) -> None:
         cursor.close()
 
 
-def forget_after_fork(engine: Engine) -> None:
+def _forget_after_fork(engine: Engine) -> None:
     """In a forked child, drop the parent's connections without a word to the server."""
     reference = weakref.ref(engine)
 

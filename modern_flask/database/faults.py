@@ -2,8 +2,8 @@
 
 from ..errors import ConfigurationError, Fault
 
-SHAPE = "dialect+driver://user:password@host:port/database"
-ESCAPES = "in a password, @ is %40, : is %3A, / is %2F"
+_SHAPE = "dialect+driver://user:password@host:port/database"
+_ESCAPES = "in a password, @ is %40, : is %3A, / is %2F"
 
 
 class BadDatabaseUrl(ConfigurationError):
@@ -14,8 +14,8 @@ class BadDatabaseUrl(ConfigurationError):
         super().__init__(
             f"{key} is no database URL.",
             ("set in", origin or ""),
-            ("write", SHAPE),
-            ("note", ESCAPES),
+            ("write", _SHAPE),
+            ("note", _ESCAPES),
         )
 
 

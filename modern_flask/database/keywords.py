@@ -15,7 +15,7 @@ from ..errors import UnknownSetting, nearest
 
 logger = logging.getLogger(__name__)
 
-NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+_NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 RETIRED_ENGINE = frozenset(
     {"case_sensitive", "convert_unicode", "empty_in_strategy", "encoding"}
@@ -31,29 +31,29 @@ RETIRED_SESSION = frozenset(
 """Keywords of ``Session`` in 1.x that 2.x refuses, or of which one value is left."""
 
 
-def keywords_of(function: Any) -> set[str]:
+def _keywords_of(function: Any) -> set[str]:
     """The names by which ``function`` takes arguments."""
     parameters = signature(function).parameters.values()
-    return {p.name for p in parameters if p.kind in NAMED and p.name[0] != "_"}
+    return {p.name for p in parameters if p.kind in _NAMED and p.name[0] != "_"}
 
 
-def constructor_keywords(cls: type) -> set[str]:
+def _constructor_keywords(cls: type) -> set[str]:
     """The keywords of ``cls`` and of every class it hands ``**kw`` on to."""
     own = [c.__dict__["__init__"] for c in cls.__mro__ if "__init__" in c.__dict__]
-    return set().union(*(keywords_of(init) for init in own)) - {"self"}
+    return set().union(*(_keywords_of(init) for init in own)) - {"self"}
 
 
-def create_engine_keywords() -> set[str]:
+def _create_engine_keywords() -> set[str]:
     # The function itself takes **kwargs only; its overloads spell them out.
-    spelt = [keywords_of(form) for form in get_overloads(create_engine)]
+    spelt = [_keywords_of(form) for form in get_overloads(create_engine)]
     return set().union(*spelt) - RETIRED_ENGINE
 
 
 def pool_keywords(pool_class: type[pool.Pool]) -> set[str]:
     """The keywords of a pool class, as ``create_engine`` calls them."""
-    known = create_engine_keywords()
+    known = _create_engine_keywords()
     # The creator is create_engine's own, and the dialect is not given by hand.
-    names = constructor_keywords(pool_class) - {"creator", "dialect", "events"}
+    names = _constructor_keywords(pool_class) - {"creator", "dialect", "events"}
     spelt = {"echo": "echo_pool"}
     return {
         f"pool_{name}" if f"pool_{name}" in known else spelt.get(name, name)
@@ -63,15 +63,15 @@ def pool_keywords(pool_class: type[pool.Pool]) -> set[str]:
 
 def engine_keywords(dialect: type[Dialect], pool_class: type[pool.Pool]) -> set[str]:
     """Every keyword of ``create_engine`` for this dialect and pool class."""
-    engine = constructor_keywords(Engine) - {"pool", "dialect"}
-    own = constructor_keywords(dialect) - {"dbapi"}
-    known = create_engine_keywords() | engine | own | pool_keywords(pool_class)
+    engine = _constructor_keywords(Engine) - {"pool", "dialect"}
+    own = _constructor_keywords(dialect) - {"dbapi"}
+    known = _create_engine_keywords() | engine | own | pool_keywords(pool_class)
     return (known | {"url"}) - RETIRED_ENGINE
 
 
 def session_keywords(session_class: type[Session]) -> set[str]:
     """Every keyword of ``sessionmaker``, but for ``bind``: that is the engine."""
-    known = constructor_keywords(session_class) | constructor_keywords(sessionmaker)
+    known = _constructor_keywords(session_class) | _constructor_keywords(sessionmaker)
     return known - RETIRED_SESSION - {"bind"}
 
 

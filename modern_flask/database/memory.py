@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from sqlalchemy import URL
 
-SHARED_SINCE = (3, 36)
+_SHARED_SINCE = (3, 36)
 """SQLite's release in which databases of the memdb VFS can be shared by name
 (https://sqlite.org/releaselog/3_36_0.html)."""
 
@@ -16,7 +16,7 @@ def is_memory(url: URL) -> bool:
     """Whether ``url`` is an unnamed in-memory database of the standard driver."""
     plain = url.get_backend_name() == "sqlite" and url.get_driver_name() == "pysqlite"
     unnamed = url.database in (None, "", ":memory:")
-    return plain and unnamed and sqlite3.sqlite_version_info >= SHARED_SINCE
+    return plain and unnamed and sqlite3.sqlite_version_info >= _SHARED_SINCE
 
 
 def shared_memory(

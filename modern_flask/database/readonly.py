@@ -31,15 +31,15 @@ def open_readonly_session(factory: sessionmaker[Session]) -> Iterator[Session]:
         :class:`ReadOnlySession`; text of SQL is not looked into.
     """
     session = factory(autoflush=False)
-    event.listen(session, "before_flush", refuse_flush)
-    event.listen(session, "do_orm_execute", refuse_statement)
+    event.listen(session, "before_flush", _refuse_flush)
+    event.listen(session, "do_orm_execute", _refuse_statement)
     try:
         yield session
     finally:
         session.close()
 
 
-def refuse_flush(session: Session, *_: Any) -> None:
+def _refuse_flush(session: Session, *_: Any) -> None:
     for instance in session.new:
         raise ReadOnlySession(f"it holds a new {type(instance).__name__}")
     for instance in session.dirty:
@@ -49,7 +49,7 @@ def refuse_flush(session: Session, *_: Any) -> None:
         raise ReadOnlySession(f"it holds a deleted {type(instance).__name__}")
 
 
-def refuse_statement(state: ORMExecuteState) -> None:
+def _refuse_statement(state: ORMExecuteState) -> None:
     for kind in ("insert", "update", "delete"):
         if getattr(state, f"is_{kind}"):
             raise ReadOnlySession(f"{kind} is no reading statement")

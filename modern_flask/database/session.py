@@ -19,7 +19,7 @@ from .keywords import (
 
 logger = logging.getLogger(__name__)
 
-JOINED = "modern_flask.transaction"
+_JOINED = "modern_flask.transaction"
 """Where a session keeps its running :func:`transaction`, in ``Session.info``."""
 
 
@@ -84,31 +84,31 @@ def transaction(session: Session) -> Iterator[Session]:
         InnerTransactionFailed: A joined block raised, and the outer one went on; half
             of its work would have been committed.
     """
-    if outer := session.info.get(JOINED):
+    if outer := session.info.get(_JOINED):
         with outer.joined():
             yield session
         return
-    running = Transaction()
-    session.info[JOINED] = running
+    running = _Transaction()
+    session.info[_JOINED] = running
     try:
         try:
             yield session
         finally:
             # Before the commit: what runs after it begins a transaction of its own.
-            del session.info[JOINED]
+            del session.info[_JOINED]
         running.check()
         session.commit()
     except BaseException:
-        roll_back(session)
+        _roll_back(session)
         raise
 
 
 def in_transaction(session: Session) -> bool:
     """Whether a :func:`transaction` of ``session`` is running."""
-    return JOINED in session.info
+    return _JOINED in session.info
 
 
-class Transaction:
+class _Transaction:
     """The outermost :func:`transaction` of a session; knows whether it may commit."""
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class Transaction:
             raise InnerTransactionFailed(self.failed) from self.failed
 
 
-def roll_back(session: Session) -> None:
+def _roll_back(session: Session) -> None:
     try:
         session.rollback()
     except Exception:

@@ -13,7 +13,7 @@ from ..config.values import Section, key_of, origin_of
 from ..errors import MissingExtra, NotConfigured
 from .faults import BadDatabaseUrl, MissingDriver, UnknownDialect
 
-DRIVERS = {
+_DRIVERS = {
     "postgresql": {"psycopg2": "psycopg2", "psycopg": "psycopg"},
     "mysql": {"mysqldb": "MySQLdb", "pymysql": "pymysql"},
     "mariadb": {"mysqldb": "MySQLdb", "pymysql": "pymysql"},
@@ -21,7 +21,7 @@ DRIVERS = {
 """Driver to module, in the order in which a URL without a driver finds them: first what
 SQLAlchemy 2.0 would have taken, then what our extra brings."""
 
-EXTRAS = {"psycopg": ("psycopg", "postgresql"), "pymysql": ("PyMySQL", "mysql")}
+_EXTRAS = {"psycopg": ("psycopg", "postgresql"), "pymysql": ("PyMySQL", "mysql")}
 """Driver to the package and the extra of ours that brings it."""
 
 
@@ -46,9 +46,9 @@ def read_url(settings: Mapping[str, Any]) -> URL:
     if url.drivername == "postgres":
         url = url.set(drivername="postgresql")
     if "+" not in url.drivername:
-        url = with_driver(url)
-    dialect = dialect_of(url, settings)
-    driver = settings.get("module") or installed_driver(dialect, url, settings)
+        url = _with_driver(url)
+    dialect = _dialect_of(url, settings)
+    driver = settings.get("module") or _installed_driver(dialect, url, settings)
     make: Any = dialect
     try:
         make(dbapi=driver).create_connect_args(url)
@@ -57,16 +57,16 @@ def read_url(settings: Mapping[str, Any]) -> URL:
     return url
 
 
-def with_driver(url: URL) -> URL:
+def _with_driver(url: URL) -> URL:
     """``url`` with the first driver that is installed, else the one we can bring."""
-    drivers = DRIVERS.get(url.drivername, {})
+    drivers = _DRIVERS.get(url.drivername, {})
     for driver, module in drivers.items():
-        if find_spec(module) or driver in EXTRAS:
+        if find_spec(module) or driver in _EXTRAS:
             return url.set(drivername=f"{url.drivername}+{driver}")
     return url
 
 
-def dialect_of(url: URL, settings: Mapping[str, Any]) -> type[Dialect]:
+def _dialect_of(url: URL, settings: Mapping[str, Any]) -> type[Dialect]:
     try:
         return url.get_dialect()
     except NoSuchModuleError:
@@ -75,18 +75,18 @@ def dialect_of(url: URL, settings: Mapping[str, Any]) -> type[Dialect]:
         ) from None
 
 
-def installed_driver(
+def _installed_driver(
     dialect: type[Dialect], url: URL, settings: Mapping[str, Any]
 ) -> DBAPIModule:
     try:
         return dialect.import_dbapi()
     except ImportError as error:
-        if dialect.driver in EXTRAS:
-            package, extra = EXTRAS[dialect.driver]
+        if dialect.driver in _EXTRAS:
+            package, extra = _EXTRAS[dialect.driver]
             key, origin = key_of(settings, "url"), origin_of(settings, "url")
             raise MissingExtra("database", package, extra, key, origin) from error
         backend = url.get_backend_name()
-        ours = [driver for driver in DRIVERS.get(backend, {}) if driver in EXTRAS]
+        ours = [driver for driver in _DRIVERS.get(backend, {}) if driver in _EXTRAS]
         instead = f"{backend}+{ours[0]}" if ours else ""
         key, origin = key_of(settings, "url"), origin_of(settings, "url")
         raise MissingDriver(key, dialect.driver, instead, origin) from error

@@ -21,14 +21,14 @@ from .marks import SIZE, TRACE_ID
 __all__ = ["ACCESS", "ACCESS_FORMAT", "complete", "dress", "gunicorn_lines"]
 
 ACCESS, ERROR = "gunicorn.access", "gunicorn.error"
-TRACE, SPAN = f"{{{TRACE_ID}}}e", "{modern_flask.span_id}e"
-SENT = f"{{{SIZE}}}e"
-IDS = f"trace_id=%({TRACE})s span_id=%({SPAN})s"
+_TRACE, _SPAN = f"{{{TRACE_ID}}}e", "{modern_flask.span_id}e"
+_SENT = f"{{{SIZE}}}e"
+_IDS = f"trace_id=%({_TRACE})s span_id=%({_SPAN})s"
 # Not %(r)s, which has the query: that may hold a token.
-ACCESS_FORMAT = f'%(h)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(M)sms {IDS}'
-FAILED, QUERY = "Error handling request", re.compile(r"\?.+", re.DOTALL)
+ACCESS_FORMAT = f'%(h)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(M)sms {_IDS}'
+_FAILED, _QUERY = "Error handling request", re.compile(r"\?.+", re.DOTALL)
 # What gunicorn writes where nobody has chosen.
-DEFAULT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
+_DEFAULT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 
 
 @contextmanager
@@ -37,12 +37,12 @@ def gunicorn_lines(formatter: logging.Formatter) -> Iterator[None]:
     access, error = logging.getLogger(ACCESS), logging.getLogger(ERROR)
     before = dress(formatter)
     access.addFilter(complete)
-    error.addFilter(complete_error)
+    error.addFilter(_complete_error)
     try:
         yield
     finally:
         access.removeFilter(complete)
-        error.removeFilter(complete_error)
+        error.removeFilter(_complete_error)
         for handler, own in before:
             handler.setFormatter(own)
 
@@ -56,7 +56,7 @@ def dress(
     """
     named = {ERROR: formatter}
     if isinstance(formatter, JsonFormatter):
-        named[ACCESS] = AccessJson()
+        named[ACCESS] = _AccessJson()
     before = []
     for name, chosen in named.items():
         for handler in logging.getLogger(name).handlers:
@@ -82,19 +82,19 @@ def complete(record: logging.LogRecord) -> bool:
     atoms["r"] = f"{atoms['m']} {path}{mark}{atoms['q']} {atoms['H']}"
     if "://" in atoms["f"]:
         atoms["f"] = redacted(atoms["f"])
-    if TRACE in atoms:
+    if _TRACE in atoms:
         # 00-<trace>-<span>-<flags>, which the client got as well.
         told = atoms["{traceresponse}o"].split("-")
-        atoms[SPAN] = told[2] if atoms[TRACE] in told[:2] else "-"
-    if (size := atoms.get(SENT)) and not atoms["B"]:
+        atoms[_SPAN] = told[2] if atoms[_TRACE] in told[:2] else "-"
+    if (size := atoms.get(_SENT)) and not atoms["B"]:
         # Gunicorn does not count what goes out by sendfile.
         atoms["B"], atoms["b"] = size, str(size)
-    if record.msg == DEFAULT:
-        record.msg = f"{DEFAULT} {IDS}"
+    if record.msg == _DEFAULT:
+        record.msg = f"{_DEFAULT} {_IDS}"
     return True
 
 
-def complete_error(record: logging.LogRecord) -> bool:
+def _complete_error(record: logging.LogRecord) -> bool:
     """The ids of a request that has failed outside of Flask, and its URL cut.
 
     ``Error handling request GET /x?code=...``: a token may have any name.
@@ -102,12 +102,12 @@ def complete_error(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     if ids := getattr(error, IDS_OF_ERROR, None):
         record.otelTraceID, record.otelSpanID = ids
-    if isinstance(record.args, tuple) and str(record.msg).startswith(FAILED):
-        record.args = tuple(QUERY.sub(f"?{MASK}", str(arg)) for arg in record.args)
+    if isinstance(record.args, tuple) and str(record.msg).startswith(_FAILED):
+        record.args = tuple(_QUERY.sub(f"?{MASK}", str(arg)) for arg in record.args)
     return True
 
 
-class AccessJson(JsonFormatter):
+class _AccessJson(JsonFormatter):
     """A request as members of an object; ``duration`` in seconds, ``size`` in bytes."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -126,7 +126,7 @@ def _members(atoms: Mapping[str, Any]) -> dict[str, Any]:
         "duration": atoms["D"] / 1e6,
         "size": atoms["B"] or 0,
     }
-    if TRACE in atoms:
-        members |= {"trace_id": atoms[TRACE], "span_id": atoms[SPAN]}
+    if _TRACE in atoms:
+        members |= {"trace_id": atoms[_TRACE], "span_id": atoms[_SPAN]}
     said = f"{method} {path} {atoms['s']}"
     return {"msg": said, "args": None, "members": members}

@@ -27,13 +27,13 @@ from opentelemetry.trace import (
 
 __all__ = ["B3", "is_debug"]
 
-GETTER: Getter[Any] = DefaultGetter()
-SETTER: Setter[Any] = DefaultSetter()
+_GETTER: Getter[Any] = DefaultGetter()
+_SETTER: Setter[Any] = DefaultSetter()
 DEBUG = "d"
-KEPT = {"1", "true", "True", DEBUG}
-DENIED = {"0", "false", "False"}
+_KEPT = {"1", "true", "True", DEBUG}
+_DENIED = {"0", "false", "False"}
 # The trace's state carries the flag to every span of it, and past W3C's headers.
-STATE = "b3"
+_STATE = "b3"
 
 
 class B3(B3MultiFormat):
@@ -49,7 +49,7 @@ class B3(B3MultiFormat):
         self,
         carrier: Any,
         context: Context | None = None,
-        getter: Getter[Any] = GETTER,
+        getter: Getter[Any] = _GETTER,
     ) -> Context:
         context = Context() if context is None else context
         headers = {}
@@ -63,7 +63,7 @@ class B3(B3MultiFormat):
         if not (believed.is_valid and believed.is_remote):
             # OpenTelemetry takes several headers without a decision for a denial.
             whole = {self.SAMPLED_KEY: "1", **headers}
-            context = super().extract(whole, context, GETTER)
+            context = super().extract(whole, context, _GETTER)
             believed = trace.get_current_span(context).get_span_context()
         if not believed.is_valid:
             # Ids that are none are no reason to believe the rest.
@@ -78,7 +78,7 @@ class B3(B3MultiFormat):
         self,
         carrier: Any,
         context: Context | None = None,
-        setter: Setter[Any] = SETTER,
+        setter: Setter[Any] = _SETTER,
     ) -> None:
         spoken = trace.get_current_span(context).get_span_context()
         if not spoken.is_valid:
@@ -113,9 +113,9 @@ class B3(B3MultiFormat):
 
     def _decided(self, decision: str | None, context: Context) -> Context:
         """A caller that has no ids, only an opinion."""
-        if decision not in KEPT | DENIED:
+        if decision not in _KEPT | _DENIED:
             return context
-        flags = TraceFlags(TraceFlags.SAMPLED if decision in KEPT else 0)
+        flags = TraceFlags(TraceFlags.SAMPLED if decision in _KEPT else 0)
         caller = SpanContext(INVALID_TRACE_ID, INVALID_SPAN_ID, True, flags)
         if decision == DEBUG:
             caller = _debugged(caller)
@@ -125,12 +125,12 @@ class B3(B3MultiFormat):
 def is_debug(spoken: SpanContext) -> bool:
     """Whether B3's debug flag is on in the span's trace."""
     # Most traces have no state, and its length is cheap.
-    return bool(spoken.trace_state) and spoken.trace_state.get(STATE) == DEBUG
+    return bool(spoken.trace_state) and spoken.trace_state.get(_STATE) == DEBUG
 
 
 def _debugged(spoken: SpanContext) -> SpanContext:
-    others = [pair for pair in spoken.trace_state.items() if pair[0] != STATE]
-    state = TraceState([(STATE, DEBUG), *others])
+    others = [pair for pair in spoken.trace_state.items() if pair[0] != _STATE]
+    state = TraceState([(_STATE, DEBUG), *others])
     return SpanContext(
         spoken.trace_id, spoken.span_id, spoken.is_remote, spoken.trace_flags, state
     )

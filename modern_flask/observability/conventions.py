@@ -16,11 +16,11 @@ __all__ = ["METHODS", "describe", "path_of"]
 METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 )
-PAIR = re.compile(r"([^=&]+)=([^&]*)")
+_PAIR = re.compile(r"([^=&]+)=([^&]*)")
 # The header is the client's: int() refuses 5,000 digits, and a backend 64 bits.
-PORT = re.compile(r"[0-9]{1,5}")
+_PORT = re.compile(r"[0-9]{1,5}")
 # The conventions name these; the kit's own rule finds the others.
-SIGNATURES = frozenset({"awsaccesskeyid", "signature", "sig", "x-goog-signature"})
+_SIGNATURES = frozenset({"awsaccesskeyid", "signature", "sig", "x-goog-signature"})
 
 
 def describe(environ: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,14 +37,14 @@ def describe(environ: Mapping[str, Any]) -> dict[str, Any]:
     host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME")
     if host:
         address, colon, port = host.rpartition(":")
-        named = bool(colon) and PORT.fullmatch(port) is not None
+        named = bool(colon) and _PORT.fullmatch(port) is not None
         found["server.address"] = address if named else host
         port = port if named else environ.get("SERVER_PORT", "")
-        if PORT.fullmatch(port):
+        if _PORT.fullmatch(port):
             found["server.port"] = int(port)
     query = environ.get("QUERY_STRING")
     if query:
-        found["url.query"] = PAIR.sub(_hidden, query)
+        found["url.query"] = _PAIR.sub(_hidden, query)
     peer = environ.get("REMOTE_ADDR")
     if peer:
         # Werkzeug's ProxyFix has put the client's address there, and it alone knows
@@ -71,5 +71,5 @@ def path_of(environ: Mapping[str, Any]) -> str:
 
 def _hidden(pair: re.Match[str]) -> str:
     name = pair[1]
-    secret = name.lower() in SIGNATURES or is_secret(name)
+    secret = name.lower() in _SIGNATURES or is_secret(name)
     return f"{name}={MASK}" if secret else pair[0]

@@ -23,20 +23,20 @@ from .variables import origin_in
 
 __all__ = ["Destination", "choose_destination"]
 
-KINDS = ("console", "jaeger", "none", "otlp", "zipkin")
-ZIPKIN = "http://localhost:9411/api/v2/spans"
-JAEGER = "http://jaeger-collector:14268/api/traces"
-OTLP = "http://localhost:4318"
+_KINDS = ("console", "jaeger", "none", "otlp", "zipkin")
+_ZIPKIN = "http://localhost:9411/api/v2/spans"
+_JAEGER = "http://jaeger-collector:14268/api/traces"
+_OTLP = "http://localhost:4318"
 # A header's name and value (RFC 9110, section 5).
-TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
-VISIBLE = re.compile(r"[\t\x20-\x7e]*")
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_VISIBLE = re.compile(r"[\t\x20-\x7e]*")
 TIMEOUT = 10.0  # seconds for one answer, the specification's default
 
 logger = logging.getLogger(__name__)
 
-NONE: Mapping[str, Any] = {}
-Settings = Mapping[str, Any]
-Encoder = Callable[[Sequence[Any]], bytes]
+_NONE: Mapping[str, Any] = {}
+_Settings = Mapping[str, Any]
+_Encoder = Callable[[Sequence[Any]], bytes]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Destination:
     def key(self) -> tuple[Any, ...]:
         return (self.encoding, self.endpoint, tuple(sorted(self.headers.items())))
 
-    def encoder(self) -> Encoder:
+    def encoder(self) -> _Encoder:
         """The function that turns spans into a body; imported when it is needed."""
         if self.encoding == "zipkin":
             from .zipkin import encode
@@ -78,7 +78,7 @@ class Destination:
 
 
 def choose_destination(
-    environ: Mapping[str, str], settings: Settings = NONE
+    environ: Mapping[str, str], settings: _Settings = _NONE
 ) -> Destination | None:
     """The backend that the environment names; None for no tracing.
 
@@ -110,7 +110,8 @@ def choose_destination(
     if kind == "zipkin":
         return Destination(
             kind,
-            _url(environ, settings, "OTEL_EXPORTER_ZIPKIN_ENDPOINT", ZIPKIN) or ZIPKIN,
+            _url(environ, settings, "OTEL_EXPORTER_ZIPKIN_ENDPOINT", _ZIPKIN)
+            or _ZIPKIN,
             "application/json",
             "zipkin",
             timeout=_seconds(environ, "OTEL_EXPORTER_ZIPKIN_TIMEOUT"),
@@ -120,14 +121,14 @@ def choose_destination(
     return _otlp(kind, environ, settings)
 
 
-def _kind(environ: Mapping[str, str], settings: Settings) -> str:
+def _kind(environ: Mapping[str, str], settings: _Settings) -> str:
     for variable in ("OTEL_EXPORTER", "OTEL_TRACES_EXPORTER"):
         value = environ.get(variable, "").strip().lower()
         # OpenTelemetry for Python also knows otlp_proto_http, zipkin_json and such.
         kind = value.partition("_")[0]
-        if kind and kind not in KINDS:
+        if kind and kind not in _KINDS:
             origin = origin_in(settings, variable, environ)
-            raise UnknownChoice(variable, value, "exporter", origin, KINDS)
+            raise UnknownChoice(variable, value, "exporter", origin, _KINDS)
         if kind:
             return kind
     for variable, kind in (
@@ -141,7 +142,7 @@ def _kind(environ: Mapping[str, str], settings: Settings) -> str:
     return "none"
 
 
-def _jaeger(environ: Mapping[str, str], settings: Settings) -> Destination:
+def _jaeger(environ: Mapping[str, str], settings: _Settings) -> Destination:
     headers = {}
     user = environ.get("OTEL_EXPORTER_JAEGER_USER")
     if user:
@@ -150,7 +151,7 @@ def _jaeger(environ: Mapping[str, str], settings: Settings) -> Destination:
         headers["Authorization"] = f"Basic {token}"
     return Destination(
         "jaeger",
-        _url(environ, settings, "OTEL_EXPORTER_JAEGER_ENDPOINT", JAEGER),
+        _url(environ, settings, "OTEL_EXPORTER_JAEGER_ENDPOINT", _JAEGER),
         "application/x-thrift",
         "thrift",
         headers,
@@ -158,7 +159,7 @@ def _jaeger(environ: Mapping[str, str], settings: Settings) -> Destination:
     )
 
 
-def _otlp(kind: str, environ: Mapping[str, str], settings: Settings) -> Destination:
+def _otlp(kind: str, environ: Mapping[str, str], settings: _Settings) -> Destination:
     protocol = _first(environ, "PROTOCOL")
     if protocol and protocol != "http/protobuf":
         logger.warning(
@@ -168,10 +169,10 @@ def _otlp(kind: str, environ: Mapping[str, str], settings: Settings) -> Destinat
             protocol,
         )
     endpoint = _url(
-        environ, settings, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", OTLP + "/v1/traces"
+        environ, settings, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", _OTLP + "/v1/traces"
     )
     if not endpoint:
-        root = _url(environ, settings, "OTEL_EXPORTER_OTLP_ENDPOINT", OTLP) or OTLP
+        root = _url(environ, settings, "OTEL_EXPORTER_OTLP_ENDPOINT", _OTLP) or _OTLP
         endpoint = root.rstrip("/") + "/v1/traces"
     certificate = _file(environ, settings, "CLIENT_CERTIFICATE")
     key = _file(environ, settings, "CLIENT_KEY")
@@ -191,7 +192,7 @@ def _otlp(kind: str, environ: Mapping[str, str], settings: Settings) -> Destinat
 
 
 def _url(
-    environ: Mapping[str, str], settings: Settings, variable: str, example: str
+    environ: Mapping[str, str], settings: _Settings, variable: str, example: str
 ) -> str:
     """The variable's value; empty where it is not set."""
     value = environ.get(variable, "").strip()
@@ -217,7 +218,7 @@ def _first(environ: Mapping[str, str], name: str) -> str | None:
     return environ.get(_name(environ, name)) or None
 
 
-def _file(environ: Mapping[str, str], settings: Settings, name: str) -> str | None:
+def _file(environ: Mapping[str, str], settings: _Settings, name: str) -> str | None:
     path = _first(environ, name)
     if path and not os.access(path, os.R_OK):
         variable = _name(environ, name)
@@ -240,7 +241,7 @@ def _headers(environ: Mapping[str, str]) -> dict[str, str]:
     for part in (_first(environ, "HEADERS") or "").split(","):
         name, equals, value = part.partition("=")
         name, value = name.strip(), unquote(value.strip())
-        if equals and TOKEN.fullmatch(name) and VISIBLE.fullmatch(value):
+        if equals and _TOKEN.fullmatch(name) and _VISIBLE.fullmatch(value):
             found[name] = value
         elif part.strip():
             # Not the pair itself: it may be half of a password.

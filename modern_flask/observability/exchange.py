@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Exchange", "record"]
 
-UNMATCHED = "/404"
-FAILURE = "modern_flask.exception"
-RECORDED = "modern_flask.exception_recorded"
-END: Any = object()  # of a body
+_UNMATCHED = "/404"
+_FAILURE = "modern_flask.exception"
+_RECORDED = "modern_flask.exception_recorded"
+_END: Any = object()  # of a body
 # OpenTelemetry's attach and detach, without the four calls around this variable: each
 # request needs them at least four times.
 _variable = getattr(context._RUNTIME_CONTEXT, "_current_context", None)
-attach: Callable[[Context], Any] = context.attach
-detach: Callable[[Any], None] = context.detach
+_attach: Callable[[Context], Any] = context.attach
+_detach: Callable[[Any], None] = context.detach
 if isinstance(_variable, ContextVar):
-    attach, detach = _variable.set, _variable.reset
+    _attach, _detach = _variable.set, _variable.reset
 # Through the proxy of the request, looked up once.
 _request: Callable[[], Any] = request._get_current_object  # type: ignore[attr-defined]
 
@@ -107,7 +107,7 @@ class Exchange:
 
     def run(self) -> Iterable[bytes]:
         environ, inside = self.environ, self.context
-        token = attach(inside) if inside is not None else None
+        token = _attach(inside) if inside is not None else None
         if self.measured:
             self.metrics.enter()
         try:
@@ -117,7 +117,7 @@ class Exchange:
             raise
         finally:
             if token is not None:
-                detach(token)
+                _detach(token)
         if type(body) is environ.get("wsgi.file_wrapper"):
             # The server sends it by the system's own call; it stays what it is.
             return _followed(body, self)
@@ -137,16 +137,16 @@ class Exchange:
         token = None
         while True:
             if inside is not None:
-                token = attach(inside)
+                token = _attach(inside)
             try:
-                part = next(parts, END)
+                part = next(parts, _END)
             except BaseException as error:
                 self.end(error)
                 raise
             finally:
                 if token is not None:
-                    detach(token)
-            if part is END:
+                    _detach(token)
+            if part is _END:
                 return
             self.size += len(part)
             yield part
@@ -154,7 +154,7 @@ class Exchange:
     def close(self) -> None:
         close = getattr(self.parts, "close", None)
         inside = self.context
-        token = attach(inside) if inside is not None else None
+        token = _attach(inside) if inside is not None else None
         try:
             if close is not None:
                 close()
@@ -163,7 +163,7 @@ class Exchange:
             raise
         finally:
             if token is not None:
-                detach(token)
+                _detach(token)
             self.end()
 
     def end(self, error: BaseException | None = None) -> None:
@@ -173,7 +173,7 @@ class Exchange:
         environ, metrics = self.environ, self.metrics
         rule = environ.get(RULE)
         if error is not None:
-            environ.setdefault(FAILURE, type(error).__qualname__)
+            environ.setdefault(_FAILURE, type(error).__qualname__)
             if self.told is not None:
                 # The server tells of it when the context is gone; an exception that
                 # takes no attribute is told without ids.
@@ -181,12 +181,12 @@ class Exchange:
                     setattr(error, IDS, self.told[1].split("-")[1:3])
         if self.measured:
             metrics.leave()
-            if FAILURE in environ:
-                metrics.exception(rule or UNMATCHED, environ[FAILURE])
+            if _FAILURE in environ:
+                metrics.exception(rule or _UNMATCHED, environ[_FAILURE])
             if UNCOUNTED not in environ:
                 metrics.request(
                     environ["REQUEST_METHOD"],
-                    rule or UNMATCHED,
+                    rule or _UNMATCHED,
                     self.status,
                     seconds,
                     self.size,
@@ -207,9 +207,9 @@ class Exchange:
             found["http.route"] = rule
         if error is not None or status >= "500":
             # Whatever Flask turned into an answer is recorded already.
-            if error is not None and RECORDED not in environ:
+            if error is not None and _RECORDED not in environ:
                 span.record_exception(error)
-            found["error.type"] = environ.get(FAILURE, status)
+            found["error.type"] = environ.get(_FAILURE, status)
             span.set_status(Status(StatusCode.ERROR))
         if isinstance(span, ServerSpan):
             span.put(found, name)
@@ -255,8 +255,8 @@ def _note_rule(environ: dict[str, Any]) -> None:
 def record(sender: Flask, exception: BaseException, **_: Any) -> None:
     """Note what Flask turns into an answer, while its context is there."""
     _note_rule(request.environ)
-    request.environ[FAILURE] = type(exception).__qualname__
+    request.environ[_FAILURE] = type(exception).__qualname__
     span = trace.get_current_span()
     if span.is_recording():
         span.record_exception(exception)
-        request.environ[RECORDED] = True
+        request.environ[_RECORDED] = True

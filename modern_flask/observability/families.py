@@ -10,9 +10,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from .histogram import NotingHistogram
 
-KIB = 1024
+_KIB = 1024
 # Bytes.
-SIZES = tuple(float(4**power * KIB) for power in range(8))
+_SIZES = tuple(float(4**power * _KIB) for power in range(8))
 
 REQUEST_DURATION = NotingHistogram(
     "http_request_duration_seconds",
@@ -23,7 +23,7 @@ RESPONSE_SIZE = NotingHistogram(
     "http_response_size_bytes",
     "Size of the bodies of HTTP responses in bytes, as they were handed to the server.",
     ("method", "handler"),
-    buckets=SIZES,
+    buckets=_SIZES,
 )
 IN_FLIGHT = Gauge(
     "http_requests_in_flight",

@@ -17,7 +17,7 @@ from . import multiprocess
 
 __all__ = ["NotingHistogram"]
 
-MOST = 1024  # notes that wait to be counted
+_MOST = 1024  # notes that wait to be counted
 
 
 class NotingHistogram(Histogram):
@@ -32,7 +32,7 @@ class NotingHistogram(Histogram):
     def note(self, amount: float) -> None:
         """Count ``amount`` before anybody looks."""
         self._notes.append(amount)
-        if len(self._notes) >= MOST:
+        if len(self._notes) >= _MOST:
             self._count()
 
     def _count(self) -> None:

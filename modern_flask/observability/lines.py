@@ -19,23 +19,23 @@ TEXT = (
     "[trace_id=%(otelTraceID)s span_id=%(otelSpanID)s] %(message)s"
 )
 # A record that was made before the ids were added, or by another factory.
-UNKNOWN_IDS = {
+_UNKNOWN_IDS = {
     "otelTraceID": "0",
     "otelSpanID": "0",
     "otelServiceName": "",
     "otelTraceSampled": False,
 }
 # Looked for first: most lines hold none of these, and redacting costs 10 us.
-SUSPECT = ("://", "=", ":")
+_SUSPECT = ("://", "=", ":")
 # The exception's name stays, whatever it is called: InvalidToken is no secret.
-NAMED = re.compile(r"[\w.<>]+: ")
+_NAMED = re.compile(r"[\w.<>]+: ")
 
 
 class TextFormatter(logging.Formatter):
     """A line for people."""
 
     def __init__(self, layout: str) -> None:
-        super().__init__(layout, defaults=UNKNOWN_IDS)
+        super().__init__(layout, defaults=_UNKNOWN_IDS)
 
     def format(self, record: logging.LogRecord) -> str:
         # What another handler's formatter has left there is not redacted.
@@ -50,11 +50,11 @@ class TextFormatter(logging.Formatter):
             record.exc_text = left
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = harmless_text(record.message)
+        record.message = _harmless_text(record.message)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:
-        return harmless_traceback(ei[1])
+        return _harmless_traceback(ei[1])
 
     def formatStack(self, stack_info: str) -> str:
         return _without_urls(stack_info)
@@ -68,14 +68,14 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
-            "message": harmless_text(_message(record)),
+            "message": _harmless_text(_message(record)),
         }
         if getattr(record, "otelTraceID", "0") != "0":
             found["trace_id"] = record.otelTraceID  # type: ignore[attr-defined]
             found["span_id"] = record.otelSpanID  # type: ignore[attr-defined]
         found |= getattr(record, "members", {})
         if record.exc_info and record.exc_info[1] is not None:
-            found["exception"] = harmless_traceback(record.exc_info[1])
+            found["exception"] = _harmless_traceback(record.exc_info[1])
         elif record.exc_text:
             found["exception"] = redacted_lines(record.exc_text)
         if record.stack_info:
@@ -98,14 +98,14 @@ def _without_arguments(record: logging.LogRecord) -> logging.LogRecord:
     return logging.makeLogRecord({**vars(record), "msg": text, "args": None})
 
 
-def harmless_text(text: str) -> str:
-    for sign in SUSPECT:
+def _harmless_text(text: str) -> str:
+    for sign in _SUSPECT:
         if sign in text:
             return redacted(text)
     return text
 
 
-def harmless_traceback(error: BaseException | None) -> str:
+def _harmless_traceback(error: BaseException | None) -> str:
     """What Python prints of ``error``, all that any exception in it says redacted.
 
     Code is shown as it stands: in it, ``key = `` is no secret.
@@ -125,7 +125,7 @@ class _Harmless(TracebackException):
     ) -> Iterator[str]:
         # As one text, with its notes: a name may end a line whose value is the next.
         said = "".join(super().format_exception_only(*args, **options))
-        name = NAMED.match(said)
+        name = _NAMED.match(said)
         end = name.end() if name else 0
         yield said[:end] + redacted_lines(said[end:])
 

@@ -18,11 +18,11 @@ from .lines import TEXT, JsonFormatter, TextFormatter
 
 __all__ = ["make_formatter", "open_logging"]
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-FORMATS = ("text", "json", "a format of logging, such as %(levelname)s %(message)s")
-KNOWN = ("format", "level", "levels")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_FORMATS = ("text", "json", "a format of logging, such as %(levelname)s %(message)s")
+_KNOWN = ("format", "level", "levels")
 # They warn of each malformed header: any caller could fill the log with its own words.
-TOLD_BY_CALLERS = ("opentelemetry.baggage.propagation", "opentelemetry.trace.span")
+_TOLD_BY_CALLERS = ("opentelemetry.baggage.propagation", "opentelemetry.trace.span")
 
 
 def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
@@ -46,8 +46,8 @@ def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
         UnknownChoice: A level or a format that there is not.
     """
     for name in settings:
-        if name not in KNOWN:
-            known = [key_of(settings, known) for known in KNOWN]
+        if name not in _KNOWN:
+            known = [key_of(settings, known) for known in _KNOWN]
             raise UnknownSetting(
                 key_of(settings, name), origin_of(settings, name), known
             )
@@ -130,7 +130,7 @@ def _levels(settings: Mapping[str, Any]) -> dict[str, str]:
     key, origin = key_of(settings, "levels"), origin_of(settings, "levels")
     for name, level in (settings.get("levels") or {}).items():
         found[name] = _level(level, f'{key}["{name}"]', origin)
-    for name in TOLD_BY_CALLERS:
+    for name in _TOLD_BY_CALLERS:
         if logging.getLogger(name).level == logging.NOTSET:
             found.setdefault(name, "ERROR")
     return found
@@ -139,8 +139,8 @@ def _levels(settings: Mapping[str, Any]) -> dict[str, str]:
 def _level(chosen: Any, key: str, origin: object) -> str:
     name = logging.getLevelName(chosen) if isinstance(chosen, int) else str(chosen)
     name = name.upper()
-    if name not in LEVELS:
-        raise UnknownChoice(key, chosen, "level", origin, LEVELS)
+    if name not in _LEVELS:
+        raise UnknownChoice(key, chosen, "level", origin, _LEVELS)
     return name
 
 
@@ -166,4 +166,4 @@ def make_formatter(settings: Mapping[str, Any]) -> logging.Formatter:
     try:
         return TextFormatter(chosen)
     except (TypeError, ValueError):
-        raise UnknownChoice(key, chosen, "format", origin, FORMATS) from None
+        raise UnknownChoice(key, chosen, "format", origin, _FORMATS) from None

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Metrics", "open_metrics"]
 
-KNOWN = ("address", "port")
-EXEMPLAR_EVERY = 1.0  # seconds: one costs twice what the observation does
-BOUNDS = list(families.REQUEST_DURATION._upper_bounds)
+_KNOWN = ("address", "port")
+_EXEMPLAR_EVERY = 1.0  # seconds: one costs twice what the observation does
+_BOUNDS = list(families.REQUEST_DURATION._upper_bounds)
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class Metrics:
     def write(self, accept: str) -> tuple[bytes, str]:
         """The exposition and its content type, as ``accept`` prefers it."""
         encode, content_type = choose_encoder(accept)
-        return encode(registry()), content_type
+        return encode(_registry()), content_type
 
 
 def _looked_up(function: str, hit: bool) -> None:
@@ -139,22 +139,22 @@ class _Series:
         duration = families.REQUEST_DURATION.labels(method, handler, status)
         self.time, self.show = duration.note, duration.observe
         self.measure = families.RESPONSE_SIZE.labels(method, handler).note
-        self.last = [0.0] * len(BOUNDS)
+        self.last = [0.0] * len(_BOUNDS)
 
     def observe(self, seconds: float, size: int, trace_id: str | None) -> None:
         self.measure(size)
         if trace_id is None:
             self.time(seconds)
             return
-        bucket, now = bisect_left(BOUNDS, seconds), time.monotonic()
-        if now - self.last[bucket] < EXEMPLAR_EVERY:
+        bucket, now = bisect_left(_BOUNDS, seconds), time.monotonic()
+        if now - self.last[bucket] < _EXEMPLAR_EVERY:
             self.time(seconds)
         else:
             self.last[bucket] = now
             self.show(seconds, {"trace_id": trace_id})
 
 
-def registry() -> CollectorRegistry:
+def _registry() -> CollectorRegistry:
     """The process's own, or the sum of all workers in the multi-process mode."""
     return multiprocess.registry() if multiprocess.folder() else REGISTRY
 
@@ -172,8 +172,8 @@ def open_metrics(settings: Mapping[str, Any] | None = None) -> Iterator[Metrics]
     """
     settings = settings or {}
     for name in settings:
-        if name not in KNOWN:
-            known = [key_of(settings, known) for known in KNOWN]
+        if name not in _KNOWN:
+            known = [key_of(settings, known) for known in _KNOWN]
             raise UnknownSetting(
                 key_of(settings, name), origin_of(settings, name), known
             )
@@ -193,7 +193,7 @@ def open_metrics(settings: Mapping[str, Any] | None = None) -> Iterator[Metrics]
 def _serve(settings: Mapping[str, Any]) -> Any:
     port, address = _port(settings), settings.get("address", "0.0.0.0")
     try:
-        server, _ = start_http_server(port, address, registry=registry())
+        server, _ = start_http_server(port, address, registry=_registry())
     except OSError as error:
         # Of several workers one has the port; it answers for all of them.
         logger.info("Metrics are not served on port %d: %s.", port, error.strerror)

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["TRACE_ID", "RequestTelemetry", "ignore_metrics", "ignore_traces"]
 
-SILENT = frozenset({"/metrics", "/livez", "/readyz"})
-UNMEASURED = SILENT | {"/healthz", "/favicon.ico"}
-NONE = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
+_SILENT = frozenset({"/metrics", "/livez", "/readyz"})
+_UNMEASURED = _SILENT | {"/healthz", "/favicon.ico"}
+_NONE = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
 
-WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
+_WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 class RequestTelemetry:
@@ -51,9 +51,9 @@ class RequestTelemetry:
         metrics = self.metrics or self._start()
         exchange = Exchange(self, metrics, environ, start_response)
         path = environ.get("PATH_INFO", "/")
-        if path in UNMEASURED:
+        if path in _UNMEASURED:
             exchange.measured = False
-        if path in SILENT or (self.selective and self.is_excluded(environ)):
+        if path in _SILENT or (self.selective and self.is_excluded(environ)):
             exchange.enter_quietly()
         else:
             exchange.enter()
@@ -62,7 +62,7 @@ class RequestTelemetry:
     def _start(self) -> Metrics:
         self._started()
         provider = trace.get_tracer_provider()
-        self.traced = not isinstance(provider, NONE)
+        self.traced = not isinstance(provider, _NONE)
         if not self.traced:
             # Another app's provider that comes later must not wake this one's tracer.
             provider = trace.NoOpTracerProvider()
@@ -92,7 +92,7 @@ class RequestTelemetry:
         """The caller's context; headers are decoded only where there are any."""
         if environ.keys().isdisjoint(self.headers):
             return None
-        return propagate.extract(environ, getter=GETTER)
+        return propagate.extract(environ, getter=_GETTER)
 
 
 class _EnvironGetter(Getter[dict[str, Any]]):
@@ -108,7 +108,7 @@ class _EnvironGetter(Getter[dict[str, Any]]):
         ]
 
 
-GETTER = _EnvironGetter()
+_GETTER = _EnvironGetter()
 
 
 def _variable(header: str) -> str:

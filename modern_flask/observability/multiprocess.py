@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["bury", "folder", "leave", "outside", "prepare", "reading", "registry"]
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-LOCK = "lock"
-ADDED = ("counter", "histogram", "summary")  # kinds of which dead workers count on
+_LOCK = "lock"
+_ADDED = ("counter", "histogram", "summary")  # kinds of which dead workers count on
 
 outside: list[Collector] = []
 """Tell of what no worker's file holds: whichever worker is scraped asks them itself."""
@@ -92,9 +92,9 @@ def bury(pid: int) -> None:
 
     with _locked(path, fcntl.LOCK_EX):
         mark_process_dead(pid, str(path))  # type: ignore[no-untyped-call]
-        for kind in ADDED:
+        for kind in _ADDED:
             left = path / f"{kind}_{pid}.db"
-            if not left.exists() or not begun(left):
+            if not left.exists() or not _begun(left):
                 left.unlink(missing_ok=True)
                 continue
             read: Any = MmapedDict.read_all_values_from_file
@@ -120,7 +120,7 @@ def registry() -> CollectorRegistry:
             path: Any = self._path
             with reading():
                 # A file that a worker is just making is empty: the library stumbles.
-                files = [str(file) for file in Path(path).glob("*.db") if begun(file)]
+                files = [str(file) for file in Path(path).glob("*.db") if _begun(file)]
                 return [*self.merge(files, accumulate=True), *told]  # type: ignore[no-untyped-call]
 
     found = CollectorRegistry()
@@ -128,7 +128,7 @@ def registry() -> CollectorRegistry:
     return found
 
 
-def begun(file: Path) -> bool:
+def _begun(file: Path) -> bool:
     return file.stat().st_size > 0
 
 
@@ -145,6 +145,6 @@ def reading() -> Iterator[None]:
 
 @contextmanager
 def _locked(path: Path, how: int) -> Iterator[None]:
-    with open(path / LOCK, "ab") as lock:
+    with open(path / _LOCK, "ab") as lock:
         fcntl.flock(lock, how)
         yield

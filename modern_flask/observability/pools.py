@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["measure_engine", "measure_redis"]
 
-NOTICED = 0.001  # seconds of waiting from which a span tells of it
-EVERY = 1.0  # seconds between two looks of a worker at its own pools
+_NOTICED = 0.001  # seconds of waiting from which a span tells of it
+_EVERY = 1.0  # seconds between two looks of a worker at its own pools
 
 logger = logging.getLogger(__name__)
 _engines: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -89,7 +89,7 @@ def _time(engine: Any, known: bool) -> None:
         finally:
             seconds = perf_counter() - begun
             observe(seconds)
-            if seconds >= NOTICED:
+            if seconds >= _NOTICED:
                 span = trace.get_current_span()
                 if span.is_recording():
                     waited = {"db.client.connection.wait_time": seconds}
@@ -190,7 +190,7 @@ class _Book:
             except Exception:
                 # Such as a folder that is gone, at the end of all.
                 logger.debug("The pools' numbers were not written.", exc_info=True)
-            sleep(EVERY)
+            sleep(_EVERY)
 
     def write(self) -> None:
         gone = dict(self._written)

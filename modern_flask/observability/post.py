@@ -13,10 +13,10 @@ from .destination import Destination
 
 __all__ = ["Poster"]
 
-RETRIED = frozenset({408, 429, 500, 502, 503, 504})
-COMPRESS_FROM = 1024  # bytes
-PAUSE, LONGEST_PAUSE = 0.25, 4.0  # seconds before the first retry, and at most
-ANSWER = 64 * 1024  # bytes that are read of an answer, to keep the connection
+_RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_COMPRESS_FROM = 1024  # bytes
+PAUSE, _LONGEST_PAUSE = 0.25, 4.0  # seconds before the first retry, and at most
+_ANSWER = 64 * 1024  # bytes that are read of an answer, to keep the connection
 
 
 class Poster:
@@ -47,7 +47,7 @@ class Poster:
         """Post one batch; what went wrong in the end, or None."""
         headers = {"Content-Type": self.destination.content_type}
         headers |= self.destination.headers
-        if self.destination.compressed and len(body) >= COMPRESS_FROM:
+        if self.destination.compressed and len(body) >= _COMPRESS_FROM:
             body = gzip.compress(body, 1)
             headers["Content-Encoding"] = "gzip"
         end = time.monotonic() + self.budget
@@ -64,7 +64,7 @@ class Poster:
                 time.sleep(wait)
             else:
                 self._hurried.wait(wait)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _try(
         self, body: bytes, headers: dict[str, str], end: float
@@ -84,7 +84,7 @@ class Poster:
                 stream=True,
             )
             with answer:
-                answer.raw.read(ANSWER)
+                answer.raw.read(_ANSWER)
         except Exception as error:
             # Not its text: requests puts the whole URL into it.
             return type(error).__name__, 0.0
@@ -92,7 +92,7 @@ class Poster:
         if 200 <= status < 300:
             return None, None
         trouble = f"it answered {status}"
-        if status not in RETRIED:
+        if status not in _RETRIED:
             return trouble, None
         asked = answer.headers.get("Retry-After", "")
         return trouble, float(asked) if asked.isdecimal() else 0.0

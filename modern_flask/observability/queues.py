@@ -30,7 +30,7 @@ __all__ = ["measure_queues"]
 DEADLINE = 1.0  # seconds that a scrape waits; Prometheus gives it 10
 KEPT = 5.0  # seconds for which an answer, or none, is good
 MOST = 100  # queues: a label is bounded
-WAITS = {
+_WAITS = {
     "amqp": ("read_timeout", "write_timeout"),
     "redis": ("socket_timeout", "socket_connect_timeout"),
 }
@@ -79,7 +79,7 @@ class _Queues:
     def _ask(self) -> None:
         context.attach(context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
         app = self._app()
-        if app is None or not is_open(app):
+        if app is None or not _is_open(app):
             return
         try:
             found = ask_broker(app, DEADLINE)
@@ -105,7 +105,7 @@ def ask_broker(app: Any, timeout: float) -> dict[str, int]:
     """
     connection = app.connection_for_read()
     connection.connect_timeout = timeout
-    waits = WAITS.get(connection.get_transport_cls().driver_type, ())
+    waits = _WAITS.get(connection.get_transport_cls().driver_type, ())
     given = connection.transport_options or {}
     connection.transport_options = {**given, **dict.fromkeys(waits, timeout)}
     with connection:
@@ -131,11 +131,11 @@ def queues_of(app: Any) -> list[str]:
 
     Not those that a call named by itself: they may be as many as there are calls.
     """
-    names = [*app.amqp.queues.consume_from, *routed(app.conf.task_routes)]
+    names = [*app.amqp.queues.consume_from, *_routed(app.conf.task_routes)]
     return list(islice(dict.fromkeys(names), MOST))
 
 
-def routed(routes: Any) -> Iterator[str]:
+def _routed(routes: Any) -> Iterator[str]:
     """The queues that ``task_routes`` names; not those that a function may choose."""
     for table in routes if isinstance(routes, list | tuple) else [routes]:
         pairs = table.items() if isinstance(table, Mapping) else table
@@ -148,7 +148,7 @@ def routed(routes: Any) -> Iterator[str]:
                 yield str(name)
 
 
-def is_open(app: Any) -> bool:
+def _is_open(app: Any) -> bool:
     """Whether ``app`` was not closed: what is closed may live on for a while."""
     from celery._state import _get_active_apps
 

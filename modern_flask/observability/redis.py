@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["trace_commands"]
 
 # Commands whose second word is a command as well (redis.io/docs/latest/commands).
-CONTAINERS = frozenset(
+_CONTAINERS = frozenset(
     {"ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY"}
     | {"MEMORY", "MODULE", "OBJECT", "PUBSUB", "SCRIPT", "SENTINEL", "SLOWLOG"}
     | {"XGROUP", "XINFO"}
 )
-LONGEST = 1000  # characters of the text of a pipeline
+_LONGEST = 1000  # characters of the text of a pipeline
 
 
 def trace_commands(client: Redis) -> None:
@@ -89,7 +89,7 @@ def _of_pipeline(sent: Sequence[Sequence[Any]]) -> tuple[str, dict[str, Any]]:
     texts = "\n".join(map(_text, names, sent))
     return name, {
         "db.operation.name": name,
-        "db.query.text": texts[:LONGEST],
+        "db.query.text": texts[:_LONGEST],
         "db.operation.batch.size": len(sent),
     }
 
@@ -120,7 +120,7 @@ def _name(args: Sequence[Any]) -> str:
     if " " not in text:
         return text
     words = text.split()
-    return " ".join(words[: 2 if words and words[0].upper() in CONTAINERS else 1])
+    return " ".join(words[: 2 if words and words[0].upper() in _CONTAINERS else 1])
 
 
 def _text(name: str, args: Sequence[Any]) -> str:

@@ -13,7 +13,7 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
 __all__ = ["describe_process", "make_resource"]
 
-VARIABLES = {
+_VARIABLES = {
     "SERVICE_NAME": "service.name",
     "SERVICE_VERSION": "service.version",
     "POD_NAMESPACE": "service.namespace",
@@ -38,7 +38,7 @@ def describe_process(service: str, environ: Mapping[str, str]) -> dict[str, str]
     """``service`` and the downward API's variables as attributes."""
     found = {"service.name": service} | {
         name: environ[variable]
-        for variable, name in VARIABLES.items()
+        for variable, name in _VARIABLES.items()
         if environ.get(variable)
     }
     namespace, pod = found.get("service.namespace"), found.get("k8s.pod.name")

@@ -34,17 +34,17 @@ from .conventions import describe
 
 __all__ = ["ServerSpan", "make_starter"]
 
-UNSET = Status(StatusCode.UNSET)
-RANDOM = TraceFlags.RANDOM_TRACE_ID
-FLAGS = [TraceFlags(number) for number in range(4)]
-NO_STATE = TraceState()
-LOW = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
-ROOM = 64  # attributes: more than a request has of its own
+_UNSET = Status(StatusCode.UNSET)
+_RANDOM = TraceFlags.RANDOM_TRACE_ID
+_FLAGS = [TraceFlags(number) for number in range(4)]
+_NO_STATE = TraceState()
+_LOW = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
+_ROOM = 64  # attributes: more than a request has of its own
 
-Attributes = dict[str, Any]
-Environ = dict[str, Any]
+_Attributes = dict[str, Any]
+_Environ = dict[str, Any]
 # (name, the caller's context, the request) -> the span
-Start = Callable[[str, Context, Environ], Span]
+_Start = Callable[[str, Context, _Environ], Span]
 
 
 class ServerSpan(SdkSpan):
@@ -53,7 +53,7 @@ class ServerSpan(SdkSpan):
     _events: Any = ()
     _links: Any = ()
     _kind = SpanKind.SERVER
-    _status = UNSET
+    _status = _UNSET
     _end_time: int | None = None
     _instrumentation_info: Any = None
     _record_exception = _set_status_on_exception = True
@@ -64,7 +64,7 @@ class ServerSpan(SdkSpan):
         name: str,
         context: SpanContext,
         parent: SpanContext | None,
-        attributes: Attributes,
+        attributes: _Attributes,
     ) -> None:
         self._name, self._context, self._parent = name, context, parent
         self._attributes: Any = attributes
@@ -133,7 +133,7 @@ class ServerSpan(SdkSpan):
         processor.on_end(self)
 
 
-def make_starter(tracer: Any) -> Start:
+def make_starter(tracer: Any) -> _Start:
     """The cheapest way to start a server span with ``tracer``."""
     kept = _kept(tracer.sampler) if type(tracer) is Tracer else None
     if kept is None or not _has_room(tracer._span_limits):
@@ -143,29 +143,29 @@ def make_starter(tracer: Any) -> Start:
     by_parent, bound = kept
     ids, on_start = tracer.id_generator, tracer.span_processor.on_start
     new_trace, new_span = ids.generate_trace_id, ids.generate_span_id
-    random_flag = RANDOM if ids.is_trace_id_random() else 0
+    random_flag = _RANDOM if ids.is_trace_id_random() else 0
     make = ServerSpan.of(tracer)
 
-    def start(name: str, parent: Context, environ: Environ) -> Span:
+    def start(name: str, parent: Context, environ: _Environ) -> Span:
         caller = parent.get(_SPAN_KEY)
         origin = caller.get_span_context() if isinstance(caller, Span) else None
         if origin is None:
-            trace_id, state = new_trace(), NO_STATE
-            flags, sampled = random_flag, trace_id & LOW < bound
+            trace_id, state = new_trace(), _NO_STATE
+            flags, sampled = random_flag, trace_id & _LOW < bound
         elif origin.is_valid:
             trace_id, state = origin.trace_id, origin.trace_state
-            flags = origin.trace_flags & RANDOM
-            sampled = origin.trace_flags & 1 if by_parent else trace_id & LOW < bound
+            flags = origin.trace_flags & _RANDOM
+            sampled = origin.trace_flags & 1 if by_parent else trace_id & _LOW < bound
         else:
             # A remote caller without ids has decided all the same ("b3: 0").
             trace_id, state, flags = new_trace(), origin.trace_state, random_flag
             decided = by_parent and origin.is_remote
-            sampled = origin.trace_flags & 1 if decided else trace_id & LOW < bound
+            sampled = origin.trace_flags & 1 if decided else trace_id & _LOW < bound
             origin = None
         # A SpanContext is this tuple; that its ids are valid need not be checked.
         spoken: SpanContext = tuple.__new__(
             SpanContext,
-            (trace_id, new_span(), False, FLAGS[flags | sampled], state, True),
+            (trace_id, new_span(), False, _FLAGS[flags | sampled], state, True),
         )
         if not sampled:
             return NonRecordingSpan(spoken)
@@ -206,7 +206,7 @@ def _bound_of(sampler: Any) -> int | None:
     if asked is sampling.StaticSampler.should_sample:
         always = sampler._decision is sampling.Decision.RECORD_AND_SAMPLE
         never = sampler._decision is sampling.Decision.DROP
-        return LOW + 1 if always else 0 if never else None
+        return _LOW + 1 if always else 0 if never else None
     if asked is sampling.TraceIdRatioBased.should_sample:
         return int(sampler.bound)
     return None
@@ -215,5 +215,5 @@ def _bound_of(sampler: Any) -> int | None:
 def _has_room(limits: Any) -> bool:
     number = limits.max_span_attributes
     return limits.max_span_attribute_length is None and (
-        number is None or number >= ROOM
+        number is None or number >= _ROOM
     )

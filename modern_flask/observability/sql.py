@@ -18,39 +18,39 @@ from sqlalchemy import Engine, event
 
 __all__ = ["describe", "trace_statements"]
 
-SYSTEMS = {
+_SYSTEMS = {
     "mssql": "microsoft.sql_server",
     "oracle": "oracle.db",
     "bigquery": "gcp.bigquery",
 }
-LONGEST = 8192  # characters of a statement: an INSERT of many rows may have millions
+_LONGEST = 8192  # characters of a statement: an INSERT of many rows may have millions
 
 # What a statement is made of, as far as finding its literals needs it. A string that
 # does not end reaches to the end.
-TOKENS = r"""
+_TOKENS = r"""
     (?P<comment>{line}[^\n]*|/\*.*?(?:\*/|\Z))
     |(?P<text>{strings}|\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))
     |(?P<name>"(?:[^"]|"")*"|`[^`]*`|\[[^\W\d][\w\ ]*\])
     |(?P<number>(?<![\w:$%@])(?:0[box][0-9a-f_]+|\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?|\.\d+)\b)
 """
-FLAGS = re.VERBOSE | re.DOTALL | re.IGNORECASE
-STANDARD = re.compile(
-    TOKENS.replace("{line}", "--").replace(
+_FLAGS = re.VERBOSE | re.DOTALL | re.IGNORECASE
+_STANDARD = re.compile(
+    _TOKENS.replace("{line}", "--").replace(
         "{strings}",
         r"""\be'(?:[^'\\]|''|\\.)*(?:'|\Z)|(?:\b[nxb])?'(?:[^']|'')*(?:'|\Z)""",
     ),
-    FLAGS,
+    _FLAGS,
 )
 # MySQL has backslashes in every string, strings in double quotes, and comments from #.
-MYSQL = re.compile(
-    TOKENS.replace("{line}", r"(?:--|\#)").replace(
+_MYSQL = re.compile(
+    _TOKENS.replace("{line}", r"(?:--|\#)").replace(
         "{strings}",
         r"""(?:\b[nxb])?'(?:[^'\\]|''|\\.)*(?:'|\Z)|"(?:[^"\\]|""|\\.)*(?:"|\Z)""",
     ),
-    FLAGS,
+    _FLAGS,
 )
-TARGET = re.compile(r"\b(?:from|into|update|table|join)\s+([\w.\"`]+)", re.IGNORECASE)
-FIRST = re.compile(r"[a-z]+", re.IGNORECASE)
+_TARGET = re.compile(r"\b(?:from|into|update|table|join)\s+([\w.\"`]+)", re.IGNORECASE)
+_FIRST = re.compile(r"[a-z]+", re.IGNORECASE)
 
 
 def trace_statements(engine: Engine) -> None:
@@ -64,7 +64,7 @@ def trace_statements(engine: Engine) -> None:
     ) -> None:
         if context.get_value(_SUPPRESS_INSTRUMENTATION_KEY):
             return
-        name, described = describe(statement[:LONGEST], mysql)
+        name, described = describe(statement[:_LONGEST], mysql)
         attributes = {**place, **described}
         if many and len(values) > 1:
             attributes["db.operation.batch.size"] = len(values)
@@ -102,7 +102,7 @@ def trace_statements(engine: Engine) -> None:
 
 def _place(engine: Engine) -> dict[str, Any]:
     url, system = engine.url, engine.dialect.name
-    found: dict[str, Any] = {"db.system.name": SYSTEMS.get(system, system)}
+    found: dict[str, Any] = {"db.system.name": _SYSTEMS.get(system, system)}
     if url.database:
         found["db.namespace"] = url.database
     if url.host:
@@ -126,8 +126,8 @@ def describe(statement: str, mysql: bool = False) -> tuple[str, dict[str, str]]:
             return " "
         return token[0] if token["name"] else "?"
 
-    text = (MYSQL if mysql else STANDARD).sub(plain, statement).strip()
-    first, target = FIRST.search(text), TARGET.search(text)
+    text = (_MYSQL if mysql else _STANDARD).sub(plain, statement).strip()
+    first, target = _FIRST.search(text), _TARGET.search(text)
     operation = first[0].upper()[:20] if first else "SQL"
     found = {"db.operation.name": operation, "db.query.text": text}
     if target is None:

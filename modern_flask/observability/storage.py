@@ -13,7 +13,7 @@ from .families import STORAGE_BYTES, STORAGE_DURATION
 
 __all__ = ["measure_storage", "trace_storage"]
 
-Observer = Callable[[str, str], AbstractContextManager[Any]]
+_Observer = Callable[[str, str], AbstractContextManager[Any]]
 
 
 def measure_storage(storage: Any) -> None:
@@ -58,9 +58,9 @@ def trace_storage(storage: Any) -> None:
     _observe(storage, traced)
 
 
-def _observe(storage: Any, observer: Observer) -> None:
+def _observe(storage: Any, observer: _Observer) -> None:
     """Let ``observer`` see each operation, around whoever does already."""
-    other: Observer | None = storage.observe
+    other: _Observer | None = storage.observe
 
     @contextmanager
     def both(operation: str, key: str) -> Iterator[None]:

@@ -24,7 +24,7 @@ def measure_tasks(app: Any) -> None:
     def install(sender: Any = None, **_: Any) -> None:
         celery = measured()
         if sender is not None and celery is not None and sender.app is celery:
-            celery.Task.Request = request_class()
+            celery.Task.Request = _request_class()
 
     mine = f"modern_flask.{id(app)}"
     worker_init.connect(install, weak=False, dispatch_uid=mine)
@@ -32,7 +32,7 @@ def measure_tasks(app: Any) -> None:
     weakref.finalize(app, worker_init.disconnect, dispatch_uid=mine)
 
 
-def request_class() -> type[Any]:
+def _request_class() -> type[Any]:
     """What a worker's parent holds of a task, and measures when it is told the end."""
     from billiard.einfo import ExceptionWithTraceback
     from celery.exceptions import Ignore, Reject, Retry

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tracing", "open_tracing"]
 
-INSTRUMENTORS = {
+_INSTRUMENTORS = {
     "requests": "opentelemetry.instrumentation.requests.RequestsInstrumentor",
     "celery": "opentelemetry.instrumentation.celery.CeleryInstrumentor",
 }
@@ -240,7 +240,7 @@ def instrument(name: str) -> None:
 
     One that refuses (it dislikes a version) is reported, never silent.
     """
-    module, _, kind = INSTRUMENTORS[name].rpartition(".")
+    module, _, kind = _INSTRUMENTORS[name].rpartition(".")
     disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")
     if name in [part.strip() for part in disabled.split(",")]:
         return

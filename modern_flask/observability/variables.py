@@ -26,12 +26,12 @@ LIMITS = (
     "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
     "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
 )
-PROPAGATORS = "OTEL_PROPAGATORS"
+_PROPAGATORS = "OTEL_PROPAGATORS"
 
-Settings = Mapping[str, Any]
+_Settings = Mapping[str, Any]
 
 
-def check_limits(environ: Mapping[str, str], settings: Settings) -> None:
+def check_limits(environ: Mapping[str, str], settings: _Settings) -> None:
     """
     Raises:
         BadLimit: A limit of spans is no whole number from 0 on.
@@ -42,25 +42,25 @@ def check_limits(environ: Mapping[str, str], settings: Settings) -> None:
             raise BadLimit(variable, value, origin_in(settings, variable, environ))
 
 
-def check_propagators(environ: Mapping[str, str], settings: Settings) -> None:
+def check_propagators(environ: Mapping[str, str], settings: _Settings) -> None:
     """To be called before OpenTelemetry is imported, which loads them.
 
     Raises:
         UnknownChoice: One that is not installed.
     """
-    value = environ.get(PROPAGATORS)
+    value = environ.get(_PROPAGATORS)
     names = [part.strip() for part in value.split(",")] if value else []
     known = {"none"}
     if names:
         known |= {each.name for each in entry_points(group="opentelemetry_propagator")}
     for name in names:
         if name not in known:
-            origin = origin_in(settings, PROPAGATORS, environ)
-            raise UnknownChoice(PROPAGATORS, name, "propagator", origin, sorted(known))
+            origin = origin_in(settings, _PROPAGATORS, environ)
+            raise UnknownChoice(_PROPAGATORS, name, "propagator", origin, sorted(known))
 
 
 def origin_in(
-    settings: Settings, variable: str, environ: Mapping[str, str]
+    settings: _Settings, variable: str, environ: Mapping[str, str]
 ) -> Origin | None:
     """Where the variable's value was set, if it is the configuration's."""
     name = variable.removeprefix("OTEL_").lower()

@@ -22,17 +22,17 @@ from .b3 import is_debug
 
 __all__ = ["encode"]
 
-KINDS = {
+_KINDS = {
     SpanKind.CLIENT: "CLIENT",
     SpanKind.SERVER: "SERVER",
     SpanKind.PRODUCER: "PRODUCER",
     SpanKind.CONSUMER: "CONSUMER",
 }
 # The first that is there names the other side, as the specification ranks them.
-PEERS = ("peer.service", "server.address", "network.peer.address", "net.peer.name")
-PORTS = ("server.port", "network.peer.port", "net.peer.port")
-REMOTE = {SpanKind.CLIENT, SpanKind.PRODUCER}
-DROPPED = ("dropped_attributes", "dropped_events", "dropped_links")
+_PEERS = ("peer.service", "server.address", "network.peer.address", "net.peer.name")
+_PORTS = ("server.port", "network.peer.port", "net.peer.port")
+_REMOTE = {SpanKind.CLIENT, SpanKind.PRODUCER}
+_DROPPED = ("dropped_attributes", "dropped_events", "dropped_links")
 
 _json = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _quoted = json.encoder.encode_basestring_ascii
@@ -54,11 +54,11 @@ def _span(span: ReadableSpan) -> str:
     more = ""
     if span.parent is not None:
         more = f',"parentId":"{span.parent.span_id:016x}"'
-    if span.kind in KINDS:
-        more += f',"kind":"{KINDS[span.kind]}"'
+    if span.kind in _KINDS:
+        more += f',"kind":"{_KINDS[span.kind]}"'
     if span.events:
         more += f',"annotations":{_json([_event(event) for event in span.events])}'
-    if span.kind in REMOTE and (remote := _remote(attributes)):
+    if span.kind in _REMOTE and (remote := _remote(attributes)):
         more += f',"remoteEndpoint":{_json(remote)}'
     if is_debug(spoken):
         more += ',"debug":true'
@@ -92,7 +92,7 @@ def _own_tags(span: ReadableSpan) -> dict[str, str]:
         tags["otel.scope.name"] = scope.name
         if scope.version:
             tags["otel.scope.version"] = scope.version
-    for what in DROPPED:
+    for what in _DROPPED:
         number = getattr(span, what)
         if number:
             tags[f"otel.{what}_count"] = str(number)
@@ -137,14 +137,14 @@ def _event(event: Any) -> dict[str, Any]:
 def _remote(attributes: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     system = attributes.get("db.system.name") or attributes.get("db.system")
-    address = next((attributes[name] for name in PEERS if attributes.get(name)), None)
+    address = next((attributes[name] for name in _PEERS if attributes.get(name)), None)
     name = system or address
     if name:
         found["serviceName"] = str(name)
     if address:
         with suppress(ValueError):
             found[f"ipv{ip_address(str(address)).version}"] = str(address)
-    port = next((attributes[name] for name in PORTS if attributes.get(name)), None)
+    port = next((attributes[name] for name in _PORTS if attributes.get(name)), None)
     if found and isinstance(port, int):
         found["port"] = port
     return found

@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 PAUSE = 5.0
 """Seconds for which a Redis that failed is left alone; each try may cost its 3 s."""
 
-LOCK_SLEEP = 0.02  # seconds between two looks at a value that another computes
+_LOCK_SLEEP = 0.02  # seconds between two looks at a value that another computes
 
-TUPLE = b"("
+_TUPLE = b"("
 """Marks a tuple, which JSON has not: a view's ``body, status`` must stay one."""
 
 
@@ -49,7 +49,7 @@ class Cache:
         lock_timeout: float = 30,
     ) -> None:
         kept = ex + (ex if stale is None else stale)
-        self._region = make_region(serializer=as_is, deserializer=as_is).configure(
+        self._region = make_region(serializer=_as_is, deserializer=_as_is).configure(
             "dogpile.cache.redis",
             expiration_time=ex,
             arguments={
@@ -59,9 +59,9 @@ class Cache:
                 "lock_prefix": "lock:",
                 "lock_timeout": lock_timeout,
                 "lock_blocking_timeout": lock_timeout,
-                "lock_sleep": LOCK_SLEEP,
+                "lock_sleep": _LOCK_SLEEP,
             },
-            wrap=[FailOpen(client, kept)],
+            wrap=[_FailOpen(client, kept)],
         )
         # The client itself, not a second one on its pool: it is the one that is traced.
         backend: Any = self._region.actual_backend
@@ -75,15 +75,15 @@ class Cache:
         """
 
         def compute() -> bytes:
-            return dumped(key, create())
+            return _dumped(key, create())
 
-        return loaded(self._region.get_or_create(key, compute))
+        return _loaded(self._region.get_or_create(key, compute))
 
     def set(self, key: str, value: Any) -> Any:
         """Put ``value`` under ``key``; what later calls get is returned."""
-        payload = dumped(key, value)
+        payload = _dumped(key, value)
         self._region.set(key, payload)
-        return loaded(payload)
+        return _loaded(payload)
 
     def delete(self, key: str) -> None:
         """Forget the value.
@@ -94,25 +94,25 @@ class Cache:
         self._region.delete(key)
 
 
-def as_is(payload: bytes) -> bytes:
+def _as_is(payload: bytes) -> bytes:
     return payload
 
 
-def dumped(key: str, value: Any) -> bytes:
+def _dumped(key: str, value: Any) -> bytes:
     try:
         payload = json.dumps(value, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
         raise NotCacheable(key, value, error) from None
-    return TUPLE + payload if isinstance(value, tuple) else payload
+    return _TUPLE + payload if isinstance(value, tuple) else payload
 
 
-def loaded(payload: bytes) -> Any:
-    if payload.startswith(TUPLE):
-        return tuple(json.loads(payload[len(TUPLE) :]))
+def _loaded(payload: bytes) -> Any:
+    if payload.startswith(_TUPLE):
+        return tuple(json.loads(payload[len(_TUPLE) :]))
     return json.loads(payload)
 
 
-class FailOpen(ProxyBackend):
+class _FailOpen(ProxyBackend):
     """A backend that has nothing, and keeps nothing, while Redis is away.
 
     Args:
@@ -132,8 +132,8 @@ class FailOpen(ProxyBackend):
     def set_serialized(self, key: str, value: bytes) -> None:
         self._attempt(lambda: self._client.set(key, value, px=self._milliseconds), None)
 
-    def get_mutex(self, key: str) -> "Mutex":
-        return Mutex(lambda: self.proxied.get_mutex(key), self._attempt)
+    def get_mutex(self, key: str) -> "_Mutex":
+        return _Mutex(lambda: self.proxied.get_mutex(key), self._attempt)
 
     def _attempt(self, ask: Callable[[], Any], otherwise: Any) -> Any:
         if self._retry_at is not None:
@@ -155,7 +155,7 @@ class FailOpen(ProxyBackend):
         return answer
 
 
-class Mutex(CacheMutex):
+class _Mutex(CacheMutex):
     """One key's lock, as dogpile.cache asks for it: no lock at all without Redis.
 
     dogpile.cache shares it between threads, so each acquisition takes an own lock.

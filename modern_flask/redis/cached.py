@@ -76,14 +76,14 @@ class Caching:
             NotCacheable: From the call: JSON can't hold the answer.
             NotKeyable: From the call: an argument can't be part of a key.
         """
-        kept = seconds(ex)
-        stale_for = None if stale is None else seconds(stale)
+        kept = _seconds(ex)
+        stale_for = None if stale is None else _seconds(stale)
 
         def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
             check_runs_at_once("cached", function)
             key = CallKey(function, keys, ignore, by_arguments)
-            caches = Caches(self._find_client, kept, stale_for, lock_timeout)
-            return cached_function(function, key, caches)
+            caches = _Caches(self._find_client, kept, stale_for, lock_timeout)
+            return _cached_function(function, key, caches)
 
         return decorate
 
@@ -93,13 +93,13 @@ def make_cached(find_client: Callable[[], Redis]) -> Caching:
     return Caching(find_client)
 
 
-def seconds(duration: float | timedelta) -> float:
+def _seconds(duration: float | timedelta) -> float:
     if isinstance(duration, timedelta):
         return duration.total_seconds()
     return duration
 
 
-class Caches:
+class _Caches:
     """One function's cache in each client that it meets, for as long as that lives."""
 
     def __init__(
@@ -127,8 +127,8 @@ class Caches:
         return client, cache
 
 
-def cached_function(
-    function: Callable[P, R], key: CallKey, caches: Caches
+def _cached_function(
+    function: Callable[P, R], key: CallKey, caches: _Caches
 ) -> CachedFunction[P, R]:
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:

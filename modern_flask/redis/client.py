@@ -22,9 +22,9 @@ from .retry import BudgetRetry
 
 logger = logging.getLogger(__name__)
 
-Settings = Mapping[str, Any]
+_Settings = Mapping[str, Any]
 
-WAITS = {
+_WAITS = {
     "socket_connect_timeout": 1,
     "socket_timeout": 2,
     # A connection that was idle for so long is asked before it is trusted.
@@ -32,7 +32,7 @@ WAITS = {
 }
 """Seconds. redis-py's own let one command wait for minutes when packets are dropped."""
 
-NUMBERS: dict[str, tuple[str, str, type[int] | type[float], float, float]] = {
+_NUMBERS: dict[str, tuple[str, str, type[int] | type[float], float, float]] = {
     "port": ("a port from 1 to 65535", "6379", int, 1, 65535),
     "db": ("the number of a database", "0", int, 0, inf),
     "socket_connect_timeout": ("a number of seconds", "1", float, 0.001, TIMEOUT_MAX),
@@ -41,7 +41,7 @@ NUMBERS: dict[str, tuple[str, str, type[int] | type[float], float, float]] = {
 }
 """What has to be a number: its name, an example, its kind, the least, the most."""
 
-RENAMED = {"charset": "encoding", "errors": "encoding_errors"}
+_RENAMED = {"charset": "encoding", "errors": "encoding_errors"}
 """Keywords of redis-py 3 and 4, and what they are called now."""
 
 
@@ -58,7 +58,7 @@ class BadNumber(ConfigurationError):
         )
 
 
-def open_redis(settings: Settings) -> Iterator[Redis]:
+def open_redis(settings: _Settings) -> Iterator[Redis]:
     """Open the service's Redis client and close its pool at shutdown.
 
     Args:
@@ -79,12 +79,12 @@ def open_redis(settings: Settings) -> Iterator[Redis]:
         BadNumber: A port, a database or a number of seconds is none.
         SingleConnection: ``single_connection_client`` is on.
     """
-    check_known(settings)
+    _check_known(settings)
     given = current(settings)
-    from_url = parsed(settings)
+    from_url = _parsed(settings)
     given.pop("url", None)
-    given |= numbers(settings, given.keys() - from_url.keys())
-    options = {**WAITS, "retry": BudgetRetry(), **given, **from_url}
+    given |= _numbers(settings, given.keys() - from_url.keys())
+    options = {**_WAITS, "retry": BudgetRetry(), **given, **from_url}
     if options.get("single_connection_client"):
         name = "single_connection_client"
         raise SingleConnection(key_of(settings, name), origin_of(settings, name))
@@ -95,20 +95,20 @@ def open_redis(settings: Settings) -> Iterator[Redis]:
         client.close()
 
 
-def numbers(settings: Settings, names: Collection[str]) -> dict[str, Any]:
+def _numbers(settings: _Settings, names: Collection[str]) -> dict[str, Any]:
     """Those of ``names`` that are numbers, also where their text was given.
 
     None means something to redis-py, but for the port.
     """
     return {
         name: number(settings, name)
-        for name in NUMBERS.keys() & names
+        for name in _NUMBERS.keys() & names
         if settings[name] is not None or name == "port"
     }
 
 
-def number(settings: Settings, name: str) -> float:
-    called, example, kind, least, most = NUMBERS[name]
+def number(settings: _Settings, name: str) -> float:
+    called, example, kind, least, most = _NUMBERS[name]
     value, found = settings[name], nan
     # True is 1 to Python, and int() would cut 6379.5.
     if isinstance(value, kind | int | str) and not isinstance(value, bool):
@@ -119,15 +119,15 @@ def number(settings: Settings, name: str) -> float:
     raise BadNumber(key_of(settings, name), origin_of(settings, name), called, example)
 
 
-def known_keywords() -> set[str]:
+def _known_keywords() -> set[str]:
     """``url``, and the keywords of the installed redis-py that are not retired."""
-    return {*signature(Redis).parameters, "url"} - RETIRED.keys()
+    return {*signature(Redis).parameters, "url"} - _RETIRED.keys()
 
 
-def check_known(settings: Settings) -> None:
-    known = known_keywords()
+def _check_known(settings: _Settings) -> None:
+    known = _known_keywords()
     for name in settings:
-        if name not in known and name not in RETIRED:
+        if name not in known and name not in _RETIRED:
             # Compared without the prefix, in which all keys are alike.
             keys = [key_of(settings, each) for each in nearest(name, known)]
             raise UnknownSetting(
@@ -135,21 +135,21 @@ def check_known(settings: Settings) -> None:
             )
 
 
-def current(settings: Settings) -> dict[str, Any]:
+def current(settings: _Settings) -> dict[str, Any]:
     """``settings`` in redis-py's present words; what was retired is told in the log."""
-    options = {name: settings[name] for name in settings if name not in RETIRED}
-    for name in RETIRED:
+    options = {name: settings[name] for name in settings if name not in _RETIRED}
+    for name in _RETIRED:
         if name in settings:
-            instead = RETIRED[name](name, settings[name], options)
+            instead = _RETIRED[name](name, settings[name], options)
             logger.warning(
                 "%s is retired in redis-py; %s.", key_of(settings, name), instead
             )
     return options
 
 
-def rename(name: str, value: Any, options: dict[str, Any]) -> str:
-    options.setdefault(RENAMED[name], value)
-    return f"{RENAMED[name]} takes its place"
+def _rename(name: str, value: Any, options: dict[str, Any]) -> str:
+    options.setdefault(_RENAMED[name], value)
+    return f"{_RENAMED[name]} takes its place"
 
 
 def retry_on_timeout(name: str, value: Any, options: dict[str, Any]) -> str:
@@ -174,17 +174,17 @@ def drop(name: str, value: Any, options: dict[str, Any]) -> str:
     return "it has no effect"
 
 
-RETIRED: dict[str, Callable[[str, Any, dict[str, Any]], str]] = {
+_RETIRED: dict[str, Callable[[str, Any, dict[str, Any]], str]] = {
     "auto_close_connection_pool": drop,
-    "charset": rename,
-    "errors": rename,
+    "charset": _rename,
+    "errors": _rename,
     "lib_name": driver_info,
     "lib_version": driver_info,
     "retry_on_timeout": retry_on_timeout,
 }
 
 
-def parsed(settings: Settings) -> dict[str, Any]:
+def _parsed(settings: _Settings) -> dict[str, Any]:
     """The URL's parts as keywords of :class:`redis.Redis`."""
     if not settings.get("url"):
         return {}
@@ -198,11 +198,11 @@ def parsed(settings: Settings) -> dict[str, Any]:
         parts["ssl"] = True
     if "path" in parts:
         parts["unix_socket_path"] = parts.pop("path")
-    return checked_query(parts, key, origin)
+    return _checked_query(parts, key, origin)
 
 
-def checked_query(parts: dict[str, Any], key: str, origin: object) -> dict[str, Any]:
-    known = known_keywords() - {"url"}
+def _checked_query(parts: dict[str, Any], key: str, origin: object) -> dict[str, Any]:
+    known = _known_keywords() - {"url"}
     for name in parts:
         if name not in known:
             # Without a neighbour it may be the tail of a password with a "?" in it.

@@ -13,23 +13,23 @@ from uuid import UUID
 
 from .faults import NotKeyable
 
-LONGEST = 200
+_LONGEST = 200
 """Characters of arguments that a key shows; more are hashed."""
 
-PLAIN = (bool, int, float, str, bytes)
-NAMED = (datetime.date, datetime.time, datetime.timedelta, Decimal, PurePath, UUID)
+_PLAIN = (bool, int, float, str, bytes)
+_NAMED = (datetime.date, datetime.time, datetime.timedelta, Decimal, PurePath, UUID)
 
 
-def is_marker(value: object) -> bool:
+def _is_marker(value: object) -> bool:
     """Whether dependency-injector puts something in the place of ``value``."""
     return getattr(value, "__IS_MARKER__", False) is True
 
 
-def is_injected(parameter: Parameter) -> bool:
+def _is_injected(parameter: Parameter) -> bool:
     annotation = parameter.annotation
     if get_origin(annotation) is Annotated:
-        return any(map(is_marker, annotation.__metadata__))
-    return is_marker(parameter.default)
+        return any(map(_is_marker, annotation.__metadata__))
+    return _is_marker(parameter.default)
 
 
 class CallKey:
@@ -54,7 +54,7 @@ class CallKey:
         self._signature = signature(function)
         self._by_arguments = by_arguments
         parameters = self._signature.parameters
-        injected = [name for name in parameters if is_injected(parameters[name])]
+        injected = [name for name in parameters if _is_injected(parameters[name])]
         self._left_out = {*ignore, *injected}
 
     def __call__(self, *args: Any, **kwargs: Any) -> str:
@@ -74,18 +74,18 @@ class CallKey:
             for name, value in bound.arguments.items()
             if name not in self._left_out
         )
-        if len(text) > LONGEST:
+        if len(text) > _LONGEST:
             text = hashlib.sha256(text.encode()).hexdigest()
         return f"{self.prefix}({text})"
 
     def _text(self, name: str, value: object) -> str:
         try:
             return canonical(value)
-        except Unnameable as error:
+        except _Unnameable as error:
             raise NotKeyable(self.function, name, error.value) from None
 
 
-class Unnameable(Exception):
+class _Unnameable(Exception):
     def __init__(self, value: object) -> None:
         self.value = value
 
@@ -93,13 +93,13 @@ class Unnameable(Exception):
 def canonical(value: object) -> str:
     """A text that equal values of one type share, and others don't."""
     kind = type(value).__qualname__
-    if value is None or type(value) in PLAIN:
+    if value is None or type(value) in _PLAIN:
         return repr(value)
     if isinstance(value, Enum):
         return f"{kind}.{value.name}"
-    if isinstance(value, NAMED):
+    if isinstance(value, _NAMED):
         return f"{kind}({value})"
-    if isinstance(value, PLAIN):
+    if isinstance(value, _PLAIN):
         return f"{kind}({value!r})"
     if is_dataclass(value) and not isinstance(value, type):
         inner = {field.name: getattr(value, field.name) for field in fields(value)}
@@ -113,4 +113,4 @@ def canonical(value: object) -> str:
         return f"({','.join(map(canonical, value))})"
     if isinstance(value, set | frozenset):
         return f"{kind}{{{','.join(sorted(map(canonical, value)))}}}"
-    raise Unnameable(value)
+    raise _Unnameable(value)

@@ -17,11 +17,11 @@ from .faults import LockLost, LockTaken, NoLock
 
 logger = logging.getLogger(__name__)
 
-FENCE_KEPT = 24 * 60 * 60 * 1000
+_FENCE_KEPT = 24 * 60 * 60 * 1000
 """Milliseconds for which the last fencing token of a name is kept. Tokens follow the
 clock, so one that was forgotten is still lower than the next."""
 
-ACQUIRE = """
+_ACQUIRE = """
 local held = redis.call('get', KEYS[1])
 if held and held ~= ARGV[1] then return 0 end
 local now = redis.call('time')
@@ -34,7 +34,7 @@ return fence
 """Take the lock and its fencing token in one step: a holder that stalls between two
 could come back with the higher token. Sent twice by a retry, it takes the lock once."""
 
-HELD: ContextVar["Held | None"] = ContextVar("modern_flask.lock", default=None)
+_HELD: ContextVar["_Held | None"] = ContextVar("modern_flask.lock", default=None)
 
 
 class FencedLock(Lock):
@@ -54,7 +54,7 @@ class FencedLock(Lock):
         milliseconds = int((self.timeout or 0) * 1000)
         keys = [self.name, fence_key(self.name)]
         answer: Any = self.redis.eval(
-            ACQUIRE, len(keys), *keys, token, milliseconds, FENCE_KEPT
+            _ACQUIRE, len(keys), *keys, token, milliseconds, _FENCE_KEPT
         )
         self.fencing_token = int(answer)
         return self.fencing_token > 0
@@ -65,7 +65,7 @@ def fence_key(name: str) -> str:
     return f"{name}:fence" if "{" in name else f"{{{name}}}:fence"
 
 
-class Held:
+class _Held:
     """A lock while it is held; a thread renews it at every third of its timeout."""
 
     def __init__(self, lock: FencedLock, timeout: float) -> None:
@@ -125,7 +125,7 @@ def hold(
     sleep: float = 0.1,
     blocking: bool = True,
     blocking_timeout: float = 5,
-) -> Iterator[Held]:
+) -> Iterator[_Held]:
     """Hold the lock ``name`` while the block runs.
 
     Args:
@@ -149,8 +149,8 @@ def hold(
     )
     if not lock.acquire():
         raise LockTaken(name, waits)
-    held = Held(lock, timeout)
-    outer = HELD.set(held)
+    held = _Held(lock, timeout)
+    outer = _HELD.set(held)
     try:
         yield held
     except BaseException:
@@ -160,7 +160,7 @@ def hold(
         held.let_go()
         held.check()
     finally:
-        HELD.reset(outer)
+        _HELD.reset(outer)
 
 
 def current_fencing_token() -> int:
@@ -173,7 +173,7 @@ def current_fencing_token() -> int:
         NoLock: None is held in this context; threads do not inherit it.
         LockLost: Somebody else may hold it by now.
     """
-    held = HELD.get()
+    held = _HELD.get()
     if held is None:
         raise NoLock
     held.check()

@@ -11,12 +11,12 @@ from redis.retry import Retry
 
 T = TypeVar("T")
 
-BUDGET = 3.0
+_BUDGET = 3.0
 """Seconds in which another attempt may begin: a failover or restart fits in."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5  # seconds
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # seconds
 
-FOREVER = -1
+_FOREVER = -1
 """What redis-py calls a retry that counts no attempts."""
 
 
@@ -29,8 +29,8 @@ class BudgetRetry(Retry):
     attempt more.
     """
 
-    def __init__(self, seconds: float = BUDGET) -> None:
-        super().__init__(NoBackoff(), FOREVER, (ConnectionError,))
+    def __init__(self, seconds: float = _BUDGET) -> None:
+        super().__init__(NoBackoff(), _FOREVER, (ConnectionError,))
         self.seconds = seconds
 
     def __eq__(self, other: object) -> bool:
@@ -49,7 +49,7 @@ class BudgetRetry(Retry):
     ) -> T:
         """Call ``do`` until it succeeds or the budget is spent; redis-py's hook."""
         deadline = time.monotonic() + self.seconds
-        failures, pause = 0, FIRST_PAUSE
+        failures, pause = 0, _FIRST_PAUSE
         while True:
             try:
                 return do()
@@ -59,7 +59,7 @@ class BudgetRetry(Retry):
                 failures += 1
                 fail(error, failures) if with_failure_count else fail(error)
                 # Jitter, or every worker knocks at the same moment.
-                pause = min(pause * 2, LONGEST_PAUSE) * random.uniform(0.5, 1)
+                pause = min(pause * 2, _LONGEST_PAUSE) * random.uniform(0.5, 1)
                 refused = isinstance(error, AuthenticationError | AuthorizationError)
                 if refused or time.monotonic() + pause > deadline:
                     raise

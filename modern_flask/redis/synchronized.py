@@ -14,10 +14,10 @@ from .lock import hold
 P = ParamSpec("P")
 R = TypeVar("R")
 
-TIMEOUT = 30.0  # seconds
-BLOCKING_TIMEOUT = 5.0  # seconds
+_TIMEOUT = 30.0  # seconds
+_BLOCKING_TIMEOUT = 5.0  # seconds
 
-FENCING_TOKEN = "fencing_token"
+_FENCING_TOKEN = "fencing_token"
 """A function with a parameter of this name is given the token of its lock."""
 
 
@@ -30,10 +30,10 @@ class Synchronizing:
     def __call__(
         self,
         name: str,
-        timeout: float | None = TIMEOUT,
+        timeout: float | None = _TIMEOUT,
         sleep: float = 0.1,
         blocking: bool = True,
-        blocking_timeout: float | None = BLOCKING_TIMEOUT,
+        blocking_timeout: float | None = _BLOCKING_TIMEOUT,
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Run a function under a lock in Redis, renewed for as long as it runs.
 
@@ -53,8 +53,8 @@ class Synchronizing:
             LockLost: From the call: it is done, and was not alone for certain.
         """
 
-        kept = TIMEOUT if timeout is None else timeout
-        patience = BLOCKING_TIMEOUT if blocking_timeout is None else blocking_timeout
+        kept = _TIMEOUT if timeout is None else timeout
+        patience = _BLOCKING_TIMEOUT if blocking_timeout is None else blocking_timeout
         waits = (kept, sleep, blocking, patience)
         return lambda function: self._guarded(function, name, waits)
 
@@ -66,15 +66,15 @@ class Synchronizing:
     ) -> Callable[P, R]:
         check_runs_at_once("synchronized", function)
         called = signature(function)
-        named = name_of(name, called, function)
-        takes_token = FENCING_TOKEN in called.parameters
+        named = _name_of(name, called, function)
+        takes_token = _FENCING_TOKEN in called.parameters
 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             lock = named(*args, **kwargs)
             with hold(self._find_client(), lock, *waits) as held:
                 if takes_token:
-                    kwargs[FENCING_TOKEN] = held.fencing_token
+                    kwargs[_FENCING_TOKEN] = held.fencing_token
                 return function(*args, **kwargs)
 
         return call
@@ -85,7 +85,7 @@ def make_synchronized(find_client: Callable[[], Redis]) -> Synchronizing:
     return Synchronizing(find_client)
 
 
-def name_of(
+def _name_of(
     name: str, called: Signature, function: Callable[..., Any]
 ) -> Callable[..., str]:
     """What names the lock of a call; ``name`` is checked against the parameters."""

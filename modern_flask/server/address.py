@@ -10,7 +10,7 @@ from ..errors import Fault
 
 __all__ = ["AddressUnusable", "check_address", "free_address"]
 
-LAST_PORT = 65535
+_LAST_PORT = 65535
 
 
 class AddressUnusable(Fault):
@@ -43,8 +43,8 @@ def check_address(bind: str) -> tuple[str, int] | None:
     if not isinstance(found, tuple):
         return None
     host, port = found
-    if not 0 <= port <= LAST_PORT:
-        raise AddressUnusable(bind, f"a port is a number from 0 to {LAST_PORT}")
+    if not 0 <= port <= _LAST_PORT:
+        raise AddressUnusable(bind, f"a port is a number from 0 to {_LAST_PORT}")
     return host, port
 
 

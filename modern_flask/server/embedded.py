@@ -34,7 +34,7 @@ __all__ = [
     "tethered",
 ]
 
-ATTEMPTS = 5
+_ATTEMPTS = 5
 """Ports tried before giving up; another process may take one before Redis does."""
 
 START_DEADLINE = 10.0
@@ -43,14 +43,14 @@ START_DEADLINE = 10.0
 STOP_DEADLINE = 10.0
 """Seconds for Redis to save and leave before it is killed."""
 
-OWN_REDIS = "name a Redis of your own in REDIS_URL and CELERY_BROKER_URL"
+_OWN_REDIS = "name a Redis of your own in REDIS_URL and CELERY_BROKER_URL"
 
 READY = "Ready to accept connections"
-TAKEN = "address already in use"
+_TAKEN = "address already in use"
 
 # Below the ephemeral ports of Linux (32768) and macOS (49152): while the server is down
 # no outgoing connection takes its port, and no client that reconnects meets itself.
-PORTS = range(15000, 32000)
+_PORTS = range(15000, 32000)
 
 # A program of its own: in a threaded parent preexec_fn may deadlock, and warns. A
 # change of user unties the tether, so it comes first; Python ignores SIGPIPE, and the
@@ -86,7 +86,7 @@ class RedisDidNotStart(Fault):
             "The embedded Redis did not start.",
             ("binary", binary),
             *(("printed", line) for line in last),
-            ("do", OWN_REDIS),
+            ("do", _OWN_REDIS),
         )
 
 
@@ -97,7 +97,7 @@ class FolderUnusable(Fault):
         self.folder, self.why = folder, why
         super().__init__(
             f"The embedded Redis can't keep its data in {folder}: {why}.",
-            ("do", f"end the other, let this user write there, or {OWN_REDIS}"),
+            ("do", f"end the other, let this user write there, or {_OWN_REDIS}"),
         )
 
 
@@ -123,7 +123,7 @@ def free_port() -> int:
 
     It may be taken before it is used: try another when binding fails.
     """
-    for port in random.sample(PORTS, 100):
+    for port in random.sample(_PORTS, 100):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
@@ -207,13 +207,13 @@ class EmbeddedRedis:
         """
         binary = find_redis_binary()
         output = ""
-        for _ in range(ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             self.port = free_port()
             output = self._launch(binary)
             if READY in output:
                 return
             self.stop()
-            if TAKEN not in output.lower():
+            if _TAKEN not in output.lower():
                 break
         raise RedisDidNotStart(binary, output)
 

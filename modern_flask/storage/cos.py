@@ -16,9 +16,9 @@ from .vendor import POOL, missing, pool, timeouts, whole_number
 
 __all__ = ["CosStorage", "open_cos"]
 
-SMALLEST_PART = 1024 * 1024  # bytes; COS refuses smaller ones but for the last
-OURS = ("vendor", "bucket", "part_size")
-ALIASES = {"access_id": "SecretId", "access_key": "SecretKey"}
+_SMALLEST_PART = 1024 * 1024  # bytes; COS refuses smaller ones but for the last
+_OURS = ("vendor", "bucket", "part_size")
+_ALIASES = {"access_id": "SecretId", "access_key": "SecretKey"}
 
 
 def open_cos(settings: Mapping[str, Any]) -> Iterator[Storage]:
@@ -46,9 +46,9 @@ def open_cos(settings: Mapping[str, Any]) -> Iterator[Storage]:
         ) from error
     import requests
 
-    options = options_of(settings, qcloud_cos.CosConfig)
+    options = _options_of(settings, qcloud_cos.CosConfig)
     limits = timeouts(settings)
-    part_size = whole_number(settings, "part_size", PART, SMALLEST_PART, "bytes")
+    part_size = whole_number(settings, "part_size", PART, _SMALLEST_PART, "bytes")
     hosts = whole_number(settings, "pool_connections", 10, 1, "hosts")
     size = whole_number(settings, "pool_max_size", POOL, 1, "connections")
     hush("qcloud_cos")
@@ -81,7 +81,7 @@ def opened(
             settings.get("bucket") or "",
             limits=limits,
             part_size=part_size,
-            token=token_of(options),
+            token=_token_of(options),
             bucket_key=key_of(settings, "bucket"),
         )
     except CosClientError as error:
@@ -89,32 +89,32 @@ def opened(
         raise ConfigurationError(f"The storage cos can't be opened: {error}") from error
 
 
-def options_of(settings: Mapping[str, Any], config: Any) -> dict[str, Any]:
+def _options_of(settings: Mapping[str, Any], config: Any) -> dict[str, Any]:
     """The keywords of ``CosConfig`` that ``settings`` name."""
     known: dict[str, str] = {}
     for parameter in inspect.signature(config).parameters:
         # SecretId comes before its old spelling Secret_id; both are secret_id here.
         known.setdefault(snake_case(parameter), parameter)
-    known |= ALIASES
+    known |= _ALIASES
     options: dict[str, Any] = {}
     for name, value in settings.items():
-        if name in OURS:
+        if name in _OURS:
             continue
         if name not in known:
-            names = [key_of(settings, each) for each in (*OURS, *known)]
+            names = [key_of(settings, each) for each in (*_OURS, *known)]
             raise UnknownSetting(
                 key_of(settings, name), origin_of(settings, name), names
             )
-        if name not in ALIASES:
+        if name not in _ALIASES:
             options[known[name]] = value
-    for name, parameter in ALIASES.items():
+    for name, parameter in _ALIASES.items():
         if settings.get(name):
             options.setdefault(parameter, settings[name])
-    check_complete(settings, options)
+    _check_complete(settings, options)
     return options
 
 
-def check_complete(settings: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+def _check_complete(settings: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     lacking = []
     if not (options.get("Anonymous") or options.get("CredentialInstance")):
         wanted = {"secret_id": "SecretId", "secret_key": "SecretKey"}
@@ -134,7 +134,7 @@ def snake_case(name: str) -> str:
     return re.sub(parted, "_", name).lower()
 
 
-def token_of(options: Mapping[str, Any]) -> Callable[[], str | None]:
+def _token_of(options: Mapping[str, Any]) -> Callable[[], str | None]:
     """The security token of now: an instance of credentials renews its own."""
     credentials, token = options.get("CredentialInstance"), options.get("Token")
     if credentials is not None and not options.get("SecretId"):

@@ -19,8 +19,8 @@ from .wire import Headers, lowered
 
 __all__ = ["Connect", "CosStorage", "Timeouts"]
 
-RETRIES = 2  # of the raw client, after 1 s and 2 s; our own calls have their own
-COMPLETION = 600.0  # seconds: COS joins the parts of a large object before it answers
+_RETRIES = 2  # of the raw client, after 1 s and 2 s; our own calls have their own
+_COMPLETION = 600.0  # seconds: COS joins the parts of a large object before it answers
 
 Timeouts: TypeAlias = tuple[float, float]
 Connect: TypeAlias = Callable[[Timeouts, int], Any]
@@ -53,9 +53,9 @@ class CosStorage(RemoteStorage):
     ) -> None:
         super().__init__(bucket, part_size, bucket_key)
         self._connect, self._token = connect, token
-        self._raw = connect(limits, RETRIES)
+        self._raw = connect(limits, _RETRIES)
         self._client = connect(limits, 0)
-        self._patient = connect((limits[0], max(limits[1], COMPLETION)), 0)
+        self._patient = connect((limits[0], max(limits[1], _COMPLETION)), 0)
 
     @property
     def bucket(self) -> str:

@@ -101,14 +101,14 @@ class PermissionDenied(StorageError):
         self.operation, self.key, self.place = operation, key, place
         self.code, self.request = code, request
         super().__init__(
-            f"{place} refused to {phrase(operation, key)}.",
+            f"{place} refused to {_phrase(operation, key)}.",
             ("code", code),
             ("request", request),
             ("check", "the access key, its policy and this machine's clock"),
         )
 
 
-class Unanswered(StorageError):
+class _Unanswered(StorageError):
     """An operation did not come to what it is for.
 
     Args:
@@ -127,18 +127,18 @@ class Unanswered(StorageError):
         self.operation, self.key, self.place = operation, key, place
         self.reason, self.request = reason, request
         super().__init__(
-            f"{place} {self.did_not} {phrase(operation, key)}: {reason}.",
+            f"{place} {self.did_not} {_phrase(operation, key)}: {reason}.",
             ("request", request),
         )
 
 
-class StorageUnavailable(Unanswered):
+class StorageUnavailable(_Unanswered):
     """No answer, or none that helps: network, deadline, 429 or 5xx."""
 
     did_not = "could not"
 
 
-class UnexpectedAnswer(Unanswered):
+class UnexpectedAnswer(_Unanswered):
     """The vendor refused the request for a reason that has no class of its own."""
 
 
@@ -202,5 +202,5 @@ class InvalidSetting(ConfigurationError):
         )
 
 
-def phrase(operation: str, key: str) -> str:
+def _phrase(operation: str, key: str) -> str:
     return f'{operation} "{key}"' if key else operation

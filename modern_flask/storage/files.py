@@ -27,13 +27,13 @@ __all__ = [
 
 # A percent sign of a key is written as %25, so that these marks are ours alone: the
 # object `a` is the file `a%o` beside the folder `a` of the object `a/b`.
-OBJECT = "%o"
-CONTINUED = "%-"
+_OBJECT = "%o"
+_CONTINUED = "%-"
 TEMPORARY = "%t"
 
-LONGEST_NAME = 200  # bytes: a file system allows 255, a key's segment may have 850
-MAGIC = b"modern-flask/1"
-FOOT = 8 + len(MAGIC)  # bytes: the length of the JSON text, and the magic
+_LONGEST_NAME = 200  # bytes: a file system allows 255, a key's segment may have 850
+_MAGIC = b"modern-flask/1"
+_FOOT = 8 + len(_MAGIC)  # bytes: the length of the JSON text, and the magic
 
 
 class FileBody:
@@ -66,31 +66,31 @@ class Crc32:
         self.value = zlib.crc32(data, self.value)
 
 
-def names_of(key: str) -> list[str]:
+def _names_of(key: str) -> list[str]:
     """The folders of a key and, last, its file without the ending."""
     names: list[str] = []
     for segment in key.split("/"):
         first, *further = cut(segment.replace("%", "%25"))
-        names += [first, *(CONTINUED + piece for piece in further)]
+        names += [first, *(_CONTINUED + piece for piece in further)]
     return names
 
 
 def path_of_key(key: str) -> Path:
     """The file of an object, seen from the storage's folder."""
-    *folders, name = names_of(key)
-    return Path(*folders, name + OBJECT)
+    *folders, name = _names_of(key)
+    return Path(*folders, name + _OBJECT)
 
 
 def path_of_folder(key: str) -> Path:
     """The folder of the objects whose keys begin with ``key/``."""
-    return Path(*names_of(key)) if key else Path()
+    return Path(*_names_of(key)) if key else Path()
 
 
 def cut(name: str) -> Iterator[str]:
     """``name`` in pieces that a file system takes."""
     piece = ""
     for letter in name:
-        if len((piece + letter).encode()) > LONGEST_NAME:
+        if len((piece + letter).encode()) > _LONGEST_NAME:
             yield piece
             piece = ""
         piece += letter
@@ -99,12 +99,12 @@ def cut(name: str) -> Iterator[str]:
 
 def key_of_path(path: Path) -> str:
     """The key that a file stands for; empty where it is no object's file."""
-    if not path.name.endswith(OBJECT):
+    if not path.name.endswith(_OBJECT):
         return ""
     text = ""
-    for name in (*path.parts[:-1], path.name.removesuffix(OBJECT)):
-        if name.startswith(CONTINUED):
-            text += name.removeprefix(CONTINUED)
+    for name in (*path.parts[:-1], path.name.removesuffix(_OBJECT)):
+        if name.startswith(_CONTINUED):
+            text += name.removeprefix(_CONTINUED)
         else:
             text += f"/{name}" if text else name
     key = text.replace("%25", "%")
@@ -122,7 +122,7 @@ def trailer(info: ObjectInfo, crc32: int) -> bytes:
         "metadata": dict(info.metadata),
     }
     text = json.dumps(known).encode()
-    return text + len(text).to_bytes(8, "big") + MAGIC
+    return text + len(text).to_bytes(8, "big") + _MAGIC
 
 
 def read_trailer(file: IO[bytes], key: str) -> tuple[ObjectInfo, int]:
@@ -132,12 +132,12 @@ def read_trailer(file: IO[bytes], key: str) -> tuple[ObjectInfo, int]:
         NoObjectFile: The file does not end as this storage's files do.
     """
     try:
-        end = file.seek(-FOOT, os.SEEK_END)
-        foot = file.read(FOOT)
+        end = file.seek(-_FOOT, os.SEEK_END)
+        foot = file.read(_FOOT)
         length = int.from_bytes(foot[:8], "big")
         size = file.seek(end - length)
         known = json.loads(file.read(length))
-        if foot[8:] != MAGIC or known["size"] != size:
+        if foot[8:] != _MAGIC or known["size"] != size:
             raise NoObjectFile(f"{file.name} has been changed")
         info = ObjectInfo(
             key,

@@ -10,11 +10,17 @@ __all__ = ["hush", "unheard"]
 # Within our own calls every failure is raised; the SDK's log would tell it twice.
 _unheard: ContextVar[bool] = ContextVar("modern_flask_storage_unheard", default=False)
 
-MISSES = ("NoSuchKey", "NoSuchResource", "NoSuchUpload")
-SECRETS = ("security-token", "Authorization", "StringToSign", "sign_key", "q-signature")
+_MISSES = ("NoSuchKey", "NoSuchResource", "NoSuchUpload")
+_SECRETS = (
+    "security-token",
+    "Authorization",
+    "StringToSign",
+    "sign_key",
+    "q-signature",
+)
 
 
-class Discreet(logging.Filter):
+class _Discreet(logging.Filter):
     """Lets an SDK's warnings through, but no signing key, no token, no expected miss.
 
     At DEBUG the COS SDK prints the signing key and the Authorization header, oss2 the
@@ -25,14 +31,14 @@ class Discreet(logging.Filter):
         if record.levelno < logging.WARNING or _unheard.get():
             return False
         text = record.getMessage()
-        if any(code in text for code in MISSES):
+        if any(code in text for code in _MISSES):
             return False
-        if any(word in text for word in SECRETS):
+        if any(word in text for word in _SECRETS):
             record.msg, record.args = "(an SDK's message that holds a signature)", ()
         return True
 
 
-DISCREET = Discreet()
+DISCREET = _Discreet()
 
 
 def hush(package: str) -> None:

@@ -28,7 +28,7 @@ __all__ = ["Body", "ObjectInfo", "Observer", "Storage"]
 
 Body: TypeAlias = bytes | BinaryIO | Iterable[bytes]
 Observer: TypeAlias = Callable[[str, str], AbstractContextManager[Any]]
-Moved: TypeAlias = Callable[[str, int], object]
+_Moved: TypeAlias = Callable[[str, int], object]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Storage(ABC):
 
     vendor: str
     observe: Observer | None = None
-    moved: Moved | None = None
+    moved: _Moved | None = None
     _pinging: threading.Thread | None = None
 
     @property
@@ -165,7 +165,7 @@ class Storage(ABC):
         with self._observe("delete", key):
             self._delete(key)
 
-    def list(self, prefix: str = "", *, limit: int | None = None) -> "Pages":
+    def list(self, prefix: str = "", *, limit: int | None = None) -> "_Pages":
         """The objects whose key begins with ``prefix``, by the bytes of their keys.
 
         Keys that are not portable, such as a console's folder markers, are left out.
@@ -276,7 +276,7 @@ class Storage(ABC):
 
 
 Page: TypeAlias = Sequence[ObjectInfo]
-Pages: TypeAlias = Iterator[ObjectInfo]
+_Pages: TypeAlias = Iterator[ObjectInfo]
 
 
 def ping(storage: Storage, timeout: float) -> None:

@@ -19,11 +19,11 @@ __all__ = [
     "wired",
 ]
 
-LONGEST_KEY = 850  # bytes: COS and OSS allow 850 and 1023, the smaller one counts
-LARGEST_METADATA = 2048  # bytes, names and values: the limit of COS
-METADATA_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_LONGEST_KEY = 850  # bytes: COS and OSS allow 850 and 1023, the smaller one counts
+_LARGEST_METADATA = 2048  # bytes, names and values: the limit of COS
+_METADATA_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 # Printable ASCII but the percent sign, which marks what had to be encoded.
-PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+_PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
 def check_key(key: str) -> None:
@@ -34,21 +34,21 @@ def check_key(key: str) -> None:
             control character, or a segment that is empty, ``.`` or ``..``. COS takes
             ``DELETE /`` for "delete the bucket", so this runs before every request.
     """
-    reason = fault_of(key)
+    reason = _fault_of(key)
     if reason:
         raise InvalidKey(key, reason)
 
 
 def is_portable(key: str) -> bool:
-    return fault_of(key) == ""
+    return _fault_of(key) == ""
 
 
-def fault_of(key: object) -> str:
+def _fault_of(key: object) -> str:
     if not isinstance(key, str):
         return f"it is of type {type(key).__name__}, not str"
     if not key:
         return "it is empty"
-    reason = fault_of_text(key)
+    reason = _fault_of_text(key)
     if reason:
         return reason
     for segment in key.split("/"):
@@ -58,7 +58,7 @@ def fault_of(key: object) -> str:
     return ""
 
 
-def fault_of_text(text: str) -> str:
+def _fault_of_text(text: str) -> str:
     """What keys and prefixes have in common."""
     if text[:1] in {"/", "\\"}:
         return "it begins with a slash" if text[0] == "/" else "it begins with a \\"
@@ -68,7 +68,7 @@ def fault_of_text(text: str) -> str:
         size = len(text.encode())
     except UnicodeEncodeError:
         return "it is not Unicode text"
-    return f"it has {size} bytes" if size > LONGEST_KEY else ""
+    return f"it has {size} bytes" if size > _LONGEST_KEY else ""
 
 
 def check_prefix(prefix: object) -> None:
@@ -79,7 +79,7 @@ def check_prefix(prefix: object) -> None:
     """
     if not isinstance(prefix, str):
         raise InvalidKey(prefix, f"it is of type {type(prefix).__name__}, not str")
-    reason = fault_of_text(prefix)
+    reason = _fault_of_text(prefix)
     if reason:
         raise InvalidKey(prefix, reason)
 
@@ -94,7 +94,7 @@ def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
     kept = dict(metadata or {})
     pairs: list[tuple[object, object]] = list(kept.items())
     for name, value in pairs:
-        if not isinstance(name, str) or not METADATA_NAME.fullmatch(name):
+        if not isinstance(name, str) or not _METADATA_NAME.fullmatch(name):
             raise InvalidMetadata(str(name), "names are made of a-z, 0-9 and -")
         if not isinstance(value, str):
             reason = f"its value is of type {type(value).__name__}, not str"
@@ -102,9 +102,9 @@ def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
         if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in value):
             raise InvalidMetadata(name, "its value has a control character")
     size = sum(len(name) + len(wired(value)) for name, value in kept.items())
-    if size > LARGEST_METADATA:
+    if size > _LARGEST_METADATA:
         names = ", ".join(sorted(kept))
-        raise InvalidMetadata(names, f"{size} bytes are more than {LARGEST_METADATA}")
+        raise InvalidMetadata(names, f"{size} bytes are more than {_LARGEST_METADATA}")
     return kept
 
 
@@ -125,7 +125,7 @@ def guessed_type(key: str) -> str:
 
 def wired(value: str) -> str:
     """``value`` as it goes through a header: printable ASCII, the rest %-encoded."""
-    text = quote(value, safe=PLAIN)
+    text = quote(value, safe=_PLAIN)
     # Proxies trim a header's ends, so blanks there are encoded as well.
     lead = len(text) - len(text.lstrip(" "))
     if lead == len(text):

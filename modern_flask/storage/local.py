@@ -43,9 +43,9 @@ from .transfer import chunks
 
 __all__ = ["LocalStorage", "open_local"]
 
-PAGE = 1000  # objects, as many as the vendors list at once
-ABANDONED = 24 * 3600  # seconds: no upload takes a day
-RACES = 20  # how often a put makes its folder again when a delete has taken it
+_PAGE = 1000  # objects, as many as the vendors list at once
+_ABANDONED = 24 * 3600  # seconds: no upload takes a day
+_RACES = 20  # how often a put makes its folder again when a delete has taken it
 
 
 def open_local(settings: Mapping[str, Any]) -> Iterator[Storage]:
@@ -101,7 +101,7 @@ class LocalStorage(Storage):
         """Delete what uploads of killed processes have left behind."""
         with contextlib.suppress(OSError):
             for path in self._temporary.iterdir():
-                if time.time() - path.stat().st_mtime > ABANDONED:
+                if time.time() - path.stat().st_mtime > _ABANDONED:
                     path.unlink()
 
     @property
@@ -160,7 +160,7 @@ class LocalStorage(Storage):
 
     def _publish(self, temporary: Path, path: Path, key: str, overwrite: bool) -> None:
         """Give the finished file its name, in one step that other readers see."""
-        for race in range(RACES):
+        for race in range(_RACES):
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._check_inside(path)
@@ -168,7 +168,7 @@ class LocalStorage(Storage):
                 return
             except (FileNotFoundError, FileExistsError):
                 # A delete has just removed the folder, being empty.
-                if race == RACES - 1:
+                if race == _RACES - 1:
                     raise
 
     def _name(self, temporary: Path, path: Path, key: str, overwrite: bool) -> None:
@@ -237,7 +237,7 @@ class LocalStorage(Storage):
     def _list(self, prefix: str, limit: int | None) -> Iterator[Page]:
         with self._answers("list", prefix):
             keys = sorted(self._keys(prefix), key=str.encode)
-        most = PAGE if limit is None else min(limit, PAGE)
+        most = _PAGE if limit is None else min(limit, _PAGE)
         for start in range(0, len(keys), most):
             page = []
             for key in keys[start : start + most]:

@@ -19,7 +19,7 @@ from .transfer import chunks
 
 __all__ = ["MemoryStorage", "open_memory"]
 
-PAGE = 1000  # objects, as many as the vendors list at once
+_PAGE = 1000  # objects, as many as the vendors list at once
 
 
 def open_memory() -> Iterator[Storage]:
@@ -91,8 +91,8 @@ class MemoryStorage(Storage):
             found = [info for info, _ in self._objects.values()]
         found = [info for info in found if info.key.startswith(prefix)]
         found.sort(key=lambda info: info.key.encode())
-        for start in range(0, len(found), PAGE):
-            yield found[start : start + PAGE]
+        for start in range(0, len(found), _PAGE):
+            yield found[start : start + _PAGE]
 
     def url(self, key: str, *, expires: int = 3600, method: str = "GET") -> str:
         raise Unsupported(

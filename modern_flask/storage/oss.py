@@ -18,8 +18,8 @@ __all__ = ["OssStorage", "open_oss"]
 
 logger = logging.getLogger(__name__)
 
-SMALLEST_PART = 100 * 1024  # bytes; OSS refuses smaller ones but for the last
-KNOWN = (
+_SMALLEST_PART = 100 * 1024  # bytes; OSS refuses smaller ones but for the last
+_KNOWN = (
     "vendor",
     "access_key_id",
     "access_key_secret",
@@ -62,7 +62,7 @@ def open_oss(settings: Mapping[str, Any]) -> Iterator[Storage]:
         key, origin = key_of(settings, "vendor"), origin_of(settings, "vendor")
         raise MissingExtra("storage", "oss2", "oss", key, origin) from error
 
-    warn_of_unknown(settings)
+    _warn_of_unknown(settings)
     lacking = missing(settings, ("access_key_id", "access_key_secret", "endpoint"))
     if lacking:
         raise MissingSettings("oss", lacking)
@@ -80,7 +80,7 @@ def opened(settings: Mapping[str, Any], session: Any) -> OssStorage:
 
     region = region_of(settings)
     options = {
-        "auth": auth_of(settings, region),
+        "auth": _auth_of(settings, region),
         "endpoint": settings["endpoint"],
         "session": session,
         "proxies": settings.get("proxies"),
@@ -92,7 +92,9 @@ def opened(settings: Mapping[str, Any], session: Any) -> OssStorage:
             settings.get("bucket") or "",
             is_cname=bool(settings.get("is_cname")),
             limits=timeouts(settings),
-            part_size=whole_number(settings, "part_size", PART, SMALLEST_PART, "bytes"),
+            part_size=whole_number(
+                settings, "part_size", PART, _SMALLEST_PART, "bytes"
+            ),
             bucket_key=key_of(settings, "bucket"),
         )
     except ClientError as error:
@@ -102,11 +104,11 @@ def opened(settings: Mapping[str, Any], session: Any) -> OssStorage:
         ) from error
 
 
-def warn_of_unknown(settings: Mapping[str, Any]) -> None:
+def _warn_of_unknown(settings: Mapping[str, Any]) -> None:
     """The predecessor ignored such keys, so they may not stop a service now."""
-    known = [key_of(settings, name) for name in KNOWN]
+    known = [key_of(settings, name) for name in _KNOWN]
     for name in settings:
-        if name not in KNOWN:
+        if name not in _KNOWN:
             key = key_of(settings, name)
             logger.warning("%s", UnknownSetting(key, origin_of(settings, name), known))
 
@@ -129,7 +131,7 @@ def region_of(settings: Mapping[str, Any]) -> str | None:
     return None
 
 
-def auth_of(settings: Mapping[str, Any], region: str | None) -> Any:
+def _auth_of(settings: Mapping[str, Any], region: str | None) -> Any:
     import oss2
 
     account = str(settings["access_key_id"]).strip()

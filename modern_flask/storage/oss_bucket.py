@@ -21,8 +21,8 @@ from .wire import Headers, lowered
 
 __all__ = ["OssStorage"]
 
-LONGEST_V4 = 7 * 24 * 3600  # seconds that a V4 presigned URL may last
-PROBE = ".ping"  # a key that is only asked for, never written
+_LONGEST_V4 = 7 * 24 * 3600  # seconds that a V4 presigned URL may last
+_PROBE = ".ping"  # a key that is only asked for, never written
 
 
 class OssStorage(RemoteStorage):
@@ -148,10 +148,10 @@ class OssStorage(RemoteStorage):
 
     def _sign(self, key: str, expires: int, method: str) -> str:
         bucket = self.bucket
-        if expires > LONGEST_V4 and bucket.auth.auth_version() == "v4":
+        if expires > _LONGEST_V4 and bucket.auth.auth_version() == "v4":
             raise Unsupported(
                 self.vendor,
-                f"presigns for {LONGEST_V4} seconds at most, not for {expires}",
+                f"presigns for {_LONGEST_V4} seconds at most, not for {expires}",
                 "make the URL again when it is needed",
             )
         with self._answers("sign a URL for", key):
@@ -161,7 +161,7 @@ class OssStorage(RemoteStorage):
         from oss2.exceptions import NoSuchKey
 
         with suppress(NoSuchKey):
-            self._make_bucket((timeout, timeout)).head_object(PROBE)
+            self._make_bucket((timeout, timeout)).head_object(_PROBE)
 
     def _list_buckets(self, timeout: float) -> None:
         self._make_service((timeout, timeout)).list_buckets(max_keys=1)

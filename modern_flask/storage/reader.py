@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Checksum", "ObjectReader", "Stream"]
 
-CHUNK = 64 * 1024
-RESUMES = 3  # how often one read survives a lost connection
+_CHUNK = 64 * 1024
+_RESUMES = 3  # how often one read survives a lost connection
 
 
 class Stream(Protocol):
@@ -76,7 +76,7 @@ class ObjectReader:
 
     @classmethod
     def empty(cls, info: "ObjectInfo", place: str) -> "ObjectReader":
-        return cls(info, place, NoBytes(), 0)
+        return cls(info, place, _NoBytes(), 0)
 
     def read(self, size: int | None = -1) -> bytes:
         """``size`` bytes, fewer only at the end; all that are left without ``size``."""
@@ -84,7 +84,7 @@ class ObjectReader:
             return b"".join(self)
         pieces = []
         while size:
-            piece = self._chunk(min(size, CHUNK))
+            piece = self._chunk(min(size, _CHUNK))
             if not piece:
                 break
             pieces.append(piece)
@@ -92,7 +92,7 @@ class ObjectReader:
         return b"".join(pieces)
 
     def __iter__(self) -> Iterator[bytes]:
-        while chunk := self._chunk(CHUNK):
+        while chunk := self._chunk(_CHUNK):
             yield chunk
 
     def _chunk(self, size: int) -> bytes:
@@ -123,7 +123,7 @@ class ObjectReader:
                 cause, piece = error, b""
             if piece:
                 return piece
-            if self._resume is None or self._resumes == RESUMES:
+            if self._resume is None or self._resumes == _RESUMES:
                 reason = f"it ended after {self._offset} of {self._length} bytes"
                 key = self.info.key
                 raise StorageUnavailable("read", key, self._place, reason) from cause
@@ -161,7 +161,7 @@ class ObjectReader:
         return f"<ObjectReader: {self.info.key!r} in {self._place}, {span}>"
 
 
-class NoBytes:
+class _NoBytes:
     """The body of nothing."""
 
     def read(self, size: int, /) -> bytes:

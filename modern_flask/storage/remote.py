@@ -24,8 +24,8 @@ from .wire import Headers, Wire, dated, ranged
 
 __all__ = ["RemoteStorage"]
 
-METHODS = ("GET", "HEAD", "PUT", "DELETE")
-PAGE = 1000  # objects: the most that COS and OSS list at once
+_METHODS = ("GET", "HEAD", "PUT", "DELETE")
+_PAGE = 1000  # objects: the most that COS and OSS list at once
 
 
 class RemoteStorage(Wire):
@@ -163,7 +163,7 @@ class RemoteStorage(Wire):
             self._tried("delete", key, lambda: self._remove(key))
 
     def _list(self, prefix: str, limit: int | None) -> Iterator[Page]:
-        most = PAGE if limit is None else min(limit, PAGE)
+        most = _PAGE if limit is None else min(limit, _PAGE)
         after = ""
         while True:
             call = partial(self._page, prefix, after, most)
@@ -180,8 +180,8 @@ class RemoteStorage(Wire):
             Unsupported: Longer than the vendor's signatures last.
         """
         check_key(key)
-        if method not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}.")
+        if method not in _METHODS:
+            raise ValueError(f"method must be one of {', '.join(_METHODS)}.")
         if expires < 1:
             raise ValueError(f"expires must be at least 1 second, it is {expires}.")
         return self._sign(key, expires, method)

@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 CHUNK = 64 * 1024
 PART = 8 * 1024 * 1024  # bytes: a part, and what of a part is kept in memory
-MOST_PARTS = 10_000  # COS and OSS alike
+_MOST_PARTS = 10_000  # COS and OSS alike
 
-ATTEMPTS = 3
+_ATTEMPTS = 3
 FIRST_WAIT = 0.1  # seconds, doubled by each further one
-LONGEST_WAIT = 2.0
-BUDGET = 30.0  # seconds after which nothing is tried again
+_LONGEST_WAIT = 2.0
+_BUDGET = 30.0  # seconds after which nothing is tried again
 
 
 @cache
@@ -79,7 +79,7 @@ class Part:
             # requests sends an empty file as an endless chunked body.
             return b""
         self._file.seek(0)
-        return Sized(self._file, self.size)
+        return _Sized(self._file, self.size)
 
     def close(self) -> None:
         self._file.close()
@@ -91,7 +91,7 @@ class Part:
         self.close()
 
 
-class Sized:
+class _Sized:
     """A file that tells its length and hides its ``fileno``.
 
     The COS SDK and requests ask a spooled file for its ``fileno``, and to answer it
@@ -174,14 +174,14 @@ def part_sizes(first: int) -> Iterator[int]:
 
     They double every 1,000 parts: at 8 MiB each, 10,000 parts would end at 80 GiB.
     """
-    for number in range(MOST_PARTS):
+    for number in range(_MOST_PARTS):
         yield first << number // 1000
 
 
 def again(
     call: Callable[[], T],
     *,
-    attempts: int = ATTEMPTS,
+    attempts: int = _ATTEMPTS,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> T:
@@ -198,9 +198,9 @@ def again(
         try:
             return call()
         except StorageUnavailable:
-            wait = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT)
+            wait = min(FIRST_WAIT * 2**attempt, _LONGEST_WAIT)
             wait *= random.uniform(0.5, 1.0)
-            if clock() - began + wait > BUDGET:
+            if clock() - began + wait > _BUDGET:
                 raise
             sleep(wait)
     return call()

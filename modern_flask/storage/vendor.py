@@ -44,8 +44,8 @@ __all__ = [
 CONNECT = 3.0  # seconds: a vendor that is there accepts at once
 READ = 30.0  # seconds without a byte, not for the whole transfer
 POOL = 32  # connections: one for each thread that a worker may well have
-LATE = {"RequestTimeout", "SlowDown", "InternalError"}
-WRONG_BYTES = {"BadDigest", "InvalidDigest"}
+_LATE = {"RequestTimeout", "SlowDown", "InternalError"}
+_WRONG_BYTES = {"BadDigest", "InvalidDigest"}
 
 
 def refusal(
@@ -64,11 +64,11 @@ def refusal(
         return ObjectChanged(key, place)
     if status == 416:
         return InvalidRange(key, 0, None, "the object ends before")
-    if code in WRONG_BYTES:
+    if code in _WRONG_BYTES:
         return IntegrityError(key, place, f"they arrived changed ({code})")
     reason = f"it answered {status} {code}".rstrip()
     # COS answers the completion of an upload with 200 and an error in the body.
-    if status >= 500 or status == 429 or status < 400 or code in LATE:
+    if status >= 500 or status == 429 or status < 400 or code in _LATE:
         return StorageUnavailable(operation, key, place, reason, request)
     return UnexpectedAnswer(operation, key, place, reason, request)
 

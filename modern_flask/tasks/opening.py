@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["names_of", "open_celery", "ping", "tasks_of"]
 
-RENAMED = {"broker": "broker_url", "backend": "result_backend"}
-CONSTRUCTOR = frozenset({"main", "include", "fixups", "loader", "namespace"})
-DEFAULTS: dict[str, Any] = {
+_RENAMED = {"broker": "broker_url", "backend": "result_backend"}
+_CONSTRUCTOR = frozenset({"main", "include", "fixups", "loader", "namespace"})
+_DEFAULTS: dict[str, Any] = {
     # With the backend down, sending would block for 19 s for a result nobody reads.
     "task_ignore_result": True,
     "broker_connection_timeout": 3,
@@ -36,7 +36,7 @@ DEFAULTS: dict[str, Any] = {
     # The kit's log lines carry the trace; Celery's own handlers would replace them.
     "worker_hijack_root_logger": False,
 }
-REDIS_TRANSPORT = {"socket_timeout": 2, "socket_connect_timeout": 1}  # seconds
+_REDIS_TRANSPORT = {"socket_timeout": 2, "socket_connect_timeout": 1}  # seconds
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def _make_celery(settings: Mapping[str, Any], app: Flask | None) -> Celery:
     given = _named(settings)
     check_brokers(settings, given)
     warn_of_urls(settings, given, os.environ)
-    constructor = {name: given.pop(name) for name in CONSTRUCTOR & given.keys()}
+    constructor = {name: given.pop(name) for name in _CONSTRUCTOR & given.keys()}
     constructor.setdefault("main", app.import_name if app is not None else "celery")
     celery = Celery(
         task_cls=_task_class(app) if app is not None else None,
@@ -121,21 +121,21 @@ def tasks_of(celery: Celery) -> dict[str, Any]:
 def _named(settings: Mapping[str, Any]) -> dict[str, Any]:
     from celery.app.defaults import SETTING_KEYS
 
-    known = SETTING_KEYS | CONSTRUCTOR | RENAMED.keys()
+    known = SETTING_KEYS | _CONSTRUCTOR | _RENAMED.keys()
     for name in settings.keys() - known:
         key = key_of(settings, name)
         near = [key_of(settings, found) for found in nearest(name, known)]
         hint = f", did you mean {listed(near, 'or')}?" if near else ""
         origin = origin_of(settings, name) or "the configuration"
         logger.warning("%s is no setting of Celery (%s)%s", key, origin, hint or ".")
-    return {RENAMED.get(name, name): value for name, value in settings.items()}
+    return {_RENAMED.get(name, name): value for name, value in settings.items()}
 
 
 def _defaults(given: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(DEFAULTS)
+    found = dict(_DEFAULTS)
     if str(given.get("broker_url", "")).startswith(("redis:", "rediss:")):
         own = given.get("broker_transport_options") or {}
-        found["broker_transport_options"] = {**REDIS_TRANSPORT, **own}
+        found["broker_transport_options"] = {**_REDIS_TRANSPORT, **own}
         # It is merged already: the user's own must not replace it again.
         if isinstance(given, dict):
             given.pop("broker_transport_options", None)

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BadBackend", "BadBroker", "check_backend", "check_brokers", "warn_of_urls"]
 
-BROKERS = ("broker_url", "broker_read_url", "broker_write_url")
-LOCAL = "amqp://guest@localhost//"  # what Celery takes where no broker is named
+_BROKERS = ("broker_url", "broker_read_url", "broker_write_url")
+_LOCAL = "amqp://guest@localhost//"  # what Celery takes where no broker is named
 
 logger = logging.getLogger(__name__)
-ESCAPES = "in a password, @ is %40, : is %3A, / is %2F"
+_ESCAPES = "in a password, @ is %40, : is %3A, / is %2F"
 
 
 class BadBroker(ConfigurationError):
@@ -42,7 +42,7 @@ class BadBroker(ConfigurationError):
             ("set in", origin or ""),
             ("did you mean", listed([f"{name}://" for name in near], "or")),
             ("write", "redis://user:password@host:6379/0, or amqp:// for RabbitMQ"),
-            ("note", "" if package else ESCAPES),
+            ("note", "" if package else _ESCAPES),
         )
 
 
@@ -65,7 +65,7 @@ class BadBackend(ConfigurationError):
             ("did you mean", listed([f"{name}://" for name in near], "or")),
             ("write", "redis://user:password@host:6379/1, or rpc:// for the broker"),
             ("or", "remove the key: results are ignored unless a task keeps them"),
-            ("note", "" if why else ESCAPES),
+            ("note", "" if why else _ESCAPES),
         )
 
 
@@ -81,7 +81,7 @@ def check_brokers(settings: Mapping[str, Any], given: Mapping[str, Any]) -> None
     """
     from kombu.transport import TRANSPORT_ALIASES
 
-    for name in BROKERS:
+    for name in _BROKERS:
         value = given.get(name) or ()
         urls = value.split(";") if isinstance(value, str) else value
         for url in urls if isinstance(urls, list | tuple) else [urls]:
@@ -122,7 +122,7 @@ def warn_of_urls(
         given: The same under Celery's names.
         environ: Celery itself reads ``CELERY_BROKER_URL`` and its like, before all.
     """
-    for name in (*BROKERS, "result_backend"):
+    for name in (*_BROKERS, "result_backend"):
         variable = f"CELERY_{name.upper()}"
         found = environ.get(variable)
         if found and found != given.get(name):
@@ -133,11 +133,11 @@ def warn_of_urls(
                 variable,
             )
     named = any(
-        given.get(name) or environ.get(f"CELERY_{name.upper()}") for name in BROKERS
+        given.get(name) or environ.get(f"CELERY_{name.upper()}") for name in _BROKERS
     )
     if not named and not given.get("task_always_eager"):
         key = key_of(settings, "broker_url")
-        logger.warning("%s is not set: Celery's broker is %s.", key, LOCAL)
+        logger.warning("%s is not set: Celery's broker is %s.", key, _LOCAL)
 
 
 def check_backend(settings: Mapping[str, Any], value: Any, celery: Celery) -> None:

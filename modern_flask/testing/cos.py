@@ -13,7 +13,7 @@ from .objects import Answer, ObjectServer, Refused, Request
 __all__ = ["CosServer"]
 
 REGION = "ap-test"
-DOMAIN = f"cos.{REGION}.myqcloud.com"
+_DOMAIN = f"cos.{REGION}.myqcloud.com"
 
 
 class CosServer(ObjectServer):
@@ -52,12 +52,14 @@ class CosServer(ObjectServer):
 
     def address(self, request: Request) -> tuple[str, str]:
         host = request.host.rpartition(":")[0] if ":" in request.host else request.host
-        bucket = host.removesuffix(f".{DOMAIN}") if host.endswith(f".{DOMAIN}") else ""
+        bucket = (
+            host.removesuffix(f".{_DOMAIN}") if host.endswith(f".{_DOMAIN}") else ""
+        )
         return bucket, request.path.removeprefix("/")
 
     def source_of(self, text: str) -> tuple[str, str]:
         host, _, key = unquote(text).partition("/")
-        return host.removesuffix(f".{DOMAIN}"), key
+        return host.removesuffix(f".{_DOMAIN}"), key
 
     def error(self, request: Request, refused: Refused, request_id: str) -> Answer:
         answer = super().error(request, refused, request_id)
@@ -65,7 +67,7 @@ class CosServer(ObjectServer):
         return answer
 
     def verify(self, request: Request) -> None:
-        signed = signature_of(request)
+        signed = _signature_of(request)
         if signed is None:
             raise Refused(403, "AccessDenied", "Access Denied.")
         if signed.get("q-ak") != self.account:
@@ -89,18 +91,18 @@ class CosServer(ObjectServer):
             [
                 request.method.lower(),
                 request.path,
-                pairs(signed["q-url-param-list"], query),
-                pairs(signed["q-header-list"], headers, "latin-1"),
+                _pairs(signed["q-url-param-list"], query),
+                _pairs(signed["q-header-list"], headers, "latin-1"),
                 "",
             ]
         )
         moment = signed["q-sign-time"]
         digest = hashlib.sha1(form.encode(), usedforsecurity=False).hexdigest()
-        key = mac(self.secret, signed["q-key-time"])
-        return mac(key, f"sha1\n{moment}\n{digest}\n"), form
+        key = _mac(self.secret, signed["q-key-time"])
+        return _mac(key, f"sha1\n{moment}\n{digest}\n"), form
 
 
-def signature_of(request: Request) -> dict[str, str] | None:
+def _signature_of(request: Request) -> dict[str, str] | None:
     """The parts of a signature, from the header or from a presigned URL."""
     if "q-signature" in request.query:
         return request.query
@@ -110,7 +112,7 @@ def signature_of(request: Request) -> dict[str, str] | None:
     return dict(part.partition("=")[::2] for part in header.split("&"))
 
 
-def pairs(names: str, values: dict[str, str], encoding: str = "utf-8") -> str:
+def _pairs(names: str, values: dict[str, str], encoding: str = "utf-8") -> str:
     """The listed parameters or headers as they are signed; absent ones are empty."""
     coded = [
         (name, quote(values.get(unquote(name), "").encode(encoding), safe="-_.~"))
@@ -120,5 +122,5 @@ def pairs(names: str, values: dict[str, str], encoding: str = "utf-8") -> str:
     return "&".join(f"{name}={value}" for name, value in sorted(coded))
 
 
-def mac(key: str, text: str) -> str:
+def _mac(key: str, text: str) -> str:
     return hmac.new(key.encode(), text.encode(), hashlib.sha1).hexdigest()

@@ -18,10 +18,10 @@ from .objects import Answer, ObjectServer, Refused, Request
 __all__ = ["OssServer"]
 
 REGION = "cn-hangzhou"
-SKEW = 15 * 60  # seconds that a client's clock may be wrong
-LONGEST_V4 = 7 * 24 * 3600  # seconds
+_SKEW = 15 * 60  # seconds that a client's clock may be wrong
+_LONGEST_V4 = 7 * 24 * 3600  # seconds
 # Of the query, version 1 signs only these.
-SIGNED_V1 = frozenset(
+_SIGNED_V1 = frozenset(
     {"acl", "append", "continuation-token", "delete", "location", "partNumber"}
     | {"position", "security-token", "uploadId", "uploads", "versionId", "bucketInfo"}
     | {"response-cache-control", "response-content-disposition", "objectMeta", "stat"}
@@ -100,7 +100,7 @@ class OssServer(ObjectServer):
                 "Signature": query.get("x-oss-signature", ""),
             }
             lifetime = int(query.get("x-oss-expires", 0))
-            if lifetime > LONGEST_V4:
+            if lifetime > _LONGEST_V4:
                 raise Refused(403, "AccessDenied", "Expires must be 7 days at most.")
             self._verify_v4(request, fields, query.get("x-oss-date", ""), lifetime)
         else:
@@ -130,7 +130,7 @@ class OssServer(ObjectServer):
         day = moment[:8]
         if scope != f"{day}/{REGION}/oss/aliyun_v4_request":
             raise Refused(403, "SignatureDoesNotMatch", "The scope is wrong.")
-        form = canonical(request, fields)
+        form = _canonical(request, fields)
         digest = hashlib.sha256(form.encode()).hexdigest()
         text = f"OSS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}"
         key = f"aliyun_v4{self.secret}".encode()
@@ -155,7 +155,7 @@ class OssServer(ObjectServer):
             raise Refused(403, "AccessDenied", "Anonymous access is forbidden.")
         if account != self.account:
             raise Refused(403, "InvalidAccessKeyId")
-        text = to_sign_v1(request, moment)
+        text = _to_sign_v1(request, moment)
         secret = self.secret.encode()
         expected = hmac.new(secret, text.encode(), hashlib.sha1).digest()
         if not hmac.compare_digest(base64.b64encode(expected).decode(), signature):
@@ -164,13 +164,13 @@ class OssServer(ObjectServer):
     def _check_time(self, signed: float, lifetime: int | None) -> None:
         """Within 15 minutes for a header, within its lifetime for a URL."""
         age = self.clock() - signed
-        if lifetime is None and abs(age) > SKEW:
+        if lifetime is None and abs(age) > _SKEW:
             raise Refused(403, "RequestTimeTooSkewed")
-        if lifetime is not None and not -SKEW <= age <= lifetime:
+        if lifetime is not None and not -_SKEW <= age <= lifetime:
             raise Refused(403, "AccessDenied", "Request has expired.")
 
 
-def canonical(request: Request, fields: dict[str, str]) -> str:
+def _canonical(request: Request, fields: dict[str, str]) -> str:
     """The canonical request of version 4."""
     additional = sorted(filter(None, fields.get("AdditionalHeaders", "").split(";")))
     signed = {"content-type", "content-md5", *additional}
@@ -197,7 +197,7 @@ def canonical(request: Request, fields: dict[str, str]) -> str:
     )
 
 
-def to_sign_v1(request: Request, moment: str) -> str:
+def _to_sign_v1(request: Request, moment: str) -> str:
     """The string that version 1 signs."""
     headers = sorted(
         f"{name}:{value}\n"
@@ -207,7 +207,7 @@ def to_sign_v1(request: Request, moment: str) -> str:
     query = sorted(
         f"{name}={value}" if value else name
         for name, value in request.query.items()
-        if name in SIGNED_V1
+        if name in _SIGNED_V1
     )
     resource = f"/{request.bucket}/{request.key}" if request.bucket else "/"
     return "\n".join(

@@ -19,7 +19,7 @@ from .singletons import set_aside
 
 __all__ = ["NoSuchProvider", "overriding"]
 
-ORIGIN = Origin("an override of a test")
+_ORIGIN = Origin("an override of a test")
 
 
 class NoSuchProvider(Fault):
@@ -76,7 +76,7 @@ def _laid(container: Any, config: Mapping[str, Any]) -> Values:
     below = container.config() or {}
     origins = dict(getattr(below, "origins", {}))
     values = Values(below, origins, getattr(below, "searched", ()))
-    values.put(config, dict.fromkeys(config, ORIGIN))
+    values.put(config, dict.fromkeys(config, _ORIGIN))
     return values
 
 

@@ -10,7 +10,7 @@ from dependency_injector import providers
 
 __all__ = ["set_aside"]
 
-ABSENT: Any = object()
+_ABSENT: Any = object()
 
 
 class _NotMade(Exception):
@@ -32,7 +32,7 @@ def set_aside(singleton: Any) -> Iterator[None]:
         yield
     finally:
         singleton.reset()
-        if made is not ABSENT:
+        if made is not _ABSENT:
             with _calling(singleton, lambda: made):
                 singleton()
 
@@ -40,7 +40,7 @@ def set_aside(singleton: Any) -> Iterator[None]:
 def _held(singleton: Any) -> Any:
     """The object that was made already; none is made."""
     if singleton.provided_type is not None:
-        return ABSENT  # it takes no target but of that type
+        return _ABSENT  # it takes no target but of that type
 
     def refuse() -> Any:
         raise _NotMade
@@ -49,7 +49,7 @@ def _held(singleton: Any) -> Any:
         try:
             return singleton()
         except _NotMade:
-            return ABSENT
+            return _ABSENT
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def rolled_back(container: Any) -> Iterator[Session]:
     All of them share one connection, so they must not run at the same time.
     """
     with container.engine().connect() as connection:
-        begin(connection)
+        _begin(connection)
         settings = dict(container.session_factory().kw)
         settings.update(bind=connection, join_transaction_mode="create_savepoint")
         factory: sessionmaker[Session] = sessionmaker(**settings)
@@ -41,7 +41,7 @@ def rolled_back(container: Any) -> Iterator[Session]:
             connection.rollback()
 
 
-def begin(connection: Connection) -> None:
+def _begin(connection: Connection) -> None:
     connection.begin()
     # SQLite's driver begins only when something is written, and takes the first
     # savepoint for the transaction.

@@ -15,7 +15,7 @@ from .layers import is_own, name_of, place_of
 
 __all__ = ["Asker", "askers_of"]
 
-HOOKS = {
+_HOOKS = {
     "url_value_preprocessors": "URL value preprocessor",
     "before_request_funcs": "Hook before_request",
     "after_request_funcs": "Hook after_request",
@@ -23,17 +23,17 @@ HOOKS = {
     "template_context_processors": "Context processor",
     "url_default_functions": "URL defaults",
 }
-LISTED = {
+_LISTED = {
     "teardown_appcontext_funcs": "Hook teardown_appcontext",
     "shell_context_processors": "Shell context processor",
     "url_build_error_handlers": "URL build error handler",
 }
-TEMPLATES = {
+_TEMPLATES = {
     "filters": "Template filter",
     "globals": "Template global",
     "tests": "Template test",
 }
-SIGNALS = [one for one in vars(signals).values() if isinstance(one, NamedSignal)]
+_SIGNALS = [one for one in vars(signals).values() if isinstance(one, NamedSignal)]
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,16 @@ def _all(app: Flask, tasks: Mapping[str, Any]) -> Iterator[Asker]:
     for endpoint, view in app.view_functions.items():
         rules = tuple(app.url_map.iter_rules(endpoint))
         yield from _of_view(f"View {endpoint}", view, rules)
-    for attribute, title in HOOKS.items():
+    for attribute, title in _HOOKS.items():
         for functions in getattr(app, attribute).values():
             yield from _titled(title, functions)
-    for attribute, title in LISTED.items():
+    for attribute, title in _LISTED.items():
         yield from _titled(title, getattr(app, attribute))
     for codes in app.error_handler_spec.values():
         for handlers in codes.values():
             yield from _titled("Error handler", handlers.values())
     yield from _of_templates(app)
-    for signal in SIGNALS:
+    for signal in _SIGNALS:
         yield from _titled(f"Signal {signal.name}", signal.receivers_for(app))
     for name, task in tasks.items():
         function = getattr(task, "run", task)
@@ -108,7 +108,7 @@ def _titled(title: str, functions: Iterable[Any]) -> Iterator[Asker]:
 def _of_templates(app: Flask) -> Iterator[Asker]:
     """What templates may call; of an app without any, Flask makes no environment."""
     environment = vars(app).get("jinja_env")
-    for attribute, title in TEMPLATES.items() if environment is not None else ():
+    for attribute, title in _TEMPLATES.items() if environment is not None else ():
         for name, found in getattr(environment, attribute).items():
             if inspect.isroutine(found):
                 yield Asker(f"{title} {name}", found)

@@ -28,7 +28,7 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 ASKS = "__modern_flask_asks__"
-NEEDS = "__modern_flask_needs__"
+_NEEDS = "__modern_flask_needs__"
 
 _decorated: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -80,7 +80,7 @@ def read(function: Callable[..., Any]) -> Asks:
 
 def needing(name: str, function: F) -> F:
     """Note that ``function`` calls :func:`find` for ``name``; the check reads it."""
-    setattr(function, NEEDS, needs_of(function) | {name})
+    setattr(function, _NEEDS, needs_of(function) | {name})
     inner = getattr(function, "__wrapped__", None)
     if inspect.isfunction(inner):
         _decorated.add(inner)
@@ -96,7 +96,7 @@ def needs_of(function: Any) -> frozenset[str]:
     """What a function and those that it wraps look up by name."""
     found: frozenset[str] = frozenset()
     for layer in layers(function):
-        found |= getattr(layer, "__dict__", {}).get(NEEDS, frozenset())
+        found |= getattr(layer, "__dict__", {}).get(_NEEDS, frozenset())
     return found
 
 

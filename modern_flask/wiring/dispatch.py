@@ -30,9 +30,9 @@ __all__ = ["Bound", "bind", "find", "get_bound", "get_container", "inject"]
 F = TypeVar("F", bound=Callable[..., Any])
 # For each marker of a function: the parameter, its position, the provider, and where
 # its object lies once it is ready.
-Plan = tuple[tuple[str, int, Callable[[], Any], list[Any]], ...]
-NEVER = [ABSENT]
-EXTENSION = "modern_flask"
+_Plan = tuple[tuple[str, int, Callable[[], Any], list[Any]], ...]
+_NEVER = [ABSENT]
+_EXTENSION = "modern_flask"
 # Looked up once: every call of an injected function asks it.
 _app_context: Callable[[], Any] = app_ctx._get_current_object  # type: ignore[attr-defined]
 
@@ -47,14 +47,14 @@ class Bound:
         self.started = False  # has served, or was about to
         # Told all faults, and there were none; or it is not to be checked.
         self.checked = False
-        self.plans: dict[Asks, Plan] = {}
+        self.plans: dict[Asks, _Plan] = {}
         self._resolver = library.providers_map(container)
 
     @property
     def app(self) -> Flask | None:
         return self._app()
 
-    def plan(self, asks: Asks) -> Plan:
+    def plan(self, asks: Asks) -> _Plan:
         """What fills the markers of a function; kept for its next call.
 
         Raises:
@@ -85,7 +85,7 @@ class Bound:
         return found
 
     def unknown(self, asker: str, place: str, wanted: str) -> UnknownProvider:
-        names, title = Graph(self.container).names.values(), type_name(self.container)
+        names, title = Graph(self.container).names.values(), _type_name(self.container)
         return UnknownProvider(asker, place, wanted, names, title)
 
 
@@ -147,9 +147,9 @@ def bind(app: Flask, container: DynamicContainer) -> Bound:
     Raises:
         AlreadyAService: The app has one.
     """
-    if EXTENSION in app.extensions:
+    if _EXTENSION in app.extensions:
         raise AlreadyAService(app.import_name)
-    bound = app.extensions[EXTENSION] = Bound(app, container)
+    bound = app.extensions[_EXTENSION] = Bound(app, container)
     bind_library_functions()
     return bound
 
@@ -160,7 +160,7 @@ def _finder(provider: providers.Provider[Any]) -> Callable[[], Any]:
 
 def _ready(provider: providers.Provider[Any]) -> list[Any]:
     # Not by getattr: of a Delegate or an option of the configuration, all names exist.
-    return provider.ready if isinstance(provider, Opened) else NEVER
+    return provider.ready if isinstance(provider, Opened) else _NEVER
 
 
 def get_bound(app: Flask) -> Bound:
@@ -169,7 +169,7 @@ def get_bound(app: Flask) -> Bound:
     Raises:
         NotAService: It has no container.
     """
-    bound = app.extensions.get(EXTENSION)
+    bound = app.extensions.get(_EXTENSION)
     if bound is None:
         raise NotAService(app.import_name)
     return bound  # type: ignore[no-any-return]
@@ -225,7 +225,7 @@ def _bound_here(asker: str) -> Bound:
     except RuntimeError:
         raise NoApp(asker) from None
     try:
-        return app.extensions[EXTENSION]  # type: ignore[no-any-return]
+        return app.extensions[_EXTENSION]  # type: ignore[no-any-return]
     except KeyError:
         raise NotAService(app.import_name) from None
 
@@ -236,5 +236,5 @@ def _without(function: Callable[..., Any], names: Iterable[str]) -> inspect.Sign
     return full.replace(parameters=kept)
 
 
-def type_name(container: DynamicContainer) -> str:
+def _type_name(container: DynamicContainer) -> str:
     return getattr(container.declarative_parent, "__name__", "the container")

@@ -148,7 +148,7 @@ def dot(picture: Picture) -> Iterator[str]:
     yield "    rankdir=LR;"
     yield '    node [shape=box, fontname="sans-serif"];'
     for node, number in ids.items():
-        style = STYLES[node.lives] if node.configured else IDLE
+        style = _STYLES[node.lives] if node.configured else _IDLE
         yield f"    {number} [label={_quoted(*node.lines)}, {style}];"
     for edge in picture.edges:
         words = [f"label={_quoted(edge.label)}"] if edge.label else []
@@ -158,8 +158,8 @@ def dot(picture: Picture) -> Iterator[str]:
     yield "}"
 
 
-IDLE = 'style="dashed", color="#9ca3af"'
-STYLES = {
+_IDLE = 'style="dashed", color="#9ca3af"'
+_STYLES = {
     None: "shape=oval",
     Lifetime.PROCESS: 'style="filled", fillcolor="#dbeafe"',
     Lifetime.THREAD: 'style="filled", fillcolor="#fef3c7"',

@@ -32,7 +32,7 @@ REACHING = (
     providers.MethodCaller,
 )
 # What hands over a provider, a container or a value, and makes nothing.
-VALUES = (
+_VALUES = (
     providers.Configuration,
     providers.ConfigurationOption,
     providers.Container,
@@ -43,7 +43,7 @@ VALUES = (
     providers.TypedConfigurationOption,
     Settings,
 )
-PER_THREAD = (
+_PER_THREAD = (
     providers.ContextLocalResource,
     providers.ContextLocalSingleton,
     providers.ThreadLocalSingleton,
@@ -65,7 +65,7 @@ class Lifetime(Enum):
 
 def is_value(provider: providers.Provider[Any]) -> bool:
     """Whether it makes nothing: no node of a graph."""
-    return isinstance(provider, VALUES)
+    return isinstance(provider, _VALUES)
 
 
 def hands_over(provider: providers.Provider[Any]) -> bool:
@@ -104,7 +104,7 @@ def lifetime(provider: providers.Provider[Any]) -> Lifetime:
         return lifetime(provider.last_overriding)
     if isinstance(provider, Scoped):
         return Lifetime.REQUEST
-    if isinstance(provider, PER_THREAD):
+    if isinstance(provider, _PER_THREAD):
         return Lifetime.THREAD
     if isinstance(provider, providers.BaseResource | providers.BaseSingleton):
         return Lifetime.PROCESS

@@ -25,7 +25,7 @@ __all__ = [
     "UnfilledMarker",
 ]
 
-SHOWN = 3  # askers that an error names; the others are counted
+_SHOWN = 3  # askers that an error names; the others are counted
 
 
 class UnfilledMarker(WiringFault):
@@ -260,7 +260,7 @@ def _raised_in(error: Exception) -> str:
 
 def _way(askers: Sequence[str], path: Sequence[str]) -> list[tuple[str, str]]:
     """Who asks, at most three of them, and through what."""
-    shown, more = list(askers[:SHOWN]), len(askers) - SHOWN
+    shown, more = list(askers[:_SHOWN]), len(askers) - _SHOWN
     if more > 0:
         shown.append(f"{more} more")
     return [

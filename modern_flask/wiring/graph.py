@@ -27,7 +27,7 @@ __all__ = ["Graph", "Lifetime", "Path"]
 
 Path = tuple[providers.Provider[Any], ...]
 
-NAMING = (
+_NAMING = (
     providers.Container,
     providers.DependenciesContainer,
     providers.Selector,
@@ -55,7 +55,7 @@ class Graph:
         for name, provider in found.items():
             self.names.setdefault(provider, prefix + name)
         for name, provider in found.items():
-            if isinstance(provider, NAMING):
+            if isinstance(provider, _NAMING):
                 self._name(provider.providers, f"{prefix}{name}.")
 
     def name(self, provider: providers.Provider[Any]) -> str:
@@ -126,19 +126,19 @@ class Graph:
         """From each object that lives long to each of a shorter life that it keeps."""
         for provider in self.nodes():
             if lifetime(provider) in (Lifetime.PROCESS, Lifetime.THREAD):
-                yield from self._kept(provider, RANK[lifetime(provider)])
+                yield from self._kept(provider, _RANK[lifetime(provider)])
 
     def kept(self, provider: providers.Provider[Any]) -> Iterator[Path]:
         """The ways to what an owner that lasts keeps, when it is given ``provider``."""
         if _passes(provider):
-            yield from self._kept(provider, RANK[Lifetime.PROCESS])
+            yield from self._kept(provider, _RANK[Lifetime.PROCESS])
         elif lifetime(provider) is not Lifetime.PROCESS:
             yield (provider, *_behind(provider))
 
     def _kept(self, start: providers.Provider[Any], rank: int) -> Iterator[Path]:
         # What another lasting object keeps is told of that one.
         for way in self.ways(start, _lasts, through=_passes):
-            if RANK[lifetime(way[-1])] > rank:
+            if _RANK[lifetime(way[-1])] > rank:
                 yield (*way, *_behind(way[-1]))
 
     def ways(
@@ -197,7 +197,7 @@ class Graph:
         return found
 
 
-RANK = {lives: place for place, lives in enumerate(Lifetime)}
+_RANK = {lives: place for place, lives in enumerate(Lifetime)}
 
 
 def _lasts(provider: providers.Provider[Any]) -> bool:

@@ -22,7 +22,7 @@ from .marker_check import asked
 
 __all__ = ["graph_faults", "kept_by_view"]
 
-IN_METHOD = "ask in the method, or leave init_every_request as it is"
+_IN_METHOD = "ask in the method, or leave init_every_request as it is"
 
 
 def graph_faults(graph: Graph) -> Iterator[WiringFault]:
@@ -37,7 +37,7 @@ def graph_faults(graph: Graph) -> Iterator[WiringFault]:
     for path in graph.cycles():
         yield Cycle([graph.name(provider) for provider in path])
     for path in graph.captives():
-        yield captive(graph, path)
+        yield _captive(graph, path)
     yield from missing
     yield from _redeclared(graph)
 
@@ -48,10 +48,10 @@ def kept_by_view(asker: Asker, bound: Bound, graph: Graph) -> Iterator[Captive]:
         for way in graph.kept(one.provider):
             titles, kept = graph.titled(way), graph.name(way[-1])
             path, lives = [asker.title, *titles], lifetime(way[-1]).value
-            yield Captive(path, asker.title, kept, lives_for=lives, remedy=IN_METHOD)
+            yield Captive(path, asker.title, kept, lives_for=lives, remedy=_IN_METHOD)
 
 
-def captive(graph: Graph, path: Path) -> Captive:
+def _captive(graph: Graph, path: Path) -> Captive:
     first, last = path[0], path[-1]
     lives = lifetime(first).value, lifetime(last).value
     return Captive(graph.titled(path), graph.name(first), graph.name(last), *lives)

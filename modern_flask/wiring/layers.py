@@ -11,15 +11,15 @@ from typing import Any
 __all__ = ["filled_by_partials", "is_own", "layers", "name_of", "place_of"]
 
 # Flask's own, and the kit's: neither asks.
-OWN = ("flask.", "jinja2.", "builtins.", "modern_flask.", "celery.")
+_OWN = ("flask.", "jinja2.", "builtins.", "modern_flask.", "celery.")
 
-CALL = "__call__"
-ANYTHING = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
+_CALL = "__call__"
+_ANYTHING = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 
 
 def is_own(function: Any) -> bool:
     """Whether ``function`` is Flask's or the kit's, and asks for nothing."""
-    return f"{getattr(function, '__module__', '')}.".startswith(OWN)
+    return f"{getattr(function, '__module__', '')}.".startswith(_OWN)
 
 
 def layers(function: Any) -> Iterator[Any]:
@@ -46,7 +46,7 @@ def _under(function: Any) -> list[Any]:
         return [wrapped]
     if inspect.isfunction(function):
         return _closed_over(function)
-    call = getattr(type(function), CALL, None)
+    call = getattr(type(function), _CALL, None)
     if not inspect.isfunction(call):
         return []
     # A decorator that is a class keeps the function in itself.
@@ -61,7 +61,7 @@ def _closed_over(function: Any) -> list[Any]:
     found = []
     code = function.__code__
     named = code.co_argcount + code.co_kwonlyargcount
-    if code.co_flags & ANYTHING and not named:
+    if code.co_flags & _ANYTHING and not named:
         for cell in function.__closure__ or ():
             try:
                 content = cell.cell_contents

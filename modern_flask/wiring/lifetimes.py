@@ -21,10 +21,10 @@ from .scope import Scope, current_scope, finish
 __all__ = ["Late", "Once", "Opened", "Parked", "Scoped"]
 
 ABSENT: Any = object()
-NOTHING: dict[str, Any] = {}
-PROVIDER = providers.Provider
-SEQUENCE = itertools.count()
-Rest = Generator[Any, None, None]
+_NOTHING: dict[str, Any] = {}
+_PROVIDER = providers.Provider
+_SEQUENCE = itertools.count()
+_Rest = Generator[Any, None, None]
 
 
 class Late(providers.Provider[Any]):
@@ -73,14 +73,14 @@ class Late(providers.Provider[Any]):
             self._target = getattr(import_module(module), name)
         return self._target  # type: ignore[no-any-return]
 
-    def _begin(self, args: Any, kwargs: Any) -> tuple[Any, Rest | None]:
+    def _begin(self, args: Any, kwargs: Any) -> tuple[Any, _Rest | None]:
         """Call the target with what it depends on; of a generator, keep the rest."""
         target = self._target
         if isinstance(target, str):
             target = self.load()
         values = self.args
         if values:
-            values = [arg() if isinstance(arg, PROVIDER) else arg for arg in values]
+            values = [arg() if isinstance(arg, _PROVIDER) else arg for arg in values]
         named = self.kwargs
         if named or kwargs:
             return self._begin_named(target, (*values, *args), {**named, **kwargs})
@@ -89,14 +89,14 @@ class Late(providers.Provider[Any]):
 
     def _begin_named(
         self, target: Any, values: Any, given: dict[str, Any]
-    ) -> tuple[Any, Rest | None]:
+    ) -> tuple[Any, _Rest | None]:
         named = {
-            name: arg() if isinstance(arg, PROVIDER) else arg
+            name: arg() if isinstance(arg, _PROVIDER) else arg
             for name, arg in given.items()
         }
         observe = named.pop("observed_by", None)
         made = target(*values, **named)
-        rest: Rest | None = None
+        rest: _Rest | None = None
         if type(made) is GeneratorType:
             rest = made
             made = next(made)
@@ -119,7 +119,7 @@ class Parked:
     """An object that was put aside, with what closes it."""
 
     object: Any
-    rest: Rest | None
+    rest: _Rest | None
     sequence: int
 
 
@@ -133,7 +133,7 @@ class Opened(Late, providers.Resource[Any]):
 
     def __init__(self, provides: Any = None, *args: Any, **kwargs: Any) -> None:
         self._object = ABSENT
-        self._rest: Rest | None = None
+        self._rest: _Rest | None = None
         self._lock = threading.RLock()
         self.sequence = -1
         #: The object while it is open and nothing overrides it, for a look without a
@@ -163,7 +163,7 @@ class Opened(Late, providers.Resource[Any]):
             if self._object is ABSENT:
                 made, self._rest = self._begin(args, kwargs)
                 # Counted when complete: what it depends on has a lower number.
-                self.sequence = next(SEQUENCE)
+                self.sequence = next(_SEQUENCE)
                 self._object = made
             return self._object
 
@@ -221,7 +221,7 @@ class Scoped(Late, providers.Callable[Any]):
             return self()
         scope = current_scope(self)
         made = scope.objects.get(self, ABSENT)
-        return self._make(scope, (), NOTHING) if made is ABSENT else made
+        return self._make(scope, (), _NOTHING) if made is ABSENT else made
 
     def _make(self, scope: Scope, args: Any, kwargs: Any) -> Any:
         made, rest = self._begin(args, kwargs)

@@ -20,7 +20,7 @@ from .marker_check import Asked
 
 __all__ = ["need_faults"]
 
-END = (
+_END = (
     Settings,
     providers.ConfigurationOption,
     providers.Dependency,
@@ -29,7 +29,7 @@ END = (
 
 
 @dataclass(frozen=True)
-class Need:
+class _Need:
     """Who asks for something, and the way to it of the first of them."""
 
     askers: list[str]
@@ -40,24 +40,24 @@ def need_faults(
     everything: Iterable[Asked], graph: Graph
 ) -> Iterator[ConfigurationError | WiringFault]:
     """What is needed and not there, each told once, with all who need it."""
-    found: dict[providers.Provider[Any], Need] = {}
+    found: dict[providers.Provider[Any], _Need] = {}
     ways: dict[providers.Provider[Any], list[Path]] = {}
     for asked in everything:
         if asked.provider not in ways:
             ways[asked.provider] = list(graph.ways(asked.provider, _may_lack))
         for way in ways[asked.provider]:
-            need = found.setdefault(way[-1], Need([], _titled(graph, way)))
+            need = found.setdefault(way[-1], _Need([], _titled(graph, way)))
             need.askers.append(asked.title)
     for end, need in found.items():
         yield from _faults(end, need, graph)
 
 
 def _may_lack(provider: providers.Provider[Any]) -> bool:
-    return isinstance(provider, END) and provider.last_overriding is None
+    return isinstance(provider, _END) and provider.last_overriding is None
 
 
 def _faults(
-    end: Any, need: Need, graph: Graph
+    end: Any, need: _Need, graph: Graph
 ) -> Iterator[ConfigurationError | WiringFault]:
     if isinstance(end, Settings | Choice):
         try:
@@ -87,7 +87,7 @@ def _unknown(selector: providers.Selector[Any]) -> Iterator[ConfigurationError]:
         yield UnknownChoice(key, value, noun, origin, choices)
 
 
-def _unset(option: Any, need: Need) -> Iterator[WiringFault]:
+def _unset(option: Any, need: _Need) -> Iterator[WiringFault]:
     whole = values = library.configuration_of(option)
     for segment in option.get_name_segments():
         name = segment() if isinstance(segment, providers.Provider) else segment

@@ -22,8 +22,8 @@ from .lifetimes import Late
 
 __all__ = ["contradict", "given_by", "type_title"]
 
-YIELDING = (Iterator, Generator, Iterable)
-NUMBERS = {int, float, complex}  # each passes for the next (PEP 484)
+_YIELDING = (Iterator, Generator, Iterable)
+_NUMBERS = {int, float, complex}  # each passes for the next (PEP 484)
 
 
 def given_by(provider: providers.Provider[Any]) -> Any:
@@ -55,7 +55,7 @@ def _returned(target: Any) -> Any:
     except Exception:  # a name that exists for type checkers only
         return Any
     made = inspect.isgeneratorfunction(inspect.unwrap(target))
-    if made and get_origin(found) in YIELDING:
+    if made and get_origin(found) in _YIELDING:
         return get_args(found)[0]
     return found
 
@@ -69,7 +69,7 @@ def contradict(wanted: Any, given: Any) -> bool:
     if not some or not others:
         return False
     return not any(
-        issubclass(one, other) or issubclass(other, one) or {one, other} <= NUMBERS
+        issubclass(one, other) or issubclass(other, one) or {one, other} <= _NUMBERS
         for one in some
         for other in others
     )

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["Scope", "current_scope", "find_scope", "finish", "guard", "parked_scope"]
 
 SCOPES = "_modern_flask_scopes"
-DONE: Any = object()
+_DONE: Any = object()
 # The identities of all open scopes, of every thread: while it is empty, the end of a
 # request has nothing to look for. Each change of a set is atomic.
 _open: set[int] = set()
 # What stream_with_context returns is a generator of a function inside it.
-STREAMS = frozenset(
+_STREAMS = frozenset(
     code
     for code in stream_with_context.__code__.co_consts
     if getattr(code, "co_name", None) == "generator"
@@ -86,7 +86,7 @@ class Scope:
                 # The way that nearly all go, without a call more.
                 if error is not None:
                     finish(rest, error)
-                elif next(rest, DONE) is not DONE:
+                elif next(rest, _DONE) is not _DONE:
                     rest.close()
             except BaseException as failure:
                 failures = [*(failures or ()), failure]
@@ -202,7 +202,7 @@ def _settling(process: Callable[..., Any]) -> Callable[..., Any]:
                 # Of a view that asked by stream_with_context that its context outlive
                 # it, the objects live until the body is closed.
                 code = getattr(response.response, "gi_code", None)
-                scope.streamed = code in STREAMS and request.method != "HEAD"
+                scope.streamed = code in _STREAMS and request.method != "HEAD"
                 if scope.streamed:
                     response.call_on_close(scope.close)
                 else:

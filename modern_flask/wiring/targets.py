@@ -15,8 +15,8 @@ from .marks import asks_of, marks_of
 
 __all__ = ["Target", "target_of"]
 
-INITIALIZER = "__init__"
-CALLING = (
+_INITIALIZER = "__init__"
+_CALLING = (
     providers.BaseResource,
     providers.BaseSingleton,
     providers.Callable,
@@ -51,7 +51,7 @@ class Target:
 
 def target_of(provider: Any) -> Target | None:
     """What ``provider`` calls, if that has markers; of a path, if it is imported."""
-    if not isinstance(provider, CALLING):
+    if not isinstance(provider, _CALLING):
         return None
     called: Any = provider.provides
     if isinstance(called, str):
@@ -60,7 +60,7 @@ def target_of(provider: Any) -> Target | None:
     if is_own(called):
         return None
     of_class = isinstance(called, type)
-    function = getattr(called, INITIALIZER) if of_class else called
+    function = getattr(called, _INITIALIZER) if of_class else called
     if not inspect.isroutine(function) or not any(marks_of(function)):
         return None
     itself = (None,) if of_class else ()

@@ -23,7 +23,7 @@ def write_certificates(folder: Path) -> ssl.SSLContext:
     """Make a CA (``ca.crt``) and, by it, a server certificate for this machine."""
     from cryptography import x509
 
-    ca, server = Party("kubernetes"), Party("kube-apiserver")
+    ca, server = _Party("kubernetes"), _Party("kube-apiserver")
     issuer = x509.SubjectKeyIdentifier.from_public_key(ca.key.public_key())
     addresses: list[x509.GeneralName] = [
         x509.DNSName("localhost"),
@@ -35,7 +35,7 @@ def write_certificates(folder: Path) -> ssl.SSLContext:
             ca,
             [
                 (x509.BasicConstraints(ca=True, path_length=None), True),
-                (may_sign(), True),
+                (_may_sign(), True),
                 (issuer, False),
             ],
         )
@@ -53,7 +53,7 @@ def write_certificates(folder: Path) -> ssl.SSLContext:
 
 
 @dataclass
-class Party:
+class _Party:
     """A name and a key of its own."""
 
     name: str
@@ -69,7 +69,7 @@ class Party:
 
         return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, self.name)])
 
-    def sign(self, other: Party, extensions: Sequence[Extension]) -> bytes:
+    def sign(self, other: _Party, extensions: Sequence[Extension]) -> bytes:
         """A certificate of ``other`` for a day, in PEM."""
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
@@ -97,7 +97,7 @@ class Party:
         )
 
 
-def may_sign() -> x509.KeyUsage:
+def _may_sign() -> x509.KeyUsage:
     """From 3.13 on Python verifies strictly (RFC 5280): a CA must say what it signs."""
     from cryptography import x509
 

@@ -137,12 +137,12 @@ class KubernetesServer:
         data: Mapping[str, str],
         binary: Mapping[str, bytes] | None = None,
     ) -> None:
-        body = {"data": dict(data), "binaryData": encoded(binary or {})}
+        body = {"data": dict(data), "binaryData": _encoded(binary or {})}
         body = {field: content for field, content in body.items() if content}
         self._put("configmaps", namespace, name, body)
 
     def put_secret(self, namespace: str, name: str, data: Mapping[str, bytes]) -> None:
-        body = {"data": encoded(data), "type": "Opaque"}
+        body = {"data": _encoded(data), "type": "Opaque"}
         self._put("secrets", namespace, name, body)
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
@@ -202,5 +202,5 @@ class KubernetesServer:
         return item
 
 
-def encoded(data: Mapping[str, bytes]) -> dict[str, str]:
+def _encoded(data: Mapping[str, bytes]) -> dict[str, str]:
     return {key: base64.b64encode(value).decode() for key, value in data.items()}

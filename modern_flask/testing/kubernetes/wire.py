@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Listener", "Object", "status_body"]
 
 KINDS = {"configmaps": "ConfigMap", "secrets": "Secret"}
-REASONS = {429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable"}
+_REASONS = {429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable"}
 Object = dict[str, Any]
 
 
@@ -24,7 +24,7 @@ class Listener(ThreadingHTTPServer):
 
     def __init__(self, api: "KubernetesServer", context: ssl.SSLContext) -> None:
         self.api, self.context = api, context
-        super().__init__(("127.0.0.1", 0), Answer)
+        super().__init__(("127.0.0.1", 0), _Answer)
 
     def get_request(self) -> tuple[ssl.SSLSocket, Any]:
         connection, address = super().get_request()
@@ -38,7 +38,7 @@ class Listener(ThreadingHTTPServer):
         """Say nothing: a client that refuses the certificate is an error here."""
 
 
-class Answer(BaseHTTPRequestHandler):
+class _Answer(BaseHTTPRequestHandler):
     """The answers to one connection."""
 
     protocol_version = "HTTP/1.1"
@@ -67,7 +67,7 @@ class Answer(BaseHTTPRequestHandler):
         api.requests.append((self.path, user))
         if api.faults:
             status = int(api.faults.pop(0))
-            return self.status(status, REASONS.get(status, ""), "injected by the test")
+            return self.status(status, _REASONS.get(status, ""), "injected by the test")
         match parts.path.strip("/").split("/"):
             case ["api", "v1", "namespaces", namespace, kind, name] if kind in KINDS:
                 return self.read(user, rules, kind, namespace, name)

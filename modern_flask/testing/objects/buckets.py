@@ -13,7 +13,7 @@ from ...storage.transfer import Crc64
 __all__ = ["KEPT", "Bucket", "Entry", "Upload", "listing", "xml"]
 
 KEPT = ("cache-control", "content-disposition", "content-encoding", "expires")
-PAGE = 1000  # objects that one listing gives at most
+_PAGE = 1000  # objects that one listing gives at most
 
 
 @dataclass
@@ -61,12 +61,12 @@ def iso(moment: float) -> str:
 
 def xml(tag: str, content: Any) -> bytes:
     """A document of a tag and its content: text, or a list of such pairs."""
-    return ('<?xml version="1.0" encoding="UTF-8"?>' + element(tag, content)).encode()
+    return ('<?xml version="1.0" encoding="UTF-8"?>' + _element(tag, content)).encode()
 
 
-def element(tag: str, content: Any) -> str:
+def _element(tag: str, content: Any) -> str:
     if isinstance(content, list):
-        inner = "".join(element(*child) for child in content)
+        inner = "".join(_element(*child) for child in content)
     else:
         inner = escape(str(content))
     return f"<{tag}>{inner}</{tag}>"
@@ -78,9 +78,9 @@ def listing(name: str, bucket: Bucket, query: Mapping[str, str]) -> bytes:
     marker = query.get("marker", "")
     if second:
         marker = query.get("continuation-token") or query.get("start-after", "")
-    most = min(int(query.get("max-keys") or 100), PAGE)
+    most = min(int(query.get("max-keys") or 100), _PAGE)
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
-    found = list(names(bucket, prefix, delimiter, marker))
+    found = list(_names(bucket, prefix, delimiter, marker))
     page, truncated = found[:most], len(found) > most
     url = query.get("encoding-type") == "url"
 
@@ -103,13 +103,13 @@ def listing(name: str, bucket: Bucket, query: Mapping[str, str]) -> bytes:
     body = [
         ("CommonPrefixes", [("Prefix", coded(key))])
         if entry is None
-        else ("Contents", described(coded(key), entry))
+        else ("Contents", _described(coded(key), entry))
         for key, entry in page
     ]
     return xml("ListBucketResult", head + body)
 
 
-def names(
+def _names(
     bucket: Bucket, prefix: str, delimiter: str, marker: str
 ) -> Iterator[tuple[str, Entry | None]]:
     """Keys with their objects, and common prefixes without one, in order."""
@@ -129,7 +129,7 @@ def names(
             yield key, bucket.objects[key]
 
 
-def described(key: str, entry: Entry) -> list[tuple[str, Any]]:
+def _described(key: str, entry: Entry) -> list[tuple[str, Any]]:
     return [
         ("Key", key),
         ("LastModified", entry.iso_date),

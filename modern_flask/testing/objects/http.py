@@ -77,7 +77,7 @@ class HttpServer(ThreadingHTTPServer):
     def __init__(
         self, serve: Callable[[Request], tuple[Answer, dict[str, Any]]]
     ) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.serve = serve
         self.closing = threading.Event()
         self._open: set[socket.socket] = set()
@@ -104,7 +104,7 @@ class HttpServer(ThreadingHTTPServer):
                 continue
 
 
-class Handler(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     """Reads requests, writes answers, and breaks them where a fault says so."""
 
     protocol_version = "HTTP/1.1"

@@ -12,7 +12,7 @@ from .http import Answer, Refused, Request
 
 __all__ = ["Uploads"]
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class Uploads:
@@ -64,7 +64,7 @@ class Uploads:
 
     def span(self, request: Request, size: int) -> tuple[int, int] | None:
         """The bytes asked for, or ``None`` for all of them (RFC 9110, section 14)."""
-        asked = RANGE.fullmatch(request.headers.get("range", ""))
+        asked = _RANGE.fullmatch(request.headers.get("range", ""))
         if not asked or asked[0] == "bytes=-":
             return None
         first, last = asked[1], asked[2]

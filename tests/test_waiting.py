@@ -1,0 +1,139 @@
+"""Deadlines, pauses and calls that end in time."""
+
+import threading
+from contextvars import ContextVar
+
+import pytest
+
+from modern_flask.waiting import (
+    BackgroundCall,
+    Backoff,
+    Deadline,
+    DeadlinePassed,
+    Retries,
+    call_within,
+)
+
+
+class Clock:
+    """A clock that moves when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now, self.slept = 100.0, []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def retries(clock: Clock, backoff: Backoff, factor: float = 1.0) -> Retries:
+    return Retries(
+        backoff, clock=clock, sleep=clock.sleep, uniform=lambda low, high: factor
+    )
+
+
+def test_deadline_counts_down_to_zero(clock: Clock) -> None:
+    """What is left of a deadline shrinks with the clock and is never negative."""
+    deadline = Deadline(3.0, clock)
+    clock.now += 2.0
+
+    assert deadline.left() == pytest.approx(1.0)
+    assert not deadline.passed
+
+    clock.now += 5.0
+
+    assert deadline.left() == 0.0
+    assert deadline.passed
+
+
+def test_pauses_grow_to_the_longest(clock: Clock) -> None:
+    """Each pause is the one before times the growth, and none exceeds the longest."""
+    some = retries(clock, Backoff(first=0.1, longest=0.5, growth=2.0))
+
+    assert [some.pause() for _ in range(5)] == [True] * 5
+    assert clock.slept == pytest.approx([0.1, 0.2, 0.4, 0.5, 0.5])
+
+
+def test_jitter_multiplies_each_pause(clock: Clock) -> None:
+    """A random number from the range of the jitter multiplies each pause."""
+    some = retries(clock, Backoff(first=0.2, longest=1.0), factor=0.75)
+
+    assert some.next_pause() == pytest.approx(0.15)
+    assert some.next_pause() == pytest.approx(0.3)
+
+
+def test_no_attempt_begins_after_the_budget(clock: Clock) -> None:
+    """A pause that would end after the budget is not begun."""
+    some = retries(clock, Backoff(first=1.0, longest=1.0, budget=2.5))
+
+    assert [some.pause() for _ in range(3)] == [True, True, False]
+    assert clock.slept == [1.0, 1.0]
+
+
+def test_attempts_are_counted(clock: Clock) -> None:
+    """Three attempts have two pauses."""
+    some = retries(clock, Backoff(first=1.0, longest=1.0, attempts=3))
+
+    assert [some.pause() for _ in range(3)] == [True, True, False]
+    assert some.failures == 3
+
+
+def test_the_other_side_can_ask_for_a_longer_pause(clock: Clock) -> None:
+    """``Retry-After`` lengthens a pause and never shortens it."""
+    some = retries(clock, Backoff(first=1.0, longest=8.0))
+
+    assert some.next_pause(at_least=5.0) == 5.0
+    assert some.next_pause(at_least=0.5) == 2.0
+
+
+def test_a_call_returns_and_raises_as_itself() -> None:
+    """The result and the error of a call with a deadline are the call's own."""
+
+    def fail() -> None:
+        raise LookupError("no")
+
+    assert call_within(10.0, lambda: 5, "five") == 5
+    with pytest.raises(LookupError, match="no"):
+        call_within(10.0, fail, "fail")
+
+
+def test_a_late_call_is_left_behind() -> None:
+    """The caller of a call that hangs goes on at the deadline."""
+    release = threading.Event()
+    call = BackgroundCall(release.wait, "hangs")
+
+    with pytest.raises(DeadlinePassed, match=r"within 0\.01 s"):
+        call.result(0.01)
+    assert not call.ended
+
+    release.set()
+
+    assert call.result(10.0) is True
+    assert call.ended
+
+
+def test_a_call_sees_context_variables() -> None:
+    """The thread of a call has the caller's context: its trace, for one."""
+    name: ContextVar[str] = ContextVar("name")
+    name.set("caller")
+
+    assert call_within(10.0, name.get, "context") == "caller"
+
+
+def test_without_threads_the_call_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the interpreter ends and no thread starts, the call runs all the same."""
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    assert call_within(0.0, lambda: "done", "late") == "done"
