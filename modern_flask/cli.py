@@ -12,13 +12,13 @@ import click
 from flask import Flask, current_app
 from flask.cli import FlaskGroup, NoAppException, ScriptInfo
 
-from .app import faults, start
+from .app import faults, pings_of, start
 from .config import masked, rows
 from .errors import Fault, NotConfigured
 from .observability import multiprocess
 from .wiring import get_bound, is_configured
-from .wiring.checks.run import check_opening
-from .wiring.checks.unused import idle
+from .wiring.checks.opening import check_opening
+from .wiring.checks.unused import find_unused
 from .wiring.errors import CheckFailed
 
 __all__ = ["cli", "main"]
@@ -196,13 +196,9 @@ def check_command(info: Service) -> None:
     app = info.load_unchecked()
     container = get_bound(app).container
     refuse(faults(app))
-    for text in idle(get_bound(app).container):
+    for text in find_unused(get_bound(app).container):
         click.echo(text, err=True)
-    names = [
-        name
-        for name in container.pings()
-        if name in container.providers and is_configured(container.providers[name])
-    ]
+    names = list(pings_of(container))
     click.echo(f"The service can start. Configured: {', '.join(names) or 'nothing'}.")
 
 
