@@ -1,9 +1,9 @@
 """The database: an engine, sessions, and transactions that end well."""
 
 from .after_commit import on_commit
-from .connecting import ping
+from .connection import ping
 from .engine import open_engine
-from .faults import (
+from .errors import (
     BadDatabaseUrl,
     InnerTransactionFailed,
     LegacyMode,

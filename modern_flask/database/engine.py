@@ -12,9 +12,9 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import Pool, QueuePool
 
-from ..config.values import key_of, origin_of
-from .connecting import connect_patiently
-from .faults import LegacyMode, UnfitSetting
+from ..config.values import find_key, find_origin
+from .connection import connect_patiently
+from .errors import LegacyMode, UnfitSetting
 from .keywords import (
     RETIRED_ENGINE,
     check_known,
@@ -99,7 +99,7 @@ def _checked(settings: Mapping[str, Any], url: URL) -> dict[str, Any]:
         known = engine_keywords(url.get_dialect(), pool_class)
         check_known(settings, options, known)
     if options.get("future") is False:
-        key, origin = key_of(settings, "future"), origin_of(settings, "future")
+        key, origin = find_key(settings, "future"), find_origin(settings, "future")
         raise LegacyMode(key, False, origin)
     if "pool" not in options:
         _check_fits(settings, options, pool_class)
@@ -122,10 +122,10 @@ def _check_fits(
     unfit = pool_keywords(QueuePool) - pool_keywords(pool_class)
     for name in sorted(unfit.intersection(options)):
         raise UnfitSetting(
-            key_of(settings, name),
+            find_key(settings, name),
             pool_class.__name__,
-            key_of(settings, "poolclass"),
-            origin_of(settings, name),
+            find_key(settings, "poolclass"),
+            find_origin(settings, name),
         )
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import create_engine, pool
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from ..config.values import key_of, origin_of
-from ..errors import UnknownSetting, nearest
+from ..config.values import find_key, find_origin
+from ..errors import UnknownSetting, find_nearest
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def without_retired(
     for name in sorted(gone):
         logger.warning(
             "%s has no effect: SQLAlchemy %s does not have it any more.",
-            key_of(settings, name),
+            find_key(settings, name),
             sqlalchemy.__version__,
         )
     return {name: value for name, value in settings.items() if name not in gone}
@@ -101,7 +101,7 @@ def check_known(
     for name in given:
         if name not in known:
             # Compared without the prefix, in which all keys are alike.
-            keys = [key_of(settings, each) for each in nearest(name, known)]
+            keys = [find_key(settings, each) for each in find_nearest(name, known)]
             raise UnknownSetting(
-                key_of(settings, name), origin_of(settings, name), keys
+                find_key(settings, name), find_origin(settings, name), keys
             )

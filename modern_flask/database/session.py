@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
-from ..config.values import key_of, origin_of
-from .faults import InnerTransactionFailed, LegacyMode
+from ..config.values import find_key, find_origin
+from .errors import InnerTransactionFailed, LegacyMode
 from .keywords import (
     RETIRED_SESSION,
     check_known,
@@ -52,7 +52,7 @@ def make_session_factory(
     """
     for name, value in (("autocommit", True), ("future", False)):
         if settings.get(name) is value:
-            key, origin = key_of(settings, name), origin_of(settings, name)
+            key, origin = find_key(settings, name), find_origin(settings, name)
             raise LegacyMode(key, value, origin)
     options = without_retired(settings, RETIRED_SESSION)
     known = session_keywords(options.get("class_", Session))

@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from ..wiring import find, needing
 from . import after_commit
-from .faults import GeneratorTransaction, NoTransaction
+from .errors import GeneratorTransaction, NoTransaction
 from .session import in_transaction, transaction
 
 __all__ = ["on_commit", "transactional"]

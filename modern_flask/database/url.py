@@ -9,9 +9,9 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPIModule
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from ..config.values import Section, key_of, origin_of
+from ..config.values import Section, find_key, find_origin
 from ..errors import MissingExtra, NotConfigured
-from .faults import BadDatabaseUrl, MissingDriver, UnknownDialect
+from .errors import BadDatabaseUrl, MissingDriver, UnknownDialect
 
 _DRIVERS = {
     "postgresql": {"psycopg2": "psycopg2", "psycopg": "psycopg"},
@@ -34,7 +34,7 @@ def read_url(settings: Mapping[str, Any]) -> URL:
         UnknownDialect: SQLAlchemy knows no such dialect or driver.
         MissingExtra, MissingDriver: The driver's package is not installed.
     """
-    key, origin = key_of(settings, "url"), origin_of(settings, "url")
+    key, origin = find_key(settings, "url"), find_origin(settings, "url")
     if not settings.get("url"):
         searched = settings.searched if isinstance(settings, Section) else ()
         raise NotConfigured("engine", key, searched)
@@ -71,7 +71,7 @@ def _dialect_of(url: URL, settings: Mapping[str, Any]) -> type[Dialect]:
         return url.get_dialect()
     except NoSuchModuleError:
         raise UnknownDialect(
-            key_of(settings, "url"), url.drivername, origin_of(settings, "url")
+            find_key(settings, "url"), url.drivername, find_origin(settings, "url")
         ) from None
 
 
@@ -83,10 +83,10 @@ def _installed_driver(
     except ImportError as error:
         if dialect.driver in _EXTRAS:
             package, extra = _EXTRAS[dialect.driver]
-            key, origin = key_of(settings, "url"), origin_of(settings, "url")
+            key, origin = find_key(settings, "url"), find_origin(settings, "url")
             raise MissingExtra("database", package, extra, key, origin) from error
         backend = url.get_backend_name()
         ours = [driver for driver in _DRIVERS.get(backend, {}) if driver in _EXTRAS]
         instead = f"{backend}+{ours[0]}" if ours else ""
-        key, origin = key_of(settings, "url"), origin_of(settings, "url")
+        key, origin = find_key(settings, "url"), find_origin(settings, "url")
         raise MissingDriver(key, dialect.driver, instead, origin) from error

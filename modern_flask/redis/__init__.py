@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from .cached import CachedFunction, make_cached
 from .client import open_redis, ping
-from .faults import (
+from .errors import (
     BadRedisUrl,
     LockLost,
     LockTaken,

@@ -13,7 +13,7 @@ from dogpile.cache.proxy import ProxyBackend
 from redis import Redis
 from redis.exceptions import RedisError
 
-from .faults import NotCacheable
+from .errors import NotCacheable
 
 logger = logging.getLogger(__name__)
 

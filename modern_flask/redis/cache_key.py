@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Annotated, Any, get_origin
 from uuid import UUID
 
-from .faults import NotKeyable
+from .errors import NotKeyable
 
 _LONGEST = 200
 """Characters of arguments that a key shows; more are hashed."""

@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary, proxy
 
 from redis import Redis
 
-from .faults import check_runs_at_once
-from .key import CallKey
+from .cache_key import CallKey
+from .errors import check_runs_at_once
 
 if TYPE_CHECKING:
     from .cache import Cache

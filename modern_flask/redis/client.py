@@ -15,9 +15,9 @@ from redis.driver_info import DriverInfo
 from redis.exceptions import TimeoutError
 from redis.retry import Retry
 
-from ..config.values import key_of, origin_of
-from ..errors import ConfigurationError, UnknownSetting, nearest
-from .faults import BadRedisUrl, SingleConnection
+from ..config.values import find_key, find_origin
+from ..errors import ConfigurationError, UnknownSetting, find_nearest
+from .errors import BadRedisUrl, SingleConnection
 from .retry import BudgetRetry
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def open_redis(settings: _Settings) -> Iterator[Redis]:
     options = {**_WAITS, "retry": BudgetRetry(), **given, **from_url}
     if options.get("single_connection_client"):
         name = "single_connection_client"
-        raise SingleConnection(key_of(settings, name), origin_of(settings, name))
+        raise SingleConnection(find_key(settings, name), find_origin(settings, name))
     client = Redis(**options)
     try:
         yield client
@@ -116,7 +116,9 @@ def number(settings: _Settings, name: str) -> float:
             found = kind(value)
     if least <= found <= most:
         return found
-    raise BadNumber(key_of(settings, name), origin_of(settings, name), called, example)
+    raise BadNumber(
+        find_key(settings, name), find_origin(settings, name), called, example
+    )
 
 
 def _known_keywords() -> set[str]:
@@ -129,9 +131,9 @@ def _check_known(settings: _Settings) -> None:
     for name in settings:
         if name not in known and name not in _RETIRED:
             # Compared without the prefix, in which all keys are alike.
-            keys = [key_of(settings, each) for each in nearest(name, known)]
+            keys = [find_key(settings, each) for each in find_nearest(name, known)]
             raise UnknownSetting(
-                key_of(settings, name), origin_of(settings, name), keys
+                find_key(settings, name), find_origin(settings, name), keys
             )
 
 
@@ -142,7 +144,7 @@ def current(settings: _Settings) -> dict[str, Any]:
         if name in settings:
             instead = _RETIRED[name](name, settings[name], options)
             logger.warning(
-                "%s is retired in redis-py; %s.", key_of(settings, name), instead
+                "%s is retired in redis-py; %s.", find_key(settings, name), instead
             )
     return options
 
@@ -188,7 +190,7 @@ def _parsed(settings: _Settings) -> dict[str, Any]:
     """The URL's parts as keywords of :class:`redis.Redis`."""
     if not settings.get("url"):
         return {}
-    key, origin = key_of(settings, "url"), origin_of(settings, "url")
+    key, origin = find_key(settings, "url"), find_origin(settings, "url")
     try:
         parts: dict[str, Any] = parse_url(str(settings["url"]))  # type: ignore[no-untyped-call]
     except ValueError:
@@ -206,7 +208,7 @@ def _checked_query(parts: dict[str, Any], key: str, origin: object) -> dict[str,
     for name in parts:
         if name not in known:
             # Without a neighbour it may be the tail of a password with a "?" in it.
-            if near := nearest(name, known):
+            if near := find_nearest(name, known):
                 raise UnknownSetting(
                     f"{key}?{name}", origin, [f"{key}?{each}" for each in near]
                 )

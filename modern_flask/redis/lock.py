@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import LockNotOwnedError, RedisError
 from redis.lock import Lock
 
-from .faults import LockLost, LockTaken, NoLock
+from .errors import LockLost, LockTaken, NoLock
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from redis import Redis
 
-from .faults import UnknownPlaceholder, check_runs_at_once
+from .errors import UnknownPlaceholder, check_runs_at_once
 from .lock import hold
 
 P = ParamSpec("P")

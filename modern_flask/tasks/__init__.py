@@ -1,7 +1,7 @@
 """Celery from the configuration; a task runs in the app's context, as requests do."""
 
-from .current import share
-from .opening import names_of, open_celery, ping, tasks_of
+from .celery_app import names_of, open_celery, ping, tasks_of
+from .default_app import share
 from .urls import BadBackend, BadBroker
 
 __all__ = [

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from ..config.values import key_of, origin_of
-from ..errors import MissingExtra, listed, nearest
+from ..config.values import find_key, find_origin
+from ..errors import MissingExtra, find_nearest, join_names
 from ..wiring import get_bound
-from .current import opened, share
+from .default_app import opened, share
 from .urls import check_backend, check_brokers, warn_of_urls
 
 if TYPE_CHECKING:
@@ -75,7 +75,10 @@ def _make_celery(settings: Mapping[str, Any], app: Flask | None) -> Celery:
     try:
         from celery import Celery
     except ImportError:
-        key, origin = key_of(settings, "broker_url"), origin_of(settings, "broker_url")
+        key, origin = (
+            find_key(settings, "broker_url"),
+            find_origin(settings, "broker_url"),
+        )
         raise MissingExtra("celery", "celery", "celery", key, origin) from None
     given = _named(settings)
     check_brokers(settings, given)
@@ -123,10 +126,10 @@ def _named(settings: Mapping[str, Any]) -> dict[str, Any]:
 
     known = SETTING_KEYS | _CONSTRUCTOR | _RENAMED.keys()
     for name in settings.keys() - known:
-        key = key_of(settings, name)
-        near = [key_of(settings, found) for found in nearest(name, known)]
-        hint = f", did you mean {listed(near, 'or')}?" if near else ""
-        origin = origin_of(settings, name) or "the configuration"
+        key = find_key(settings, name)
+        near = [find_key(settings, found) for found in find_nearest(name, known)]
+        hint = f", did you mean {join_names(near, 'or')}?" if near else ""
+        origin = find_origin(settings, name) or "the configuration"
         logger.warning("%s is no setting of Celery (%s)%s", key, origin, hint or ".")
     return {_RENAMED.get(name, name): value for name, value in settings.items()}
 

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..config.values import key_of, origin_of
-from ..errors import ConfigurationError, listed, nearest
+from ..config.values import find_key, find_origin
+from ..errors import ConfigurationError, find_nearest, join_names
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -40,7 +40,7 @@ class BadBroker(ConfigurationError):
         super().__init__(
             f"{key} is no URL of a broker that the installed Celery knows{lacking}.",
             ("set in", origin or ""),
-            ("did you mean", listed([f"{name}://" for name in near], "or")),
+            ("did you mean", join_names([f"{name}://" for name in near], "or")),
             ("write", "redis://user:password@host:6379/0, or amqp:// for RabbitMQ"),
             ("note", "" if package else _ESCAPES),
         )
@@ -62,7 +62,7 @@ class BadBackend(ConfigurationError):
             f"{key} is no result backend that the installed Celery can use"
             f"{': ' if why else ''}{why}.",
             ("set in", origin or ""),
-            ("did you mean", listed([f"{name}://" for name in near], "or")),
+            ("did you mean", join_names([f"{name}://" for name in near], "or")),
             ("write", "redis://user:password@host:6379/1, or rpc:// for the broker"),
             ("or", "remove the key: results are ignored unless a task keeps them"),
             ("note", "" if why else _ESCAPES),
@@ -90,8 +90,8 @@ def check_brokers(settings: Mapping[str, Any], given: Mapping[str, Any]) -> None
                 own = name if name in settings else "broker"
                 near = _near(str(url), TRANSPORT_ALIASES)
                 raise BadBroker(
-                    key_of(settings, own),
-                    origin_of(settings, own),
+                    find_key(settings, own),
+                    find_origin(settings, own),
                     near,
                     _lacking(fault) if _scheme(url) in TRANSPORT_ALIASES else "",
                 )
@@ -136,7 +136,7 @@ def warn_of_urls(
         given.get(name) or environ.get(f"CELERY_{name.upper()}") for name in _BROKERS
     )
     if not named and not given.get("task_always_eager"):
-        key = key_of(settings, "broker_url")
+        key = find_key(settings, "broker_url")
         logger.warning("%s is not set: Celery's broker is %s.", key, _LOCAL)
 
 
@@ -158,7 +158,7 @@ def check_backend(settings: Mapping[str, Any], value: Any, celery: Celery) -> No
         return
     # Raised outside of the handler: Celery's text may quote a part of the password.
     name = "result_backend" if "result_backend" in settings else "backend"
-    raise BadBackend(key_of(settings, name), origin_of(settings, name), why, near)
+    raise BadBackend(find_key(settings, name), find_origin(settings, name), why, near)
 
 
 def _make_backend(value: Any, celery: Celery) -> None:
@@ -194,7 +194,7 @@ def _lacking(error: Exception) -> str:
 
 def _near(url: str, known: Mapping[str, Any]) -> list[str]:
     scheme = _scheme(url)
-    return [] if scheme in known else nearest(scheme, known)
+    return [] if scheme in known else find_nearest(scheme, known)
 
 
 def _scheme(url: object) -> str:

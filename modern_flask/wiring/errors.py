@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ..errors import Fault, listed, nearest
+from ..errors import Fault, find_nearest, join_names
 
 __all__ = [
     "AlreadyAService",
@@ -85,11 +85,11 @@ class UnknownProvider(WiringFault):
         self, asker: str, place: str, wanted: str, names: Iterable[str], container: str
     ) -> None:
         self.asker, self.place, self.wanted = asker, place, wanted
-        self.container, self.nearest = container, nearest(wanted, names)
+        self.container, self.nearest = container, find_nearest(wanted, names)
         super().__init__(
             f'{asker} asks for "{wanted}", which {container} does not provide.',
             ("in", place),
-            ("did you mean", listed(self.nearest, "or")),
+            ("did you mean", join_names(self.nearest, "or")),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from traceback import walk_tb
 
-from ..errors import ConfigurationError, NotConfigured, listed, nearest
+from ..errors import ConfigurationError, NotConfigured, find_nearest, join_names
 from .errors import WiringFault
 
 __all__ = [
@@ -153,12 +153,12 @@ class MissingKey(WiringFault):
         known: Iterable[str],
     ) -> None:
         self.key, self.askers, self.path = key, tuple(askers), tuple(path)
-        self.searched, self.nearest = tuple(searched), nearest(key, known)
+        self.searched, self.nearest = tuple(searched), find_nearest(key, known)
         super().__init__(
             f"{key} is not set, and something injected needs it.",
             *_way(askers, path),
-            ("looked in", listed(self.searched, "and")),
-            ("did you mean", listed(self.nearest, "or")),
+            ("looked in", join_names(self.searched, "and")),
+            ("did you mean", join_names(self.nearest, "or")),
             ("set", f"{key} in the configuration, or FLASK_{key} in the environment"),
         )
 
@@ -194,7 +194,7 @@ class MissingTarget(WiringFault):
         self.name, self.target, self.nearest = name, target, tuple(near)
         super().__init__(
             f'{name} is made by "{target}", which does not exist.',
-            ("did you mean", listed(self.nearest, "or")),
+            ("did you mean", join_names(self.nearest, "or")),
         )
 
 
@@ -243,7 +243,7 @@ class Redeclared(WiringFault):
     ) -> None:
         self.name, self.container, self.users = name, container, tuple(users)
         super().__init__(
-            f"{container} declares {name} anew, and {listed(self.users)} still "
+            f"{container} declares {name} anew, and {join_names(self.users)} still "
             f"stand{'s' * (len(self.users) == 1)} on the one of {parent}.",
             ("do", f"put @containers.copy({parent}) over class {container}({parent})"),
         )
@@ -264,6 +264,6 @@ def _way(askers: Sequence[str], path: Sequence[str]) -> list[tuple[str, str]]:
     if more > 0:
         shown.append(f"{more} more")
     return [
-        ("asked by", listed(shown, "and")),
+        ("asked by", join_names(shown, "and")),
         ("path", " -> ".join(path) if len(path) > 1 else ""),
     ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from dependency_injector import providers
 
-from ..errors import nearest
+from ..errors import find_nearest
 from .askers import Asker
 from .configured import is_configured
 from .dispatch import Bound
@@ -75,7 +75,7 @@ def _missing(name: str, provider: Late) -> Iterator[WiringFault]:
     except Exception:  # told by opening it
         return
     if not hasattr(module, attribute):
-        near = [f"{place}.{one}" for one in nearest(attribute, dir(module))]
+        near = [f"{place}.{one}" for one in find_nearest(attribute, dir(module))]
         yield MissingTarget(name, target, near)
 
 

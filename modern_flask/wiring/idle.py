@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..config.values import Values
-from ..errors import listed
+from ..errors import join_names
 from .configured import Choice, Settings
 from .graph import Graph
 
@@ -23,7 +23,8 @@ def _not_chosen(container: Any) -> Iterator[str]:
         if isinstance(choice, Choice) and (found := choice.idle()):
             yield (
                 f"{choice.key} is not set, and without it these have no effect: "
-                f"{listed(found)}. Set it to {listed(sorted(choice.providers), 'or')}."
+                f"{join_names(found)}. Set it to "
+                f"{join_names(sorted(choice.providers), 'or')}."
             )
 
 
@@ -44,5 +45,5 @@ def _unread(container: Any) -> Iterator[str]:
             if key.startswith(word) and not key.startswith(tuple(prefixes)):
                 yield (
                     f"{key} ({values.origin(key)}) has no effect: the keys of that "
-                    f"kind begin with {listed(kin, 'or')}."
+                    f"kind begin with {join_names(kin, 'or')}."
                 )

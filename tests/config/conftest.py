@@ -1,29 +1,32 @@
-"""Real servers, and a patience that notes its pauses instead of waiting."""
+"""Real servers, and retries that record their pauses instead of waiting."""
 
 import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from modern_flask.config.kubernetes import read_kubernetes
-from modern_flask.config.network import Patience
+from modern_flask.config.network import make_backoff
 from modern_flask.config.remote import read_remote
 from modern_flask.config.source import KubernetesKey, RemoteFile, parse_source
 from modern_flask.testing.kubernetes import KubernetesServer
 from modern_flask.testing.kubernetes.certificates import write_certificates
+from modern_flask.waiting import Retries
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Pauses(list[float]):
-    """The pauses between attempts, in seconds, and a patience that takes none."""
+    """The pauses between attempts, in seconds; the retries do not wait for them."""
 
-    def patience(self, total: float = 20.0, attempts: int = 6) -> Patience:
-        return Patience(total, attempts, sleep=self.append, chance=lambda: 0.0)
+    def retries(self, total: float = 20.0, attempts: int = 6) -> Retries:
+        backoff = replace(make_backoff(total), attempts=attempts)
+        return Retries(backoff, sleep=self.append, uniform=lambda low, high: low)
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +162,7 @@ def read_url(pauses):
         return read_remote(
             source,
             environ=environ or {},
-            patience=pauses.patience(total),
+            retries=pauses.retries(total),
             timeouts=timeouts,
         )
 
@@ -207,7 +210,7 @@ def read_key(shop, tmp_path, pauses):
             source,
             environ=shop.environ,
             service_account=folder,
-            patience=pauses.patience(total),
+            retries=pauses.retries(total),
             timeouts=timeouts,
         )
 

@@ -118,7 +118,7 @@ def test_token_of_two_lines(cluster, account):
 
     assert str(error) == (
         f"{account}/token can't be read: its token is not one line of ASCII.\n"
-        "  mend     write the token as one line"
+        "  fix      write the token as one line"
     )
 
 
@@ -130,7 +130,7 @@ def test_token_of_other_bytes(cluster, account):
 
     assert str(error) == (
         f"{account} can't be read: UnicodeDecodeError.\n"
-        "  mend     let the user of this process read the token and ca.crt"
+        "  fix      let the user of this process read the token and ca.crt"
     )
 
 
@@ -143,9 +143,9 @@ def test_no_access(tmp_path):
     assert str(error) == (
         "kubernetes://configmaps/orders/config.py needs a cluster, "
         "and no access to one was found.\n"
-        "  pod      service host/port is not set\n"
-        f"  file     {path} does not exist\n"
-        "  mend     mount a service account token, or set KUBECONFIG"
+        "  looked in  the pod (service host/port is not set) and the kubeconfig "
+        f"({path} does not exist)\n"
+        "  fix      mount a service account token, or set KUBECONFIG"
     )
 
 
@@ -187,6 +187,6 @@ def test_malformed_kubeconfig(tmp_path, text, kind):
     error = fault(UnreadableFile, {"KUBECONFIG": str(path)}, tmp_path)
 
     assert str(error) == (
-        f"{path} can't be read: it is no usable kubeconfig ({kind}).\n"
-        f"  mend     check it with: kubectl --kubeconfig {path} config view"
+        f"{path} can't be read: it is not a usable kubeconfig ({kind}).\n"
+        f"  fix      correct what kubectl --kubeconfig {path} config view reports"
     )

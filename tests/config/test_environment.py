@@ -144,8 +144,8 @@ def test_item_of_what_is_no_mapping():
 
     assert str(caught.value) == (
         "FLASK_URL__password sets an item of URL, which is not a mapping.\n"
-        "  URL      set in config.py, line 3\n"
-        "  mend     make URL a mapping, or unset FLASK_URL__password"
+        "  set in   config.py, line 3\n"
+        "  fix      make URL a mapping, or unset FLASK_URL__password"
     )
 
 
@@ -228,8 +228,9 @@ def test_second_app_does_not_override(caplog):
         (
             "modern_flask.config.environment",
             logging.WARNING,
-            "OTEL_EXPORTER_OTLP_HEADERS differs from what another app of this process "
-            "has set: OpenTelemetry is configured once, the first value stays",
+            "OTEL_EXPORTER_OTLP_HEADERS differs from the value that another app of "
+            "this process has set: OpenTelemetry is configured once, and the first "
+            "value stays",
         )
     ]
 

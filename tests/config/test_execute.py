@@ -6,8 +6,13 @@ import traceback
 
 import pytest
 
-from modern_flask.config.errors import FailedToRun, ForeignSyntax, WrongEncoding
-from modern_flask.config.program import execute
+from modern_flask.config.errors import (
+    SAVE_AS_UTF8,
+    FailedToRun,
+    ForeignSyntax,
+    WrongEncoding,
+)
+from modern_flask.config.execute import execute_source
 from modern_flask.config.values import Origin
 
 PROGRAM = b"""\
@@ -46,7 +51,7 @@ del GONE
 
 def run(text: str | bytes):
     content = text.encode() if isinstance(text, str) else text
-    return execute(content, __file__, "config.py")
+    return execute_source(content, __file__, "config.py")
 
 
 def fault(kind, text: str | bytes):
@@ -151,7 +156,7 @@ def test_wrong_encoding():
     assert str(error) == (
         "The configuration is not encoded in UTF-8.\n"
         "  in       config.py, line 3\n"
-        "  mend     save it as UTF-8, or declare its encoding in line 1 (PEP 263)"
+        f"  fix      {SAVE_AS_UTF8}"
     )
     assert error.__context__ is None
 
@@ -162,9 +167,9 @@ def test_wrong_encoding():
 def test_unknown_encoding(content):
     """UTF-16 and an encoding that nobody knows are told as such."""
     assert str(fault(WrongEncoding, content)) == (
-        "The configuration is not encoded in UTF-8 or what it declares.\n"
+        "The configuration is not encoded in UTF-8 or the encoding that it declares.\n"
         "  in       config.py, line 1\n"
-        "  mend     save it as UTF-8, or declare its encoding in line 1 (PEP 263)"
+        f"  fix      {SAVE_AS_UTF8}"
     )
 
 
@@ -176,7 +181,7 @@ def test_syntax_error_names_the_line_and_not_its_text():
         "The configuration is not valid Python: "
         "unterminated string literal (detected at line 2).\n"
         "  in       config.py, line 2\n"
-        "  mend     correct that line, or name another source in CONFIG_SOURCE"
+        "  fix      correct that line, or name another source in CONFIG_SOURCE"
     )
     assert "hunter2" not in "".join(traceback.format_exception(error))
 
@@ -200,9 +205,8 @@ def test_exception_is_told_by_class_and_line():
     error = fault(FailedToRun, 'A = 1\nPORT = int("hunter2")\n')
 
     assert str(error) == (
-        "The configuration failed while it ran: ValueError.\n"
-        "  in       config.py, line 2\n"
-        "  note     its message may hold a secret and is left out"
+        "The configuration raised ValueError (its message may hold a secret).\n"
+        "  in       config.py, line 2"
     )
     assert isinstance(error.__cause__, ValueError)
 
@@ -228,7 +232,8 @@ def test_messages_that_are_names_are_told(text, told):
     error = fault(FailedToRun, text)
 
     first, place, *_ = str(error).splitlines()
-    assert first == f"The configuration failed while it ran: {told}."
+    note = "" if ": " in told else " (its message may hold a secret)"
+    assert first == f"The configuration raised {told}{note}."
     assert place == f"  in       config.py, line {len(text.splitlines())}"
     assert "hunter2" not in str(error)
 

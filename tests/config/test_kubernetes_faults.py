@@ -6,6 +6,7 @@ import traceback
 import pytest
 
 from modern_flask.config.errors import (
+    CHECK_ADDRESS,
     MalformedAnswer,
     SourceRefused,
     SourceUnreachable,
@@ -44,9 +45,8 @@ def test_lasting_failure(key_fault, cluster, pauses):
     error = key_fault(SourceUnreachable, ORDERS)
 
     assert str(error) == (
-        f"{ORDERS} can't be reached: status 503.\n"
-        "  tried    6 attempts\n"
-        "  check    address, network and proxy, and that the server is up"
+        f"{ORDERS} can't be reached: status 503 (6 attempts).\n"
+        f"  fix      {CHECK_ADDRESS}"
     )
     assert len(cluster.requests) == 6
 
@@ -57,7 +57,7 @@ def test_silent_server(key_fault, cluster, pauses):
 
     error = key_fault(SourceUnreachable, ORDERS, timeouts=(0.05, 0.05))
 
-    assert error.why == "no answer in time"
+    assert error.reason == "timed out"
     assert error.attempts == 6
 
 
@@ -67,7 +67,7 @@ def test_total_deadline(key_fault, cluster):
 
     error = key_fault(SourceUnreachable, ORDERS, timeouts=(60.0, 60.0), total=0.2)
 
-    assert error.why == "no complete answer in time"
+    assert error.reason == "timed out"
 
 
 def test_closed_port(closed_port, tmp_path, cluster, pauses):
@@ -80,10 +80,10 @@ def test_closed_port(closed_port, tmp_path, cluster, pauses):
             KubernetesKey("shop", "configmaps", "orders", "config.py"),
             environ=environ,
             service_account=folder,
-            patience=pauses.patience(),
+            retries=pauses.retries(),
         )
 
-    assert caught.value.why == "connection refused"
+    assert caught.value.reason == "connection refused"
 
 
 def test_wrong_ca(tmp_path, cluster, pauses):
@@ -97,15 +97,15 @@ def test_wrong_ca(tmp_path, cluster, pauses):
             KubernetesKey("shop", "configmaps", "orders", "config.py"),
             environ=cluster.environ,
             service_account=folder,
-            patience=pauses.patience(),
+            retries=pauses.retries(),
         )
 
     # OpenSSL words it by version; a CA of the same name has a wrong signature.
     assert str(caught.value) == (
-        f"The TLS connection for {ORDERS} failed: {caught.value.why}.\n"
-        "  mend     check the cluster's CA in the service account or the kubeconfig"
+        f"The TLS connection for {ORDERS} failed: {caught.value.reason}.\n"
+        "  fix      check the cluster's CA in the service account or the kubeconfig"
     )
-    assert caught.value.why
+    assert caught.value.reason
     assert cluster.requests == []
     assert pauses == []
 
@@ -132,18 +132,18 @@ def secret(value: str) -> bytes:
     [
         (
             b"<html>hunter2</html>",
-            f"{SECRET}: the answer is no Secret.\n  mend     "
-            "check that the address is that of an API server, and not of a proxy",
+            f"{SECRET}: the answer is not a Secret.\n  fix      "
+            "check that the address is an API server, and not a proxy",
         ),
         (
             b'{"kind": "ConfigMap"}',
-            f"{SECRET}: the answer is no Secret.\n  mend     "
-            "check that the address is that of an API server, and not of a proxy",
+            f"{SECRET}: the answer is not a Secret.\n  fix      "
+            "check that the address is an API server, and not a proxy",
         ),
         (
             secret("hunter2!"),
             f"{SECRET}: its value is not base64.\n"
-            "  mend     write the object with kubectl",
+            "  fix      create the object with kubectl",
         ),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 import modern_flask.config
 from modern_flask.config import Origin, Values, load_values
 from modern_flask.config.errors import MissingFile
-from modern_flask.errors import ConfigurationError, NotConfigured
+from modern_flask.errors import ConfigurationError, NotConfigured, set_key
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_searched_fits_into_a_fault(tmp_path, monkeypatch):
         "redis is not configured: REDIS_* is not set.\n"
         f"  looked in  {tmp_path}/config.py (not there) and "
         "environment variables FLASK_*\n"
-        "  set      REDIS_* in the configuration, or FLASK_REDIS_* in the environment"
+        f"  fix      {set_key('REDIS_*')}"
     )
 
 
@@ -190,12 +190,12 @@ def test_public_names():
         "Section",
         "Values",
         "export_otel",
-        "key_of",
+        "find_key",
         "load_values",
-        "masked",
-        "origin_of",
-        "redacted",
-        "rows",
+        "mask_value",
+        "find_origin",
+        "redact",
+        "list_values",
     }
     assert all(
         hasattr(modern_flask.config, name) for name in modern_flask.config.__all__

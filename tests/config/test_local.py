@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from modern_flask.config.errors import MissingFile, TooLarge, UnreadableFile
+from modern_flask.config.errors import CHECK_SIZE, MissingFile, TooLarge, UnreadableFile
 from modern_flask.config.local import read_local
 from modern_flask.config.source import LocalFile
 
@@ -55,8 +55,8 @@ def test_missing_file_lists_the_paths(root):
 
     assert str(caught.value) == (
         'CONFIG_SOURCE = "confg.py" names a file that does not exist.\n'
-        f"  tried    {root}/confg.py and {Path.cwd()}/confg.py\n"
-        "  mend     create the file, or unset CONFIG_SOURCE to use config.py"
+        f"  looked in  {root}/confg.py and {Path.cwd()}/confg.py\n"
+        "  fix      create the file, or unset CONFIG_SOURCE to use config.py"
     )
 
 
@@ -68,7 +68,8 @@ def test_folder(root):
         read_local(LocalFile("settings"), root)
 
     assert str(caught.value) == (
-        "settings can't be read: it is a folder.\n  mend     name a file in it"
+        "settings can't be read: it is a folder.\n"
+        "  fix      use the path of a file in it"
     )
 
 
@@ -86,7 +87,7 @@ def test_unreadable_file(root, monkeypatch):
 
     assert str(caught.value) == (
         "config.py can't be read: permission denied.\n"
-        "  mend     let the user of this process read it"
+        "  fix      let the user of this process read it"
     )
 
 
@@ -106,6 +107,5 @@ def test_endless_file(root):
         read_local(LocalFile("/dev/zero"), root)
 
     assert str(caught.value) == (
-        "/dev/zero is larger than 8,388,608 bytes.\n"
-        "  mend     check that it is the configuration"
+        f"/dev/zero is larger than 8,388,608 bytes.\n  fix      {CHECK_SIZE}"
     )

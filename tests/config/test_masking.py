@@ -10,9 +10,9 @@ from sqlalchemy.engine import make_url
 from modern_flask.config.masking import (
     MASK,
     is_secret,
-    masked,
-    redacted,
-    redacted_lines,
+    mask_value,
+    redact,
+    redact_lines,
 )
 
 SECRETS = [
@@ -158,22 +158,22 @@ def test_names_that_only_sound_secret(name):
 )
 def test_redacted_texts(text, shown):
     """A password leaves a text, and all around it stays readable."""
-    assert redacted(text) == shown
-    assert "hunter" not in redacted(text)
+    assert redact(text) == shown
+    assert "hunter" not in redact(text)
 
 
 def test_redacted_lines():
     """A URL ends with its line; a private key does not."""
     text = "http://h/x?a=hunter2\nin f\n-----BEGIN KEY-----\nhunter3"
 
-    assert redacted_lines(text) == "http://h/x?a=******\nin f\n******"
+    assert redact_lines(text) == "http://h/x?a=******\nin f\n******"
 
 
 def test_value_on_the_next_line():
     """A secret that follows its name on the line below is masked, a plain value not."""
     text = "password:\n  hunter2\nhost:\n  cache\n'token' =\n\nabc"
 
-    assert redacted_lines(text) == (
+    assert redact_lines(text) == (
         "password:\n  ******\nhost:\n  cache\n'token' =\n\n******"
     )
 
@@ -182,14 +182,14 @@ def test_url_in_a_repr():
     """A URL after a line's end that ``repr`` has escaped is a URL like any other."""
     text = repr("first\nredis://:hunter2@cache/0")
 
-    assert redacted(text) == r"'first\nredis://:******@cache/0'"
+    assert redact(text) == r"'first\nredis://:******@cache/0'"
 
 
 def test_pin_stays_readable():
     """The pin of a source is no secret."""
     url = f"https://git/x.py#sha256={'ab' * 32}"
 
-    assert redacted(url) == url
+    assert redact(url) == url
 
 
 @pytest.mark.parametrize(
@@ -222,21 +222,21 @@ def test_pin_stays_readable():
 )
 def test_masked_values(key, value, shown):
     """A value is masked by its key, its items' keys, and the URLs in it."""
-    assert masked(key, value) == shown
+    assert mask_value(key, value) == shown
 
 
 def test_masked_object_is_its_redacted_repr():
     """An object's ``str`` may hold a password, so its redacted ``repr`` is shown."""
     url = make_url("mysql://u:hunter2@db/shop")
 
-    shown = masked("DATABASE_ENGINE_URL", url)
+    shown = mask_value("DATABASE_ENGINE_URL", url)
 
     assert shown == "mysql://u:******@db/shop"
 
 
 def test_masked_object_with_its_own_equality():
     """An object that compares in its own way is not compared."""
-    shown = masked("ORDER", column("price"))
+    shown = mask_value("ORDER", column("price"))
 
     assert "price" in shown
 
@@ -245,6 +245,6 @@ def test_masked_does_not_touch_the_value():
     """Masking makes a copy."""
     value = {"password": "hunter2"}
 
-    masked("CONNECT_ARGS", value)
+    mask_value("CONNECT_ARGS", value)
 
     assert json.dumps(value) == '{"password": "hunter2"}'

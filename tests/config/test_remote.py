@@ -7,6 +7,7 @@ import pytest
 
 from modern_flask.config import remote
 from modern_flask.config.errors import (
+    CHECK_ADDRESS,
     ForeignSyntax,
     SourceRefused,
     SourceUnreachable,
@@ -64,10 +65,10 @@ def test_wrong_pin(web, url_fault, reply):
     error = url_fault(WrongDigest, web.url(f"/x.py#sha256={PIN}"))
 
     assert str(error) == (
-        f"{web.url()} is not the file that CONFIG_SOURCE pins.\n"
+        f"{web.url()} does not have the digest that CONFIG_SOURCE pins.\n"
         f"  pinned   sha256={PIN}\n"
         f"  found    sha256={found}\n"
-        "  mend     if the change is yours, pin the new digest"
+        "  fix      if the change is yours, pin the new digest"
     )
 
 
@@ -83,8 +84,8 @@ def test_unpinned_http_is_warned_about(web, read_url, reply, caplog):
         (
             "modern_flask.config.remote",
             logging.WARNING,
-            f"{web.url()}?token=****** is code that anybody on the way may change: "
-            "use https, or pin it with #sha256=",
+            f"{web.url()}?token=****** is code, and without https anybody on "
+            "the network path can change it: use https, or pin it with #sha256=",
         )
     ]
 
@@ -106,7 +107,7 @@ def test_untrusted_certificate(untrusted_web, url_fault, reply, pauses):
     assert str(error) == (
         f"The TLS connection for {untrusted_web.url()}?****** failed: "
         "unable to get local issuer certificate.\n"
-        "  mend     mend the certificate, or name its CA in REQUESTS_CA_BUNDLE"
+        "  fix      renew the certificate, or name its CA in REQUESTS_CA_BUNDLE"
     )
     assert pauses == []
 
@@ -117,7 +118,7 @@ def test_https_to_a_plain_port(web, url_fault, reply):
 
     error = url_fault(TLSFailed, web.url().replace("http:", "https:"))
 
-    assert error.why
+    assert error.reason
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
@@ -136,9 +137,9 @@ def test_lasting_failure(web, url_fault, reply):
     error = url_fault(SourceUnreachable, web.url("/x.py", "hunter2@"))
 
     assert str(error) == (
-        f"http://******@127.0.0.1:{web.port}/x.py can't be reached: status 503.\n"
-        "  tried    6 attempts\n"
-        "  check    address, network and proxy, and that the server is up"
+        f"http://******@127.0.0.1:{web.port}/x.py can't be reached: "
+        "status 503 (6 attempts).\n"
+        f"  fix      {CHECK_ADDRESS}"
     )
 
 
@@ -147,9 +148,9 @@ def test_lasting_failure(web, url_fault, reply):
     [
         (401, "put valid credentials into the URL, or into .netrc"),
         (403, "let these credentials read the file"),
-        (404, "check the path"),
-        (204, "check the address"),
-        (304, "check the address"),
+        (404, "check the path of CONFIG_SOURCE"),
+        (204, "check the address in CONFIG_SOURCE"),
+        (304, "check the address in CONFIG_SOURCE"),
     ],
 )
 def test_refusals_are_not_tried_again(web, url_fault, reply, pauses, status, remedy):
@@ -159,8 +160,7 @@ def test_refusals_are_not_tried_again(web, url_fault, reply, pauses, status, rem
     error = url_fault(SourceRefused, web.url("/x.py?token=hunter2"))
 
     assert str(error) == (
-        f"{web.url()}?token=****** was answered with status {status}.\n"
-        f"  mend     {remedy}"
+        f"{web.url()}?token=****** returned status {status}.\n  fix      {remedy}"
     )
     assert pauses == []
 
@@ -171,7 +171,7 @@ def test_closed_port(url_fault, closed_port):
         SourceUnreachable, f"http://u:hunter2@127.0.0.1:{closed_port}/x.py?hunter2"
     )
 
-    assert error.why == "connection refused"
+    assert error.reason == "connection refused"
     assert error.attempts == 6
 
 
@@ -189,11 +189,11 @@ def test_login_page(web, url_fault, reply, page):
         "The configuration is not valid Python: "
         "the server answered with a web page, perhaps a login.\n"
         f"  in       {web.url()}\n"
-        "  mend     name the raw file, with credentials if it needs any"
+        "  fix      use the URL of the raw file, with credentials if it needs any"
     )
 
 
 def test_waits_are_bounded():
     """The numbers of production: 10 s in all, 2 s to connect, 4 s for bytes."""
-    assert remote.PATIENCE.total == 10.0
+    assert remote.BACKOFF.budget == 10.0
     assert remote.TIMEOUTS == (2.0, 4.0)

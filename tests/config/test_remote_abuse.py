@@ -6,6 +6,8 @@ import threading
 import pytest
 
 from modern_flask.config.errors import (
+    CHECK_ADDRESS,
+    CHECK_SIZE,
     HostNotAllowed,
     MalformedAnswer,
     SourceUnreachable,
@@ -51,9 +53,9 @@ def test_redirect_to_another_host(web, url_fault, reply):
     error = url_fault(UnsafeRedirect, web.url())
 
     assert str(error) == (
-        f"{web.url()} redirects to a host that is not allowed.\n"
-        "  to       http://******@evil.test/y?a=******\n"
-        "  mend     add evil.test to CONFIG_SOURCE_ALLOWED_HOSTS, "
+        f"{web.url()} redirects to http://******@evil.test/y?a=******, "
+        "which is not followed: its host is not allowed.\n"
+        "  fix      add evil.test to CONFIG_SOURCE_ALLOWED_HOSTS, "
         "or let CONFIG_SOURCE name the last address"
     )
 
@@ -85,7 +87,7 @@ def test_allow_list_holds_for_the_source_itself(web, url_fault):
 
     assert str(error) == (
         f"{web.url()}?****** is on a host that is not allowed.\n"
-        "  mend     add 127.0.0.1 to CONFIG_SOURCE_ALLOWED_HOSTS"
+        "  fix      add 127.0.0.1 to CONFIG_SOURCE_ALLOWED_HOSTS"
     )
     assert web.requests == []
 
@@ -97,9 +99,9 @@ def test_downgrade(secure_web, web, url_fault, reply):
     error = url_fault(UnsafeRedirect, secure_web.url())
 
     assert str(error) == (
-        f"{secure_web.url()} redirects from https to http.\n"
-        f"  to       {web.url()}\n"
-        "  mend     serve the file over https"
+        f"{secure_web.url()} redirects to {web.url()}, which is not followed: "
+        "it leads from https to http.\n"
+        "  fix      serve the file over https"
     )
     assert web.requests == []
 
@@ -121,7 +123,7 @@ def test_redirect_to_what_is_no_web_address(web, url_fault, reply, target):
 
     error = url_fault(UnsafeRedirect, web.url())
 
-    assert error.why == "to what is no web address"
+    assert error.reason == "it is not a web address"
 
 
 def test_endless_redirects(web, url_fault, reply):
@@ -131,9 +133,9 @@ def test_endless_redirects(web, url_fault, reply):
     error = url_fault(UnsafeRedirect, web.url())
 
     assert str(error) == (
-        f"{web.url()} redirects more than 5 times.\n"
-        f"  to       {web.url()}\n"
-        "  mend     let CONFIG_SOURCE name the last address"
+        f"{web.url()} redirects to {web.url()}, which is not followed: "
+        "there are more than 5 redirects.\n"
+        "  fix      let CONFIG_SOURCE name the last address"
     )
     assert len(web.requests) == 6
 
@@ -177,8 +179,7 @@ def test_too_large(web, url_fault, reply):
     error = url_fault(TooLarge, web.url())
 
     assert str(error) == (
-        f"{web.url()} is larger than 1,048,576 bytes.\n"
-        "  mend     check that it is the configuration"
+        f"{web.url()} is larger than 1,048,576 bytes.\n  fix      {CHECK_SIZE}"
     )
 
 
@@ -211,9 +212,8 @@ def test_drip(web, url_fault):
     end.set()
 
     assert str(error) == (
-        f"{web.url()}?****** can't be reached: no complete answer in time.\n"
-        "  tried    1 attempt\n"
-        "  check    address, network and proxy, and that the server is up"
+        f"{web.url()}?****** can't be reached: timed out (1 attempt).\n"
+        f"  fix      {CHECK_ADDRESS}"
     )
 
 
@@ -225,7 +225,7 @@ def test_silent_server(web, url_fault, pauses):
     error = url_fault(SourceUnreachable, web.url(), timeouts=(0.05, 0.05))
     end.set()
 
-    assert error.why == "no answer in time"
+    assert error.reason == "timed out"
     assert error.attempts == 6
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from modern_flask.config.errors import MalformedSource, UnknownScheme
+from modern_flask.config.errors import CONFIG_FORMS, MalformedSource, UnknownScheme
 from modern_flask.config.source import (
     KubernetesKey,
     LocalFile,
@@ -74,16 +74,16 @@ def test_sources(text, source):
         ),
         (
             "kubernetes://Shop/configmaps/orders/x",
-            '"Shop" can\'t be the name of a namespace',
+            '"Shop" is not a valid name of a namespace',
             KUBERNETES,
         ),
         (
             "kubernetes://configmaps/../x",
-            '".." can\'t be the name of an object',
+            '".." is not a valid name of an object',
             KUBERNETES,
         ),
-        ("kubernetes://configmaps/orders/a?b", '"a?b" can\'t be a key', KUBERNETES),
-        ("kubernetes://configmaps/orders/..", '".." can\'t be a key', KUBERNETES),
+        ("kubernetes://configmaps/orders/a?b", '"a?b" is not a valid key', KUBERNETES),
+        ("kubernetes://configmaps/orders/..", '".." is not a valid key', KUBERNETES),
         ("https:///x.py", "it has no host", REMOTE),
         ("https://git:port/x.py", "its host or port is malformed", REMOTE),
         ("https://git:0/x.py", "its port is 0", REMOTE),
@@ -96,7 +96,9 @@ def test_malformed_sources(text, why, form):
         parse_source(text)
 
     shown = text.replace("git:port", "git:******")
-    assert str(caught.value) == f'CONFIG_SOURCE = "{shown}": {why}.\n  write    {form}'
+    assert (
+        str(caught.value) == f'CONFIG_SOURCE = "{shown}": {why}.\n  fix      use {form}'
+    )
 
 
 def test_malformed_pin_is_not_repeated():
@@ -105,8 +107,9 @@ def test_malformed_pin_is_not_repeated():
         parse_source("https://git/x.py#hunter2")
 
     assert str(caught.value) == (
-        'CONFIG_SOURCE = "https://git/x.py#******": what follows # is no SHA-256 pin.\n'
-        f"  write    {REMOTE}"
+        'CONFIG_SOURCE = "https://git/x.py#******": '
+        "the text after # is not a SHA-256 pin.\n"
+        f"  fix      use {REMOTE}"
     )
 
 
@@ -117,8 +120,8 @@ def test_unknown_scheme():
 
     assert str(caught.value) == (
         'CONFIG_SOURCE = "ftp://u:******@files/x.py": '
-        "ftp:// is no scheme that is known here.\n"
-        "  choose   a path, kubernetes://, https:// or http://"
+        "ftp:// is not a known scheme.\n"
+        f"  fix      {CONFIG_FORMS}"
     )
 
 

@@ -107,9 +107,9 @@ DATABASE_ENGINE_URL is no database URL.
     "missing extra": Broken(
         "{folder}/config.py",
         """\
-storage is configured, but the package oss2 is not installed.
-  by       STORAGE_VENDOR, set in config.py, line 6
-  install  pip install 'modern-flask[oss]'
+storage is configured by STORAGE_VENDOR, but the package oss2 is not installed.
+  set in   config.py, line 6
+  fix      pip install 'modern-flask[oss]'
 """,
         content=f'{WORKS}STORAGE_VENDOR = "oss"\nSTORAGE_SECRET = "{SECRET}"\n',
         hidden="oss2",

@@ -12,7 +12,7 @@ import pytest
 from dependency_injector.wiring import Provide, inject
 
 from modern_flask.redis import NotKeyable
-from modern_flask.redis.key import CallKey, canonical
+from modern_flask.redis.cache_key import CallKey, canonical
 
 
 class Colour(Enum):
@@ -83,7 +83,7 @@ def test_function_is_the_prefix() -> None:
     """Without keys, the function's full name is the prefix."""
     key = CallKey(canonical)
 
-    assert key(1) == "cache.modern_flask.redis.key.canonical(value=1)"
+    assert key(1) == "cache.modern_flask.redis.cache_key.canonical(value=1)"
 
 
 def test_arguments_may_be_left_out() -> None:

@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from modern_flask.redis import make_cached, make_synchronized
-from modern_flask.redis.faults import RunsLater
+from modern_flask.redis.errors import RunsLater
 
 
 async def awaited() -> int:

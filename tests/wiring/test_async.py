@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 import modern_flask
 from modern_flask import SessionDep, inject, on_commit, transactional
-from modern_flask.database.faults import GeneratorTransaction
+from modern_flask.database.errors import GeneratorTransaction
 from modern_flask.wiring import find, marker_check
 from tests.wiring.fault_table import told
 from tests.wiring.shop import NameDep, shop
