@@ -1,4 +1,4 @@
-"""The database: an engine, sessions, and transactions that end well."""
+"""The database: the engine, sessions and transactions."""
 
 from .after_commit import on_commit
 from .connection import ping
@@ -9,6 +9,7 @@ from .errors import (
     LegacyMode,
     MissingDriver,
     NoTransaction,
+    ReadOnlyViolation,
     UnfitSetting,
     UnknownDialect,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "MissingDriver",
     "ModelBase",
     "NoTransaction",
+    "ReadOnlyViolation",
     "UnfitSetting",
     "UnknownDialect",
     "create_tables",

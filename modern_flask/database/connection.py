@@ -1,7 +1,5 @@
-"""How a connection is made: again within a budget, or once before a deadline."""
+"""Connects to the database: with retries, or once before a deadline for a ping."""
 
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import ceil
@@ -11,15 +9,18 @@ from typing import Any
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-BUDGET = 2.0
-"""Seconds in which another attempt may begin: a server's restart fits in."""
+from ..waiting import Backoff, Retries
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.4  # seconds
+__all__ = ["BACKOFF", "ping", "retry_connecting"]
+
+BACKOFF = Backoff(first=0.1, longest=0.4, budget=2.0)
+"""No attempt begins later than 2 s after the first: that is enough for the restart of a
+server. The jitter keeps the workers from connecting at the same moment."""
 
 _Limits = Callable[[float], Mapping[str, Any]]
 
 
-def _libpq_limits(seconds: float) -> Mapping[str, Any]:
+def _limit_libpq(seconds: float) -> Mapping[str, Any]:
     # libpq counts whole seconds to connect, and at least two.
     return {
         "connect_timeout": ceil(seconds),
@@ -27,35 +28,35 @@ def _libpq_limits(seconds: float) -> Mapping[str, Any]:
     }
 
 
-def _mysql_limits(seconds: float) -> Mapping[str, Any]:
+def _limit_mysql(seconds: float) -> Mapping[str, Any]:
     whole = ceil(seconds)
     return {"connect_timeout": whole, "read_timeout": whole, "write_timeout": whole}
 
 
-def _no_limits(seconds: float) -> Mapping[str, Any]:
+def _limit_nothing(seconds: float) -> Mapping[str, Any]:
     return {}
 
 
 _LIMITS: dict[str, _Limits] = {
-    "psycopg": _libpq_limits,
-    "psycopg2": _libpq_limits,
-    "pymysql": _mysql_limits,
-    "mysqldb": _mysql_limits,
+    "psycopg": _limit_libpq,
+    "psycopg2": _limit_libpq,
+    "pymysql": _limit_mysql,
+    "mysqldb": _limit_mysql,
 }
-"""For each driver: the connect arguments that bound its waits to so many seconds."""
+"""By driver: the connect arguments that limit every wait to a number of seconds."""
 
 
-class _Connecting:
-    """``dialect.connect`` that tries again while the server is away.
+class _RetryingConnect:
+    """Replaces ``dialect.connect`` and retries while the server is away.
 
-    It replaces the dialect's method instead of listening to ``do_connect``: a listener
-    that connects ends the chain, and one of the application's own, such as one that
-    fetches a password, would no longer be asked.
+    A listener for ``do_connect`` would not do: a listener that connects ends the chain,
+    so a listener of the application, such as one that fetches a password, would no
+    longer be called.
     """
 
     def __init__(self, dialect: Dialect, errors: type[Exception]) -> None:
         self._connect: Callable[..., DBAPIConnection] = dialect.connect
-        self._limits = _LIMITS.get(dialect.driver, _no_limits)
+        self._limits = _LIMITS.get(dialect.driver, _limit_nothing)
         self._errors = errors
         self._thread = local()
 
@@ -63,21 +64,17 @@ class _Connecting:
         seconds = getattr(self._thread, "seconds", None)
         if seconds is not None:
             return self._connect(*args, **{**options, **self._limits(seconds)})
-        deadline = time.monotonic() + BUDGET
-        pause = _FIRST_PAUSE
+        retries = Retries(BACKOFF)
         while True:
             try:
                 return self._connect(*args, **options)
             except self._errors:
-                # Jitter, or every worker knocks at the same moment.
-                pause = min(pause * 2, _LONGEST_PAUSE) * random.uniform(0.5, 1)
-                if time.monotonic() + pause > deadline:
+                if not retries.pause():
                     raise
-                time.sleep(pause)
 
     @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """In this thread: connect once, and let no wait last longer."""
+    def limit(self, seconds: float) -> Iterator[None]:
+        """In this thread, connect only once and limit every wait to ``seconds``."""
         self._thread.seconds = seconds
         try:
             yield
@@ -85,35 +82,35 @@ class _Connecting:
             self._thread.seconds = None
 
 
-def connect_patiently(engine: Engine) -> None:
-    """Let ``engine`` try again for 2 s when its server can't be reached."""
+def retry_connecting(engine: Engine) -> None:
+    """Make ``engine`` retry for 2 s when it can't connect to its server."""
     dialect = engine.dialect
     errors = dialect.loaded_dbapi.OperationalError
-    dialect.connect = _Connecting(dialect, errors)  # type: ignore[method-assign]
+    dialect.connect = _RetryingConnect(dialect, errors)  # type: ignore[method-assign]
 
 
 def ping(engine: Engine, timeout: float) -> None:
-    """Ask the database for ``select 1`` on a connection of its own.
+    """Execute ``select 1`` on a new connection.
 
-    Neither the pool's bound nor its idle connections matter: an exhausted pool is not a
-    database that is down.
+    The ping ignores the connections and the limit of the pool: an exhausted pool does
+    not mean that the database is down.
 
     Args:
-        timeout: Seconds for each wait, as far as the driver bounds it: PostgreSQL's
-            libpq counts whole seconds, at least two, to connect; MySQL's drivers bound
-            connecting and each answer.
+        timeout: Seconds for each wait, as far as the driver can limit it. PostgreSQL's
+            libpq counts whole seconds to connect, and at least two. The MySQL drivers
+            limit connecting and each answer.
 
     Raises:
-        Exception: Whatever the driver says, such as its ``OperationalError``.
+        Exception: The error of the driver, such as its ``OperationalError``.
     """
-    connecting = engine.dialect.connect
-    if isinstance(connecting, _Connecting):
-        with connecting.within(timeout):
-            return _ask(engine)
-    return _ask(engine)
+    connect = engine.dialect.connect
+    if isinstance(connect, _RetryingConnect):
+        with connect.limit(timeout):
+            return _select_one(engine)
+    return _select_one(engine)
 
 
-def _ask(engine: Engine) -> None:
+def _select_one(engine: Engine) -> None:
     pool = engine.pool.recreate()
     try:
         connection = pool.connect()

@@ -1,116 +1,146 @@
-"""What can be wrong with a database's configuration, and with a transaction."""
+"""The errors of the database settings, of sessions and of transactions."""
 
-from ..errors import ConfigurationError, Fault
+from ..errors import ESCAPE_PASSWORD, ConfigurationError, Fault
 
-_SHAPE = "dialect+driver://user:password@host:port/database"
-_ESCAPES = "in a password, @ is %40, : is %3A, / is %2F"
+__all__ = [
+    "CHECK_DATABASE",
+    "CHOOSE_DIALECT",
+    "INJECT_SESSION",
+    "USE_SAVEPOINT",
+    "WRITE_URL",
+    "BadDatabaseUrl",
+    "GeneratorTransaction",
+    "InnerTransactionFailed",
+    "LegacyMode",
+    "MissingDriver",
+    "NoTransaction",
+    "ReadOnlyViolation",
+    "TablesNotMade",
+    "UnfitSetting",
+    "UnknownDialect",
+]
+
+CHECK_DATABASE = "start the database, and allow its user to create tables"
+CHOOSE_DIALECT = "use postgresql, mysql or sqlite, or install the dialect's package"
+INJECT_SESSION = "inject SessionDep instead, in a function under @transactional"
+USE_SAVEPOINT = "let the error through, or use session.begin_nested() for that part"
+WRITE_URL = f"use dialect+driver://user:password@host:port/database; {ESCAPE_PASSWORD}"
 
 
 class BadDatabaseUrl(ConfigurationError):
-    """The URL can't be read. It is not repeated: it may hold a password."""
+    """The URL can't be parsed. The error leaves it out: it may hold a password."""
 
     def __init__(self, key: str, origin: object) -> None:
         self.key, self.origin = key, origin
         super().__init__(
-            f"{key} is no database URL.",
+            f"{key} is not a database URL.",
             ("set in", origin or ""),
-            ("write", _SHAPE),
-            ("note", _ESCAPES),
+            ("fix", WRITE_URL),
         )
 
 
 class UnknownDialect(ConfigurationError):
-    """The URL begins with a dialect or driver for which nothing is installed."""
+    """The URL begins with a dialect that is not installed."""
 
     def __init__(self, key: str, name: str, origin: object) -> None:
         self.key, self.name, self.origin = key, name, origin
         super().__init__(
-            f'{key} begins with "{name}", for which SQLAlchemy has no dialect.',
+            f'{key} begins with "{name}", and SQLAlchemy has no such dialect.',
             ("set in", origin or ""),
-            ("choose", "postgresql, mysql or sqlite, or install the dialect's package"),
+            ("fix", CHOOSE_DIALECT),
         )
 
 
 class MissingDriver(ConfigurationError):
-    """The URL asks for a driver that is not installed, and is not one of our extras."""
+    """The URL names a driver that is not installed and that no extra installs.
+
+    Args:
+        driver: The name of the driver.
+        instead: The beginning of a URL whose driver an extra installs; empty if there
+            is none.
+    """
 
     def __init__(self, key: str, driver: str, instead: str, origin: object) -> None:
         self.key, self.driver, self.instead = key, driver, instead
         self.origin = origin
-        ours = f", or begin the URL with {instead}://" if instead else ""
+        other = f", or begin the URL with {instead}://" if instead else ""
         super().__init__(
-            f"{key} asks for the driver {driver}, which is not installed.",
+            f"{key} names the driver {driver}, which is not installed.",
             ("set in", origin or ""),
-            ("do", f"install the package that brings it{ours}"),
+            ("fix", f"install the package of the driver{other}"),
         )
 
 
 class TablesNotMade(Fault):
-    """The database was not reached, or does not let us make the tables.
+    """The database can't be reached, or does not allow its user to create tables.
 
     Args:
-        place: The key that names the database, and where it was set.
-        why: The first line of what the driver says; it has no password.
+        place: The key that names the database, and its origin.
+        reason: The first line of the driver's message, which holds no password.
     """
 
-    def __init__(self, place: str, why: str) -> None:
-        self.place, self.why = place, why
+    def __init__(self, place: str, reason: str) -> None:
+        self.place, self.reason = place, reason
         super().__init__(
-            f"The tables can't be made: {why.rstrip('.')}.",
+            f"The tables can't be created: {reason.rstrip('.')}.",
             ("in", place),
-            ("check", "that the database is there, and lets this user make tables"),
+            ("fix", CHECK_DATABASE),
         )
 
 
 class LegacyMode(ConfigurationError):
-    """A key asks for the 1.x behaviour that SQLAlchemy 2 has taken out."""
+    """The key turns on a mode of SQLAlchemy 1 that SQLAlchemy 2 does not have."""
 
     def __init__(self, key: str, value: bool, origin: object) -> None:
         self.key, self.value, self.origin = key, value, origin
         super().__init__(
-            f"{key} = {value} asks for a mode that SQLAlchemy 2 does not have.",
+            f"{key} = {value} is not possible with SQLAlchemy 2.",
             ("set in", origin or ""),
-            ("do", f"remove it: it is {not value} for good"),
+            ("fix", f"remove it: SQLAlchemy 2 always uses {not value}"),
         )
 
 
 class UnfitSetting(ConfigurationError):
-    """A pool's key, and a pool class that does not take it."""
+    """A setting of the connection pool does not fit the class of the pool."""
 
     def __init__(self, key: str, pool: str, pool_key: str, origin: object) -> None:
         self.key, self.pool, self.origin = key, pool, origin
         super().__init__(
-            f"{key} does not go with the pool class {pool}.",
+            f"{key} does not fit the pool class {pool}.",
             ("set in", origin or ""),
-            ("do", f"remove it, or set {pool_key} to QueuePool"),
+            ("fix", f"remove it, or set {pool_key} to QueuePool"),
         )
 
 
 class InnerTransactionFailed(Fault):
-    """A joined transaction failed, its error was caught, and then all should commit."""
+    """An inner transaction failed, its error was caught, and the outer one went on."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
         super().__init__(
             f"A transaction inside this one failed with {type(error).__name__}, "
             "so this one was rolled back.",
-            ("do", "let it through, or use session.begin_nested() for what may fail"),
+            ("fix", USE_SAVEPOINT),
         )
 
 
 class NoTransaction(Fault):
-    """Something waits for a commit that nobody is going to make."""
+    """A callback waits for a commit, but no transaction is running.
 
-    def __init__(self, waiting: str) -> None:
-        self.waiting = waiting
+    Args:
+        callback: The name of the callback.
+    """
+
+    def __init__(self, callback: str) -> None:
+        self.callback = callback
         super().__init__(
-            f"on_commit({waiting}) is called where no transaction runs.",
-            ("do", "put @transactional over the view or task that calls it"),
+            f"on_commit({callback}) is called outside of a transaction.",
+            ("fix", "put @transactional on the view or task that calls it"),
         )
 
 
 class GeneratorTransaction(Fault):
-    """``transactional`` stands over a generator: it runs after the call has returned.
+    """``transactional`` decorates a generator, which runs after the call has returned.
 
     Args:
         function: The generator function.
@@ -119,7 +149,20 @@ class GeneratorTransaction(Fault):
     def __init__(self, function: str) -> None:
         self.function = function
         super().__init__(
-            f"@transactional would commit before {function} has begun: it is a "
-            "generator.",
-            ("do", "put @transactional over a function that the generator calls"),
+            f"@transactional would commit before {function} begins: it is a generator.",
+            ("fix", "put @transactional on a function that the generator calls"),
+        )
+
+
+class ReadOnlyViolation(Fault):
+    """The read-only session flushed a change, or executed a statement that writes.
+
+    Args:
+        violation: A sentence that says what the session would write.
+    """
+
+    def __init__(self, violation: str) -> None:
+        self.violation = violation
+        super().__init__(
+            f"The read-only session can't write: {violation}.", ("fix", INJECT_SESSION)
         )

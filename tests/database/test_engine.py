@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from sqlalchemy import event, make_url, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
-from modern_flask.database import connecting, open_engine, ping
+from modern_flask.database import connection as connection_module
+from modern_flask.database import open_engine, ping
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.processes import python
@@ -20,6 +22,7 @@ from tests.servers.processes import python
 EngineOf = Callable[..., Engine]
 OwnServer = Callable[[type[PostgreSQL]], PostgreSQL]
 
+LONG = replace(connection_module.BACKOFF, budget=60)
 SHOW = {"hide_parameters": False}
 LIMITS = "statement_timeout", "idle_in_transaction_session_timeout"
 
@@ -113,7 +116,7 @@ def test_connecting_outlasts_a_restart(
 ) -> None:
     """A request that comes while PostgreSQL restarts is served, not failed."""
     # A busy machine starts it in 4 s, any other in 0.4 s.
-    monkeypatch.setattr(connecting, "BUDGET", 60)
+    monkeypatch.setattr(connection_module, "BACKOFF", LONG)
     server = private_server(PostgreSQL)
     engine = engine_of(url=server.url)
     with engine.connect() as connection:
@@ -182,7 +185,7 @@ def test_ping_of_an_absent_server_fails_at_once(
     engine_of: EngineOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ping does not wait for a server to come back."""
-    monkeypatch.setattr(connecting, "BUDGET", 60)
+    monkeypatch.setattr(connection_module, "BACKOFF", LONG)
     engine = engine_of(url="postgresql://shop:password@127.0.0.1:1/orders")
     began = time.monotonic()
 

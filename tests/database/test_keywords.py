@@ -31,7 +31,7 @@ def test_unknown_engine_keyword(section: Sections) -> None:
         next(open_engine(section(url="sqlite://", pol_recycle=60)))
 
     assert str(fault.value) == (
-        "DATABASE_ENGINE_POL_RECYCLE is no setting that is known here.\n"
+        "DATABASE_ENGINE_POL_RECYCLE is not a known setting.\n"
         "  set in   config.py, line 2\n"
         "  did you mean  DATABASE_ENGINE_POOL_RECYCLE"
     )
@@ -45,7 +45,7 @@ def test_unknown_session_keyword(section: Sections, unused: Engine) -> None:
         make_session_factory(unused, settings)
 
     assert str(fault.value) == (
-        "DATABASE_SESSION_AUTOFLASH is no setting that is known here.\n"
+        "DATABASE_SESSION_AUTOFLASH is not a known setting.\n"
         "  set in   config.py, line 1\n"
         "  did you mean  DATABASE_SESSION_AUTOFLUSH"
     )
@@ -53,7 +53,7 @@ def test_unknown_session_keyword(section: Sections, unused: Engine) -> None:
 
 def test_another_dialects_keyword_is_unknown(section: Sections) -> None:
     """A keyword counts as known for the dialect in use only."""
-    with pytest.raises(UnknownSetting, match="NATIVE_INET_TYPES is no setting"):
+    with pytest.raises(UnknownSetting, match="NATIVE_INET_TYPES is not a known"):
         next(open_engine(section(url="sqlite://", native_inet_types=True)))
 
 
@@ -126,10 +126,9 @@ def test_legacy_engine_is_refused(section: Sections) -> None:
         next(open_engine(section(url="sqlite://", future=False)))
 
     assert str(fault.value) == (
-        "DATABASE_ENGINE_FUTURE = False asks for a mode that SQLAlchemy 2 "
-        "does not have.\n"
+        "DATABASE_ENGINE_FUTURE = False is not possible with SQLAlchemy 2.\n"
         "  set in   config.py, line 2\n"
-        "  do       remove it: it is True for good"
+        "  fix      remove it: SQLAlchemy 2 always uses True"
     )
 
 
@@ -139,10 +138,9 @@ def test_legacy_session_is_refused(section: Sections, unused: Engine) -> None:
         make_session_factory(unused, section("DATABASE_SESSION_", autocommit=True))
 
     assert str(fault.value) == (
-        "DATABASE_SESSION_AUTOCOMMIT = True asks for a mode that SQLAlchemy 2 "
-        "does not have.\n"
+        "DATABASE_SESSION_AUTOCOMMIT = True is not possible with SQLAlchemy 2.\n"
         "  set in   config.py, line 1\n"
-        "  do       remove it: it is False for good"
+        "  fix      remove it: SQLAlchemy 2 always uses False"
     )
 
 
@@ -154,9 +152,9 @@ def test_pool_keyword_and_pool_class_that_do_not_fit(section: Sections) -> None:
         next(open_engine(settings))
 
     assert str(fault.value) == (
-        "DATABASE_ENGINE_POOL_TIMEOUT does not go with the pool class NullPool.\n"
+        "DATABASE_ENGINE_POOL_TIMEOUT does not fit the pool class NullPool.\n"
         "  set in   config.py, line 3\n"
-        "  do       remove it, or set DATABASE_ENGINE_POOLCLASS to QueuePool"
+        "  fix      remove it, or set DATABASE_ENGINE_POOLCLASS to QueuePool"
     )
 
 

@@ -8,7 +8,9 @@ from sqlalchemy import create_engine, delete, insert, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.pool import StaticPool
 
-from modern_flask.database.readonly import ReadOnlySession, open_readonly_session
+from modern_flask.database import ReadOnlyViolation
+from modern_flask.database.errors import INJECT_SESSION
+from modern_flask.database.readonly import open_readonly_session
 
 
 class Table(DeclarativeBase):
@@ -61,15 +63,15 @@ WRITING: list[tuple[Callable[[Session], Any], str]] = [
     (remove, "it holds a deleted Order"),
     (
         lambda session: session.execute(insert(Order).values(id=2, state="new")),
-        "insert is no reading statement",
+        "it executes the statement insert",
     ),
     (
         lambda session: session.execute(update(Order).values(state="lost")),
-        "update is no reading statement",
+        "it executes the statement update",
     ),
     (
         lambda session: session.execute(delete(Order)),
-        "delete is no reading statement",
+        "it executes the statement delete",
     ),
 ]
 
@@ -77,12 +79,11 @@ WRITING: list[tuple[Callable[[Session], Any], str]] = [
 @pytest.mark.parametrize(("write", "what"), WRITING)
 def test_refuses(session: Session, write: Callable[[Session], Any], what: str) -> None:
     """Whatever would write raises, and says what to ask for."""
-    with pytest.raises(ReadOnlySession) as fault:
+    with pytest.raises(ReadOnlyViolation) as fault:
         write(session)
 
     assert str(fault.value) == (
-        f"The read-only session was asked to write: {what}.\n"
-        '  do       ask for Provide["session"], in a function under @transactional'
+        f"The read-only session can't write: {what}.\n  fix      {INJECT_SESSION}"
     )
 
 

@@ -18,6 +18,7 @@ from modern_flask.database import (
     open_session,
     transaction,
 )
+from modern_flask.database.errors import USE_SAVEPOINT
 from tests.database.orders import Order
 
 Stored = Callable[[], int]
@@ -156,7 +157,7 @@ def test_swallowed_inner_error_does_not_commit_half(
     assert str(fault.value) == (
         "A transaction inside this one failed with ValueError, "
         "so this one was rolled back.\n"
-        "  do       let it through, or use session.begin_nested() for what may fail"
+        f"  fix      {USE_SAVEPOINT}"
     )
 
 

@@ -50,9 +50,9 @@ def test_outside_of_a_transaction(app: modern_flask.App) -> None:
         on_commit(partial(send))
 
     assert str(raised.value) == (
-        "on_commit(test_outside_of_a_transaction.<locals>.send) is called where no "
-        "transaction runs.\n"
-        "  do       put @transactional over the view or task that calls it"
+        "on_commit(test_outside_of_a_transaction.<locals>.send) is called outside "
+        "of a transaction.\n"
+        "  fix      put @transactional on the view or task that calls it"
     )
     assert done == []
 

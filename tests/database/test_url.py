@@ -10,8 +10,9 @@ from sqlalchemy import URL, make_url
 
 from modern_flask.config.values import Section
 from modern_flask.database import BadDatabaseUrl, MissingDriver, UnknownDialect
+from modern_flask.database.errors import CHOOSE_DIALECT, WRITE_URL
 from modern_flask.database.url import read_url
-from modern_flask.errors import MissingExtra, NotConfigured
+from modern_flask.errors import MissingExtra, NotConfigured, set_key
 
 Sections = Callable[..., Section]
 
@@ -24,8 +25,7 @@ def test_url_is_required(section: Sections) -> None:
     assert str(fault.value) == (
         "engine is not configured: DATABASE_ENGINE_URL is not set.\n"
         "  looked in  config.py\n"
-        "  set      DATABASE_ENGINE_URL in the configuration, "
-        "or FLASK_DATABASE_ENGINE_URL in the environment"
+        f"  fix      {set_key('DATABASE_ENGINE_URL')}"
     )
 
 
@@ -46,10 +46,9 @@ def test_unreadable_url_shows_the_shape(section: Sections, url: Any) -> None:
 
     assert fault.value.__suppress_context__
     assert str(fault.value) == (
-        "DATABASE_ENGINE_URL is no database URL.\n"
+        "DATABASE_ENGINE_URL is not a database URL.\n"
         "  set in   config.py, line 1\n"
-        "  write    dialect+driver://user:password@host:port/database\n"
-        "  note     in a password, @ is %40, : is %3A, / is %2F"
+        f"  fix      {WRITE_URL}"
     )
 
 
@@ -60,9 +59,9 @@ def test_unknown_dialect_is_named(section: Sections) -> None:
 
     assert str(fault.value) == (
         'DATABASE_ENGINE_URL begins with "postgrez", '
-        "for which SQLAlchemy has no dialect.\n"
+        "and SQLAlchemy has no such dialect.\n"
         "  set in   config.py, line 1\n"
-        "  choose   postgresql, mysql or sqlite, or install the dialect's package"
+        f"  fix      {CHOOSE_DIALECT}"
     )
 
 
@@ -115,7 +114,7 @@ def test_missing_driver_of_an_extra(
 
     assert str(fault.value) == (
         f"database is configured, but the package {package} is not installed.\n"
-        f"  install  pip install 'modern-flask[{extra}]'"
+        f"  fix      pip install 'modern-flask[{extra}]'"
     )
 
 
@@ -125,9 +124,9 @@ def test_missing_driver_that_was_asked_for(section: Sections) -> None:
         read_url(section(url="postgresql+psycopg2://shop:password@db/orders"))
 
     assert str(fault.value) == (
-        "DATABASE_ENGINE_URL asks for the driver psycopg2, which is not installed.\n"
+        "DATABASE_ENGINE_URL names the driver psycopg2, which is not installed.\n"
         "  set in   config.py, line 1\n"
-        "  do       install the package that brings it, "
+        "  fix      install the package of the driver, "
         "or begin the URL with postgresql+psycopg://"
     )
 
@@ -138,6 +137,6 @@ def test_missing_driver_of_another_database() -> None:
         read_url({"url": "oracle+oracledb://shop:password@db/orders"})
 
     assert str(fault.value) == (
-        "url asks for the driver oracledb, which is not installed.\n"
-        "  do       install the package that brings it"
+        "url names the driver oracledb, which is not installed.\n"
+        "  fix      install the package of the driver"
     )

@@ -172,9 +172,9 @@ def test_generators_are_refused(function: Any) -> None:
         transactional(function)
 
     assert str(fault.value) == (
-        f"@transactional would commit before {function.__name__} has begun: it is a "
+        f"@transactional would commit before {function.__name__} begins: it is a "
         "generator.\n"
-        "  do       put @transactional over a function that the generator calls"
+        "  fix      put @transactional on a function that the generator calls"
     )
 
 
