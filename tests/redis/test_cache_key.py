@@ -12,7 +12,7 @@ import pytest
 from dependency_injector.wiring import Provide, inject
 
 from modern_flask.redis import NotKeyable
-from modern_flask.redis.cache_key import CallKey, canonical
+from modern_flask.redis.cache_key import CallKey, canonicalize
 
 
 class Colour(Enum):
@@ -44,15 +44,15 @@ NEIGHBOURS: list[Any] = [
 
 def test_types_are_told_apart() -> None:
     """No two of many values that look alike share a text."""
-    texts = [canonical(value) for value in NEIGHBOURS]
+    texts = [canonicalize(value) for value in NEIGHBOURS]
 
     assert len(set(texts)) == len(NEIGHBOURS)
 
 
 def test_order_makes_no_difference_where_there_is_none() -> None:
     """Dictionaries and sets are the same in any order."""
-    assert canonical({"a": 1, "b": 2}) == canonical({"b": 2, "a": 1})
-    assert canonical({"a", "b", "c"}) == canonical({"c", "b", "a"})
+    assert canonicalize({"a": 1, "b": 2}) == canonicalize({"b": 2, "a": 1})
+    assert canonicalize({"a", "b", "c"}) == canonicalize({"c", "b", "a"})
 
 
 def test_same_call_same_key() -> None:
@@ -81,9 +81,9 @@ def test_variable_arguments_count() -> None:
 
 def test_function_is_the_prefix() -> None:
     """Without keys, the function's full name is the prefix."""
-    key = CallKey(canonical)
+    key = CallKey(canonicalize)
 
-    assert key(1) == "cache.modern_flask.redis.cache_key.canonical(value=1)"
+    assert key(1) == "cache.modern_flask.redis.cache_key.canonicalize(value=1)"
 
 
 def test_arguments_may_be_left_out() -> None:
@@ -136,6 +136,6 @@ def test_argument_without_a_text_is_told() -> None:
     name = f"{__name__}.test_argument_without_a_text_is_told.<locals>.total"
     assert str(fault.value) == (
         f"{name} can't be cached by its argument `customer`: "
-        "a object can't be part of a key.\n"
-        '  do       pass plain values, or leave it out: ignore=["customer"]'
+        "a value of the type object can't be part of a key.\n"
+        '  fix      pass plain values, or leave it out with ignore=["customer"]'
     )

@@ -16,13 +16,14 @@ from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
 from modern_flask.config.values import Section
 from modern_flask.errors import UnknownSetting
 from modern_flask.redis import (
+    BadNumber,
     BadRedisUrl,
     BudgetRetry,
     SingleConnection,
     open_redis,
     ping,
 )
-from modern_flask.redis.client import BadNumber
+from modern_flask.redis.errors import REMOVE_SINGLE_CONNECTION, WRITE_URL
 from tests.servers.eventually import eventually
 from tests.servers.processes import python
 from tests.servers.redis import RedisServer
@@ -126,7 +127,7 @@ def test_value_that_is_no_number(
     assert str(fault.value) == (
         f"{what}\n"
         "  set in   config.py, line 1\n"
-        f"  write    a number such as {example}, or remove the key"
+        f"  fix      use a number such as {example}, or remove the key"
     )
 
 
@@ -150,7 +151,7 @@ def test_unknown_keyword(section: Sections) -> None:
         next(open_redis(section(host="cache", sockt_timeout=2)))
 
     assert str(fault.value) == (
-        "REDIS_SOCKT_TIMEOUT is no setting that is known here.\n"
+        "REDIS_SOCKT_TIMEOUT is not a known setting.\n"
         "  set in   config.py, line 2\n"
         "  did you mean  REDIS_SOCKET_TIMEOUT or REDIS_SOCKET_CONNECT_TIMEOUT"
     )
@@ -162,7 +163,7 @@ def test_unknown_query_option(section: Sections) -> None:
         next(open_redis(section(url="redis://:password@cache?max_connection=5")))
 
     assert str(fault.value) == (
-        "REDIS_URL?max_connection is no setting that is known here.\n"
+        "REDIS_URL?max_connection is not a known setting.\n"
         "  set in   config.py, line 1\n"
         "  did you mean  REDIS_URL?max_connections or REDIS_URL?connection_pool"
     )
@@ -185,11 +186,9 @@ def test_unreadable_url_shows_the_shape(section: Sections, url: str) -> None:
 
     assert fault.value.__suppress_context__ or fault.value.__context__ is None
     assert str(fault.value) == (
-        "REDIS_URL is no Redis URL.\n"
+        "REDIS_URL is not a Redis URL.\n"
         "  set in   config.py, line 1\n"
-        "  write    redis://user:password@host:6379/0, rediss:// for TLS,\n"
-        "  or       unix:///path/to/socket?db=0\n"
-        "  note     in a password, @ is %40, : is %3A, / is %2F"
+        f"  fix      {WRITE_URL}"
     )
 
 
@@ -199,30 +198,30 @@ def test_single_connection_is_refused(section: Sections) -> None:
         next(open_redis(section(single_connection_client=True)))
 
     assert str(fault.value) == (
-        "REDIS_SINGLE_CONNECTION_CLIENT = True gives all threads one connection, "
-        "and they would read each other's answers.\n"
+        "REDIS_SINGLE_CONNECTION_CLIENT = True makes all threads share one connection, "
+        "so they would read each other's answers.\n"
         "  set in   config.py, line 1\n"
-        "  do       remove it: the pool opens as few connections as are in use"
+        f"  fix      {REMOVE_SINGLE_CONNECTION}"
     )
 
 
 @pytest.mark.parametrize(
-    ("retired", "value", "told"),
+    ("retired", "value", "effect"),
     [
-        ("charset", "latin-1", "encoding takes its place"),
-        ("errors", "replace", "encoding_errors takes its place"),
-        ("retry_on_timeout", True, "retry_on_error with TimeoutError takes its place"),
+        ("charset", "latin-1", "encoding replaces it"),
+        ("errors", "replace", "encoding_errors replaces it"),
+        ("retry_on_timeout", True, "retry_on_error with TimeoutError replaces it"),
         ("retry_on_timeout", False, "it has no effect"),
-        ("lib_name", "orders", "driver_info takes its place"),
+        ("lib_name", "orders", "driver_info replaces it"),
         ("auto_close_connection_pool", True, "it has no effect"),
     ],
 )
-def test_retired_keyword_is_told(
+def test_retired_keyword_is_logged(
     section: Sections,
     caplog: pytest.LogCaptureFixture,
     retired: str,
     value: Any,
-    told: str,
+    effect: str,
 ) -> None:
     """A keyword of an older redis-py is mapped or dropped, and the log says which."""
     opened = open_redis(section(**{retired: value}))
@@ -232,7 +231,7 @@ def test_retired_keyword_is_told(
     opened.close()
 
     assert caplog.messages == [
-        f"REDIS_{retired.upper()} is retired in redis-py; {told}."
+        f"REDIS_{retired.upper()} is retired in redis-py; {effect}."
     ]
 
 

@@ -20,15 +20,21 @@ from modern_flask.redis import (
     hold,
     make_synchronized,
 )
-from modern_flask.redis.lock import FencedLock, fence_key
-from modern_flask.redis.synchronized import Synchronizing
+from modern_flask.redis.errors import (
+    CHECK_TOKEN,
+    READ_TOKEN_INSIDE,
+    USE_PARAMETER,
+    WAIT_LONGER,
+)
+from modern_flask.redis.lock import FencedLock, make_fence_key
+from modern_flask.redis.synchronized import SynchronizedDecorator
 from tests.servers.eventually import eventually
 from tests.servers.processes import Process, python
 from tests.servers.redis import RedisServer
 
 
 @pytest.fixture
-def synchronized(client: Redis) -> Synchronizing:
+def synchronized(client: Redis) -> SynchronizedDecorator:
     return make_synchronized(lambda: client)
 
 
@@ -50,7 +56,7 @@ class Holders:
             self.now -= 1
 
 
-def test_never_two_holders(synchronized: Synchronizing, client: Redis) -> None:
+def test_never_two_holders(synchronized: SynchronizedDecorator, client: Redis) -> None:
     """Threads whose work outlasts the lock's timeout never work at once."""
     holders = Holders()
     nobody = threading.Event()
@@ -68,7 +74,7 @@ def test_never_two_holders(synchronized: Synchronizing, client: Redis) -> None:
     assert not client.exists("orders")
 
 
-def test_taken_lock_is_told(synchronized: Synchronizing, client: Redis) -> None:
+def test_taken_lock_is_told(synchronized: SynchronizedDecorator, client: Redis) -> None:
     """A lock that is not free in time is named; the work is not begun."""
     began = []
 
@@ -81,8 +87,7 @@ def test_taken_lock_is_told(synchronized: Synchronizing, client: Redis) -> None:
 
     assert began == []
     assert str(fault.value) == (
-        'The lock "orders" was not free within 0.2 s.\n'
-        "  do       try again later, or wait longer: blocking_timeout"
+        f'The lock "orders" was not free within 0.2 s.\n  fix      {WAIT_LONGER}'
     )
 
 
@@ -110,7 +115,7 @@ def test_lock_excludes_the_librarys_own(client: Redis) -> None:
 
 
 def test_lock_is_free_after_an_error(
-    synchronized: Synchronizing, client: Redis
+    synchronized: SynchronizedDecorator, client: Redis
 ) -> None:
     """The work's own error comes through, and the lock is free."""
 
@@ -126,7 +131,7 @@ def test_lock_is_free_after_an_error(
 
 @pytest.mark.parametrize("thief", [None, "another holder"])
 def test_lost_lock_is_told(
-    synchronized: Synchronizing, client: Redis, thief: str | None
+    synchronized: SynchronizedDecorator, client: Redis, thief: str | None
 ) -> None:
     """Work whose lock was deleted or taken does not pass for done."""
 
@@ -141,9 +146,9 @@ def test_lost_lock_is_told(
         work()
 
     assert str(fault.value) == (
-        'The lock "orders" was lost before the work was done.\n'
-        "  because  it expired or was deleted, and may have been taken\n"
-        "  do       refuse writes with a lower fencing token than the last"
+        'The lock "orders" was lost before the work was done: '
+        "it expired or was deleted, and may have been taken.\n"
+        f"  fix      {CHECK_TOKEN}"
     )
     assert client.get("orders") == (thief.encode() if thief else None)
 
@@ -157,7 +162,7 @@ def lost() -> bool:
 
 
 def test_loss_at_the_last_moment_is_told(
-    synchronized: Synchronizing, client: Redis
+    synchronized: SynchronizedDecorator, client: Redis
 ) -> None:
     """A lock that is found gone at its release was not held to the end."""
 
@@ -169,7 +174,9 @@ def test_loss_at_the_last_moment_is_told(
         work()
 
 
-def test_error_wins_over_the_loss(synchronized: Synchronizing, client: Redis) -> None:
+def test_error_wins_over_the_loss(
+    synchronized: SynchronizedDecorator, client: Redis
+) -> None:
     """When the work fails and the lock is lost, the work's error is told."""
 
     @synchronized("orders")
@@ -199,7 +206,7 @@ def test_silent_redis_loses_the_lock(
         work()
 
 
-def test_tokens_only_rise(synchronized: Synchronizing, client: Redis) -> None:
+def test_tokens_only_rise(synchronized: SynchronizedDecorator, client: Redis) -> None:
     """Each holder has a higher token than the last, even when the last is forgotten."""
     seen = []
 
@@ -209,7 +216,7 @@ def test_tokens_only_rise(synchronized: Synchronizing, client: Redis) -> None:
 
     work()
     work()
-    client.delete(fence_key("orders"))
+    client.delete(make_fence_key("orders"))
     work()
 
     assert seen[0] < seen[1] < seen[2]
@@ -217,14 +224,14 @@ def test_tokens_only_rise(synchronized: Synchronizing, client: Redis) -> None:
 
 def test_tokens_rise_when_the_clock_goes_back(client: Redis) -> None:
     """A token is one more than the last where the clock is behind it."""
-    client.set(fence_key("orders"), 9_000_000_000_000_000)
+    client.set(make_fence_key("orders"), 9_000_000_000_000_000)
 
     with hold(client, "orders") as held:
         assert held.fencing_token == 9_000_000_000_000_001
 
 
 def test_no_timeout_is_the_default_one(
-    synchronized: Synchronizing, client: Redis
+    synchronized: SynchronizedDecorator, client: Redis
 ) -> None:
     """``timeout=None``, as redis-py's lock has it, is a lock that does expire."""
 
@@ -237,7 +244,7 @@ def test_no_timeout_is_the_default_one(
     assert 25_000 < left <= 30_000
 
 
-def test_token_is_passed_to_who_asks(synchronized: Synchronizing) -> None:
+def test_token_is_passed_to_who_asks(synchronized: SynchronizedDecorator) -> None:
     """A parameter named ``fencing_token`` is filled in."""
 
     @synchronized("orders")
@@ -262,12 +269,12 @@ def test_no_lock_no_token() -> None:
 
     assert str(fault.value) == (
         "No lock is held here, so there is no fencing token.\n"
-        "  do       ask in a function below @synchronized, in its own thread"
+        f"  fix      {READ_TOKEN_INSIDE}"
     )
 
 
 def test_name_is_filled_from_the_call(
-    synchronized: Synchronizing, client: Redis
+    synchronized: SynchronizedDecorator, client: Redis
 ) -> None:
     """Calls with different arguments hold different locks."""
 
@@ -280,7 +287,9 @@ def test_name_is_filled_from_the_call(
     assert work(order=8, shop="north") == ["orders:north:8:{x}"]
 
 
-def test_unknown_placeholder_is_told_at_once(synchronized: Synchronizing) -> None:
+def test_unknown_placeholder_is_told_at_once(
+    synchronized: SynchronizedDecorator,
+) -> None:
     """A name that asks for no parameter fails when the function is decorated."""
 
     def work(order: int) -> None: ...
@@ -290,9 +299,9 @@ def test_unknown_placeholder_is_told_at_once(synchronized: Synchronizing) -> Non
 
     name = f"{__name__}.test_unknown_placeholder_is_told_at_once.<locals>.work"
     assert str(fault.value) == (
-        'The lock "orders:{ordr}" is named after `ordr`, '
-        f"which is no parameter of {name}.\n"
-        "  do       name a parameter, or write {{ and }} for braces"
+        'The name of the lock "orders:{ordr}" has the placeholder `ordr`, '
+        f"which is not a parameter of {name}.\n"
+        f"  fix      {USE_PARAMETER}"
     )
 
 
@@ -344,12 +353,12 @@ def test_frozen_holder_knows_its_loss(holder: Process, client: Redis) -> None:
 
 def test_fence_stays_in_the_locks_slot() -> None:
     """In a cluster, both keys have the same part in braces."""
-    assert fence_key("orders") == "{orders}:fence"
-    assert fence_key("{shop}:orders") == "{shop}:orders:fence"
+    assert make_fence_key("orders") == "{orders}:fence"
+    assert make_fence_key("{shop}:orders") == "{shop}:orders:fence"
 
 
 def test_renewal_may_cross_the_release(
-    synchronized: Synchronizing, client: Redis, monkeypatch: pytest.MonkeyPatch
+    synchronized: SynchronizedDecorator, client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A renewal that reaches Redis after the release is not a loss."""
     renewing, released = threading.Event(), threading.Event()

@@ -2,15 +2,17 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
 
 from modern_flask.redis import BudgetRetry
+from modern_flask.waiting import Retries
 
 
 class Command:
-    """A command that fails as often as it is told to."""
+    """A command that fails once with each of the errors."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors, self.sent, self.failures = list(errors), 0, 0
@@ -26,7 +28,7 @@ class Command:
 
 
 class Clock:
-    """Time that passes while somebody sleeps, and at no other moment."""
+    """A clock that moves only while somebody sleeps."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -41,7 +43,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("modern_flask.redis.retry.time", clock)
+    retries = partial(Retries, clock=clock.monotonic, sleep=clock.sleep)
+    monkeypatch.setattr("modern_flask.redis.retry.Retries", retries)
     return clock
 
 
