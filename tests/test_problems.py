@@ -190,8 +190,8 @@ def test_halt_with_a_status(answer: Any) -> None:
 
 
 def test_halt_without_an_answer() -> None:
-    """That there is no answer is told where it is asked for."""
-    with pytest.raises(TypeError, match="halt\\(\\) needs what the view is to answer"):
+    """A call without an answer raises where it stands."""
+    with pytest.raises(TypeError, match="halt\\(\\) needs the answer of the view"):
         halt()
 
 

@@ -1,4 +1,4 @@
-"""The Celery app that is current: that of the current Flask app."""
+"""Celery's default app: the Celery app of the current Flask app."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from werkzeug.local import LocalProxy
 
 from ..wiring import get_bound
 
-__all__ = ["opened", "share"]
+__all__ = ["open_apps", "set_default_app"]
 
-opened: weakref.WeakSet[Any] = weakref.WeakSet()
-"""Every Celery app of the kit that is open."""
+open_apps: weakref.WeakSet[Any] = weakref.WeakSet()
+"""The Celery apps that the kit has opened and not closed yet."""
 
 
-def share() -> None:
-    """Let ``shared_task`` find the Celery of the current Flask app.
+def set_default_app() -> None:
+    """Make ``shared_task`` use the Celery app of the current Flask app.
 
-    Celery keeps one default app in a process; ours is a proxy that looks, so that two
-    services in one process never send each other's tasks. One that somebody has set
-    stays.
+    Celery has one default app in a process. The kit's default app is a proxy that finds
+    the current one, so two services in one process never send each other's tasks. A
+    default app that the service has set itself stays.
     """
     try:
         from celery import _state
     except ImportError:
-        # It is told where Celery is opened, with the key that asks for it.
+        # open_celery raises the error, with the key that configures Celery.
         return
     default = _state.default_app
-    # Celery makes one of this name by itself when a shared task is looked at.
+    # Celery makes an app with this name when code reads an attribute of a shared task.
     if default is None or (default is not _current and default.main == "default"):
         _state.set_default_app(_current)
 
 
-def _find() -> Any:
-    """The current app's Celery; outside of any app one that is open."""
+def _find_current() -> Any:
+    """The Celery app of the current Flask app; without one, any open Celery app."""
     if current_app:
         bound = get_bound(current_app._get_current_object())  # type: ignore[attr-defined]
         return bound.container.celery()
-    return next(iter(opened), None) or _nobody()
+    return next(iter(open_apps), None) or _make_placeholder()
 
 
 @cache
-def _nobody() -> Any:
-    """What Celery itself would answer with, for those who only look at a task."""
+def _make_placeholder() -> Any:
+    """The app that Celery itself would make, for code that only inspects a task."""
     from celery import Celery
 
     return Celery("default", set_as_current=False)
 
 
-_current: Any = LocalProxy(_find)
+_current: Any = LocalProxy(_find_current)

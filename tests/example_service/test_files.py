@@ -151,7 +151,7 @@ def test_failed_storage_leaves_no_row(app, client, upload, monkeypatch, storage)
     answer = upload("a", b"a")
 
     assert answer.status_code == 503
-    assert answer.json["detail"] == "What this needs does not answer, or is full."
+    assert answer.json["detail"] == "A back end does not answer, or it is full."
     assert client.get("/files").json == {"files": [], "next": None}
 
 

@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 import modern_flask
 from modern_flask import Container, Provide, Scoped, inject, transactional
 from modern_flask.config import Origin, Values
-from modern_flask.tasks import open_celery, ping, share, tasks_of
+from modern_flask.tasks import get_tasks, open_celery, ping, set_default_app
 from modern_flask.wiring.check import open_faults
 
 EAGER = {"CELERY_BROKER_URL": "memory://", "CELERY_TASK_ALWAYS_EAGER": True}
@@ -119,7 +119,7 @@ def test_unknown_setting_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
         next(open_celery(values.section("CELERY_")))
 
     assert (
-        "CELERY_TASK_DEFAULT_QEUE is no setting of Celery (config.py, line 3), "
+        "CELERY_TASK_DEFAULT_QEUE is not a setting of Celery (config.py, line 3), "
         "did you mean CELERY_TASK_DEFAULT_QUEUE" in caplog.text
     )
 
@@ -232,7 +232,7 @@ def test_own_tasks_are_listed() -> None:
     """Celery's own tasks are not the service's."""
     app = make_app()
 
-    names = tasks_of(app.container.celery())
+    names = get_tasks(app.container.celery())
 
     assert f"{__name__}.note" in names
     assert not any(name.startswith("celery.") for name in names)
@@ -284,7 +284,7 @@ def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert str(raised.value) == (
         "celery is configured, but the package celery is not installed.\n"
-        "  install  pip install 'modern-flask[celery]'"
+        "  fix      pip install 'modern-flask[celery]'"
     )
 
 
@@ -297,12 +297,13 @@ def test_missing_extra_does_not_keep_an_app_from_being_made(
 
     app = modern_flask.create_app("tasks_service", config=url)
 
-    share()
+    set_default_app()
     assert [str(fault) for fault in open_faults(app.container)] == [
-        "REDIS_HOTS is no setting that is known here.\n"
+        "REDIS_HOTS is not a known setting.\n"
         "  set in   create_app(config=...)\n"
         "  did you mean  REDIS_HOST",
-        "celery is configured, but the package celery is not installed.\n"
-        "  by       CELERY_BROKER_URL, set in create_app(config=...)\n"
-        "  install  pip install 'modern-flask[celery]'",
+        "celery is configured by CELERY_BROKER_URL, but the package celery is not "
+        "installed.\n"
+        "  set in   create_app(config=...)\n"
+        "  fix      pip install 'modern-flask[celery]'",
     ]

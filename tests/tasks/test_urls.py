@@ -1,4 +1,4 @@
-"""What Celery is to connect to: told at start if it can't be used."""
+"""The URLs of brokers and result backends: a wrong one is an error at start."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,9 @@ import pytest
 from celery import Celery
 
 from modern_flask.config import Origin, Values
+from modern_flask.errors import ESCAPE_PASSWORD
 from modern_flask.tasks import BadBackend, BadBroker, open_celery
+from modern_flask.tasks.errors import USE_BACKEND, USE_BROKER
 
 
 @contextmanager
@@ -41,11 +43,10 @@ def test_broker_without_transport(key: str, value: Any, near: str) -> None:
     meant = f"  did you mean  {near}\n" if near else ""
     assert raised.value.__context__ is None
     assert str(raised.value) == (
-        f"{key} is no URL of a broker that the installed Celery knows.\n"
+        f"{key} is not a broker URL that the installed Celery can use.\n"
         "  set in   config.py, line 3\n"
         f"{meant}"
-        "  write    redis://user:password@host:6379/0, or amqp:// for RabbitMQ\n"
-        "  note     in a password, @ is %40, : is %3A, / is %2F"
+        f"  fix      {USE_BROKER}; {ESCAPE_PASSWORD}"
     )
 
 
@@ -62,9 +63,9 @@ def test_broker_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> Non
         next(open_celery(values.section("CELERY_")))
 
     assert str(raised.value) == (
-        "CELERY_BROKER_URL is no URL of a broker that the installed Celery knows: "
+        "CELERY_BROKER_URL is not a broker URL that the installed Celery can use: "
         "the package botocore is not installed.\n"
-        "  write    redis://user:password@host:6379/0, or amqp:// for RabbitMQ"
+        f"  fix      {USE_BROKER}"
     )
 
 
@@ -139,15 +140,13 @@ def test_backend_that_can_not_be_used(
     said = str(refused(key, value))
 
     meant = f"  did you mean  {near}\n" if near else ""
-    note = "" if why else "\n  note     in a password, @ is %40, : is %3A, / is %2F"
+    escape = "" if why else f"; {ESCAPE_PASSWORD}"
     assert said == (
-        f"{key} is no result backend that the installed Celery can use"
+        f"{key} is not a result backend that the installed Celery can use"
         f"{': ' if why else ''}{why}.\n"
         "  set in   config.py, line 3\n"
         f"{meant}"
-        "  write    redis://user:password@host:6379/1, or rpc:// for the broker\n"
-        "  or       remove the key: results are ignored unless a task keeps them"
-        f"{note}"
+        f"  fix      {USE_BACKEND}{escape}"
     )
 
 
@@ -188,8 +187,8 @@ def test_variable_that_celery_prefers_is_told(
         pass
 
     assert caplog.messages == [
-        "Celery takes the variable CELERY_BROKER_URL before all configuration: "
-        "unset it, or name it FLASK_CELERY_BROKER_URL."
+        "The variable CELERY_BROKER_URL overrides the configuration of Celery: "
+        "unset it, or rename it to FLASK_CELERY_BROKER_URL."
     ]
 
 
@@ -201,5 +200,5 @@ def test_missing_broker_is_told(caplog: pytest.LogCaptureFixture) -> None:
         pass
 
     assert caplog.messages == [
-        "broker_url is not set: Celery's broker is amqp://guest@localhost//."
+        "broker_url is not set: Celery uses amqp://guest@localhost//."
     ]
