@@ -35,7 +35,7 @@ def app(tmp_path: Any, monkeypatch: Any) -> modern_flask.App:
 
 
 def test_alive(app: modern_flask.App) -> None:
-    """``/livez`` answers for the process alone."""
+    """``/livez`` depends on the process alone."""
     with app.container.redis.override(None):
         response = app.test_client().get("/livez")
 
@@ -43,7 +43,7 @@ def test_alive(app: modern_flask.App) -> None:
 
 
 def test_ready(app: modern_flask.App) -> None:
-    """``/readyz`` names every component that is configured, and no other."""
+    """``/readyz`` lists every configured component and no other."""
     answering = type("Redis", (), {"ping": lambda self: True})()
     with app.container.redis.override(answering):
         app.container.pings.override({"storage": lambda storage, timeout: None})
@@ -54,7 +54,7 @@ def test_ready(app: modern_flask.App) -> None:
 
 
 def test_not_ready(app: modern_flask.App) -> None:
-    """A component that does not answer is named in problem details, no secret is."""
+    """Problem details name a component that does not answer, without a secret."""
     response = app.test_client().get("/readyz")
 
     assert response.status_code == 503
@@ -128,7 +128,7 @@ def test_reason_of_a_cause() -> None:
 
 
 def test_causes_in_a_circle() -> None:
-    """Errors that hold each other end."""
+    """Errors that are each other's cause are followed once."""
     one, two = ValueError(), ValueError()
     one.__cause__, two.__cause__ = two, one
 
@@ -175,7 +175,7 @@ def test_deadline_is_handed_over() -> None:
 
 
 def test_pings_run_side_by_side() -> None:
-    """Components are asked at the same time."""
+    """Components are pinged at the same time."""
     both = threading.Barrier(2, timeout=60)
 
     def ping(timeout: float) -> None:
@@ -189,7 +189,7 @@ def test_pings_run_side_by_side() -> None:
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
 def test_not_measured(app: modern_flask.App, path: str) -> None:
-    """The kit's own pages are not among what is measured."""
+    """The kit's own pages are not measured."""
     client = app.test_client()
     client.get(path)
 

@@ -46,7 +46,7 @@ def make_backoff(seconds: float) -> Backoff:
 def read_with_retries(source: str, read: Callable[[], T], retries: Retries) -> T:
     """Return the result of the first call of ``read`` that succeeds.
 
-    Each call runs in a thread of its own, which ends with the process if it is late:
+    Each call runs in its own thread, which ends with the process if it is late:
     the timeout of a socket limits one read, and resolving a name or running the login
     command of a kubeconfig has no timeout at all.
 

@@ -142,7 +142,7 @@ def serving(
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port of this machine on which nothing listens, nor can meanwhile."""
+    """A port of this machine that stays free of listeners during the test."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield int(bound.getsockname()[1])
@@ -171,7 +171,7 @@ def read_url(pauses):
 
 @pytest.fixture
 def url_fault(read_url):
-    """The fault of reading, after proof that no secret is anywhere in its traceback."""
+    """The error of reading, after a check that its traceback holds no secret."""
 
     def read_badly(kind, *args, **keywords):
         with pytest.raises(kind) as caught:
@@ -198,7 +198,7 @@ def shop(cluster):
 
 @pytest.fixture
 def read_key(shop, tmp_path, pauses):
-    """Read as the administrator, or with a token in the place of a pod's."""
+    """Read as the administrator, or with a token instead of the pod's token."""
 
     def read_text(text, token="", timeouts=(30.0, 30.0), total=60.0):
         source = parse_source(text)
@@ -219,7 +219,7 @@ def read_key(shop, tmp_path, pauses):
 
 @pytest.fixture
 def key_fault(read_key, cluster):
-    """The fault of reading, after proof that no secret is anywhere in its traceback."""
+    """The error of reading, after a check that its traceback holds no secret."""
 
     def read_badly(kind, *args, **keywords):
         with pytest.raises(kind) as caught:

@@ -32,12 +32,12 @@ def test_config_map(read_key):
 
 
 def test_binary_data(read_key):
-    """Binary data of a ConfigMap comes out of its base64."""
+    """Binary data of a ConfigMap is decoded from base64."""
     assert read_key("kubernetes://configmap/orders/latin.py").body == b"N = '\xe9'\n"
 
 
 def test_secret(read_key):
-    """A Secret's value comes out of its base64, and is in no repr."""
+    """The value of a Secret is decoded from base64, and no repr shows it."""
     content = read_key("kubernetes://secrets/orders/config.py")
 
     assert content.body == b"PASSWORD = 'hunter2'\n"
@@ -45,7 +45,7 @@ def test_secret(read_key):
 
 
 def test_other_namespace(read_key, cluster):
-    """A namespace that is named is used."""
+    """The namespace in CONFIG_SOURCE is used."""
     cluster.put_config_map("stock", "orders", {"config.py": "A = 1\n"})
 
     assert read_key("kubernetes://stock/configmaps/orders/config.py").body == b"A = 1\n"
@@ -74,7 +74,7 @@ def test_nothing_is_printed(read_key, capsys):
 
 
 def test_missing_key(key_fault):
-    """A missing key is told with those that are there."""
+    """The error about a missing key lists the keys of the object."""
     error = key_fault(
         KubernetesKeyMissing, "kubernetes://shop/configmaps/orders/production.py"
     )
@@ -96,7 +96,7 @@ def test_empty_secret(key_fault, cluster):
 
 
 def test_unauthorized(key_fault, cluster, pauses):
-    """A token that the cluster does not know is told at once."""
+    """A token that the cluster does not know is an error without a retry."""
     error = key_fault(KubernetesUnauthorized, ORDERS, token="unknown")
 
     assert str(error) == (
@@ -107,7 +107,7 @@ def test_unauthorized(key_fault, cluster, pauses):
 
 
 def test_forbidden(key_fault, cluster, pauses):
-    """A refusal says which verb on which name RBAC must allow to whom."""
+    """The error names the account, and the verb and the object that RBAC must allow."""
     token = cluster.user("system:serviceaccount:shop:orders", Rule("configmaps"))
 
     error = key_fault(KubernetesForbidden, SECRET, token=token)
@@ -121,7 +121,7 @@ def test_forbidden(key_fault, cluster, pauses):
 
 
 def test_not_found(key_fault, pauses):
-    """A missing object is told with its kind and namespace."""
+    """The error about a missing object has its kind and its namespace."""
     error = key_fault(KubernetesMissing, "kubernetes://configmaps/nosuch/config.py")
 
     assert str(error) == (
@@ -134,7 +134,7 @@ def test_not_found(key_fault, pauses):
 
 
 def test_another_status(key_fault, cluster, pauses):
-    """Another status is no success and is not tried again."""
+    """Any other status is an error without a retry."""
     cluster.fail(418)
 
     error = key_fault(SourceRefused, ORDERS)
@@ -147,7 +147,7 @@ def test_another_status(key_fault, cluster, pauses):
 
 
 def test_missing_package(monkeypatch):
-    """Without the package the extra to install is named."""
+    """If the package is missing, the error names the extra that installs it."""
     monkeypatch.setitem(sys.modules, "kubernetes", None)
 
     with pytest.raises(MissingExtra) as caught:

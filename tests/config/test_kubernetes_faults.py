@@ -1,4 +1,4 @@
-"""Clusters that fail, hang, lie or are not clusters."""
+"""Servers that fail, hang, answer nonsense, or are not clusters."""
 
 import json
 import traceback
@@ -23,7 +23,7 @@ SECRET = "kubernetes://shop/secrets/orders/config.py"
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_passing_failures(read_key, cluster, pauses, status):
-    """429 and 5xx are asked again."""
+    """429 and 5xx lead to another attempt."""
     cluster.fail(status, times=2)
 
     assert read_key(ORDERS).body
@@ -31,7 +31,7 @@ def test_passing_failures(read_key, cluster, pauses, status):
 
 
 def test_dropped_connections(read_key, cluster, pauses):
-    """A connection that is closed in the handshake is tried again."""
+    """A connection that is closed in the handshake leads to another attempt."""
     cluster.drop(times=2)
 
     assert read_key(ORDERS).body
@@ -52,7 +52,7 @@ def test_lasting_failure(key_fault, cluster, pauses):
 
 
 def test_silent_server(key_fault, cluster, pauses):
-    """A server that is silent in the handshake costs one timeout an attempt."""
+    """A server that is silent in the handshake takes one timeout for each attempt."""
     cluster.hang(times=6)
 
     error = key_fault(SourceUnreachable, ORDERS, timeouts=(0.05, 0.05))
@@ -62,7 +62,7 @@ def test_silent_server(key_fault, cluster, pauses):
 
 
 def test_total_deadline(key_fault, cluster):
-    """The total deadline holds whatever the timeouts are."""
+    """The deadline for all attempts holds with any timeouts."""
     cluster.hang()
 
     error = key_fault(SourceUnreachable, ORDERS, timeouts=(60.0, 60.0), total=0.2)
@@ -71,7 +71,7 @@ def test_total_deadline(key_fault, cluster):
 
 
 def test_closed_port(closed_port, tmp_path, cluster, pauses):
-    """A refused connection is told in our words."""
+    """The reason of a refused connection is one of the known words."""
     folder = cluster.service_account(tmp_path / "account")
     environ = {**cluster.environ, "KUBERNETES_SERVICE_PORT": str(closed_port)}
 
@@ -87,7 +87,7 @@ def test_closed_port(closed_port, tmp_path, cluster, pauses):
 
 
 def test_wrong_ca(tmp_path, cluster, pauses):
-    """A cluster that the CA did not sign is not spoken to."""
+    """Nothing is sent to a cluster whose certificate the CA did not sign."""
     folder = cluster.service_account(tmp_path / "account")
     with KubernetesServer() as other:
         (folder / "ca.crt").write_bytes(other.ca_path.read_bytes())
@@ -111,7 +111,7 @@ def test_wrong_ca(tmp_path, cluster, pauses):
 
 
 def answering(web, reply, tmp_path, body, **headers):
-    """A kubeconfig for a plain server that is no cluster."""
+    """A kubeconfig for a plain server that is not a cluster."""
     path = "/api/v1/namespaces/shop/secrets/orders"
     web.on(path, reply(body, **headers))
     config = {
@@ -128,7 +128,7 @@ def secret(value: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "text"),
     [
         (
             b"<html>hunter2</html>",
@@ -147,8 +147,8 @@ def secret(value: str) -> bytes:
         ),
     ],
 )
-def test_malformed_answers(web, reply, tmp_path, body, told):
-    """What is no object of Kubernetes is told without its text."""
+def test_malformed_answers(web, reply, tmp_path, body, text):
+    """The error about an answer that is not a Kubernetes object leaves out its text."""
     environ = answering(web, reply, tmp_path, body)
 
     with pytest.raises(MalformedAnswer) as caught:
@@ -156,12 +156,12 @@ def test_malformed_answers(web, reply, tmp_path, body, told):
             KubernetesKey("shop", "secrets", "orders", "config.py"), environ=environ
         )
 
-    assert str(caught.value) == told
+    assert str(caught.value) == text
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_too_large(web, reply, tmp_path):
-    """An answer that no object can be is not read."""
+    """An answer that is too large for an object is not read."""
     environ = answering(web, reply, tmp_path, b"x", content_length="5000000")
 
     with pytest.raises(TooLarge):

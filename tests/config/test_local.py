@@ -1,4 +1,4 @@
-"""Configurations on this machine's disk."""
+"""A configuration in a local file."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_root_comes_before_the_working_folder(root):
 
 
 def test_working_folder_is_second(root):
-    """Without the file in the root, that of the working folder is read."""
+    """If the file is not in the root, that of the working folder is read."""
     Path("config.py").write_bytes(b"A = 2")
 
     content = read_local(LocalFile("config.py"), root)
@@ -49,7 +49,7 @@ def test_absolute_path(root, tmp_path):
 
 
 def test_missing_file_lists_the_paths(root):
-    """A named file that is nowhere is fatal, and every path that was tried is told."""
+    """The error about a missing file lists every path that was tried."""
     with pytest.raises(MissingFile) as caught:
         read_local(LocalFile("confg.py"), root)
 
@@ -61,7 +61,7 @@ def test_missing_file_lists_the_paths(root):
 
 
 def test_folder(root):
-    """A folder is told as one."""
+    """The error about a folder says that it is a folder."""
     Path("settings").mkdir()
 
     with pytest.raises(UnreadableFile) as caught:
@@ -74,7 +74,7 @@ def test_folder(root):
 
 
 def test_unreadable_file(root, monkeypatch):
-    """A file that the process may not read is told with the system's reason."""
+    """The error about an unreadable file has the reason of the system."""
     Path("config.py").write_bytes(b"A = 1")
 
     def refuse(path: Path, mode: str) -> None:
@@ -92,7 +92,7 @@ def test_unreadable_file(root, monkeypatch):
 
 
 def test_name_that_no_file_can_have(root):
-    """A name that the system refuses is told in its words."""
+    """The error about an impossible file name has the words of the system."""
     name = "x" * 5000
 
     with pytest.raises(UnreadableFile) as caught:
@@ -102,7 +102,7 @@ def test_name_that_no_file_can_have(root):
 
 
 def test_endless_file(root):
-    """What has no end is not waited for."""
+    """A file without an end is not read to its end."""
     with pytest.raises(TooLarge) as caught:
         read_local(LocalFile("/dev/zero"), root)
 

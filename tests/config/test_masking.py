@@ -1,4 +1,4 @@
-"""What may be printed, and what may not."""
+"""Masking of secrets in values and texts."""
 
 import json
 from pathlib import Path
@@ -76,7 +76,7 @@ HARMLESS = [
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_names_of_secrets(name):
-    """A name that says secret in any usual spelling is one."""
+    """A name of a secret is recognized in every usual spelling."""
     assert is_secret(name)
 
 
@@ -157,7 +157,7 @@ def test_names_that_only_sound_secret(name):
     ],
 )
 def test_redacted_texts(text, shown):
-    """A password leaves a text, and all around it stays readable."""
+    """A password is masked, and the text around it stays readable."""
     assert redact(text) == shown
     assert "hunter" not in redact(text)
 
@@ -170,7 +170,7 @@ def test_redacted_lines():
 
 
 def test_value_on_the_next_line():
-    """A secret that follows its name on the line below is masked, a plain value not."""
+    """A secret on the line below its name is masked, and a plain value is not."""
     text = "password:\n  hunter2\nhost:\n  cache\n'token' =\n\nabc"
 
     assert redact_lines(text) == (
@@ -179,14 +179,14 @@ def test_value_on_the_next_line():
 
 
 def test_url_in_a_repr():
-    """A URL after a line's end that ``repr`` has escaped is a URL like any other."""
+    """A URL after a line break that ``repr`` has escaped is redacted, too."""
     text = repr("first\nredis://:hunter2@cache/0")
 
     assert redact(text) == r"'first\nredis://:******@cache/0'"
 
 
 def test_pin_stays_readable():
-    """The pin of a source is no secret."""
+    """The pin of a source is not a secret."""
     url = f"https://git/x.py#sha256={'ab' * 32}"
 
     assert redact(url) == url
@@ -221,7 +221,7 @@ def test_pin_stays_readable():
     ],
 )
 def test_masked_values(key, value, shown):
-    """A value is masked by its key, its items' keys, and the URLs in it."""
+    """Masking depends on the key, the keys of the items, and URLs in the value."""
     assert mask_value(key, value) == shown
 
 
@@ -235,7 +235,7 @@ def test_masked_object_is_its_redacted_repr():
 
 
 def test_masked_object_with_its_own_equality():
-    """An object that compares in its own way is not compared."""
+    """Masking does not compare an object that defines its own equality."""
     shown = mask_value("ORDER", column("price"))
 
     assert "price" in shown

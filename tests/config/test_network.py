@@ -27,7 +27,7 @@ from modern_flask.waiting import Retries
 
 
 class Failing:
-    """Fails so many times, then answers."""
+    """Fails a number of times, then answers."""
 
     def __init__(self, times: int) -> None:
         self.left = times
@@ -40,7 +40,7 @@ class Failing:
 
 
 class Chunks(io.BytesIO):
-    """A body in pieces, counting what was asked for."""
+    """A body that is read in pieces of ten bytes."""
 
     def read1(self, amt: int | None = -1, decode_content: bool = False) -> bytes:
         assert decode_content is False
@@ -48,13 +48,13 @@ class Chunks(io.BytesIO):
 
 
 def test_first_success_needs_no_pause(pauses):
-    """An answer at once is taken at once."""
+    """If the first attempt succeeds, there is no pause."""
     assert read_with_retries("source", Failing(0), pauses.retries()) == "answer"
     assert pauses == []
 
 
 def test_six_attempts_with_growing_pauses(pauses):
-    """Six attempts: pauses from 1 s, each 1.1 times the last, as Spring Cloud's."""
+    """Six attempts, as in Spring Cloud: 1 s, then 1.1 times the pause before."""
     assert read_with_retries("source", Failing(5), pauses.retries()) == "answer"
     assert pauses == pytest.approx([1, 1.1, 1.21, 1.331, 1.4641])
 
@@ -67,7 +67,7 @@ def test_pauses_are_capped(pauses):
 
 
 def test_jitter_lengthens_by_a_tenth_at_most():
-    """Processes that start together don't ask together."""
+    """Processes that start at the same time do not read at the same time."""
     pauses: list[float] = []
     retries = Retries(
         make_backoff(20.0), sleep=pauses.append, uniform=lambda low, high: high
@@ -79,7 +79,7 @@ def test_jitter_lengthens_by_a_tenth_at_most():
 
 
 def test_attempts_run_out(pauses):
-    """After the last attempt the reason of the last failure is told."""
+    """After the last attempt the error has the reason of the last failure."""
     with pytest.raises(SourceUnreachable) as caught:
         read_with_retries("https://git/x.py", Failing(9), pauses.retries())
 
@@ -91,7 +91,7 @@ def test_attempts_run_out(pauses):
 
 
 def test_no_pause_beyond_the_deadline():
-    """An attempt that could not begin in time is not waited for."""
+    """There is no pause before an attempt that could not begin in time."""
     now, pauses = [0.0], []
 
     def sleep(seconds: float) -> None:
@@ -113,7 +113,7 @@ def test_no_pause_beyond_the_deadline():
 
 
 def test_other_exceptions_are_not_retried(pauses):
-    """Only what may pass is tried again."""
+    """Only a temporary failure leads to another attempt."""
 
     def broken() -> None:
         raise LookupError("once")
@@ -124,7 +124,7 @@ def test_other_exceptions_are_not_retried(pauses):
 
 
 def test_work_that_never_ends_is_left(pauses):
-    """A deadline holds for work that waits for ever in whatever call."""
+    """The deadline holds for a call that never returns."""
     end = threading.Event()
 
     with pytest.raises(SourceUnreachable) as caught:
@@ -136,14 +136,14 @@ def test_work_that_never_ends_is_left(pauses):
 
 
 def test_body_up_to_the_limit():
-    """A body as long as the limit is whole."""
+    """A body as long as the limit is read completely."""
     assert read_body("source", Chunks(b"x" * 100), None, "100", 100) == b"x" * 100
     assert read_body("source", Chunks(b"x"), "identity", None, 100) == b"x"
 
 
 @pytest.mark.parametrize("length", [None, "1", "1000000"])
 def test_body_over_the_limit(length):
-    """A longer body is refused, whatever its Content-Length says, and not read."""
+    """A longer body is an error with any Content-Length, and is not read completely."""
     body = Chunks(b"x" * 1_000_000)
 
     with pytest.raises(TooLarge) as caught:
@@ -156,7 +156,7 @@ def test_body_over_the_limit(length):
 
 
 def test_compressed_body():
-    """A compressed body is refused, unread."""
+    """A compressed body is an error, and is not read."""
     body = Chunks(b"x")
 
     with pytest.raises(MalformedAnswer) as caught:
@@ -174,13 +174,13 @@ def test_compressed_body():
     ("status", "again"),
     [(200, False), (404, False), (429, True), (499, False), (500, True), (599, True)],
 )
-def test_statuses_is_retryable(status, again):
-    """429 and 5xx say to come again."""
+def test_statuses_worth_retrying(status, again):
+    """Another attempt may succeed after 429 and 5xx."""
     assert is_retryable(status) is again
 
 
 def wrapped(error: Exception) -> Exception:
-    """As client libraries hide it: in ``args`` and ``reason`` of others."""
+    """An error inside of ``args`` and ``reason`` of others, as libraries raise it."""
     inner = RuntimeError("url with hunter2", error)
     outer = OSError("hunter2")
     outer.reason = inner  # type: ignore[attr-defined]
@@ -212,12 +212,12 @@ class IncompleteRead(Exception):
     ],
 )
 def test_reason_of_a_failed_request(error, reason):
-    """The reason is found inside of the library's exceptions, in our words."""
+    """The reason of a wrapped exception is one of the known words."""
     assert describe_failure(wrapped(error)) == reason
 
 
 def test_reason_of_failed_tls():
-    """OpenSSL's reason is told; a connection that ends early has none."""
+    """The reason is OpenSSL's; a connection that ends early has none."""
     untrusted = ssl.SSLCertVerificationError(1, "x")
     untrusted.verify_message = "certificate has expired"
     other = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")

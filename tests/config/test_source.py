@@ -47,7 +47,7 @@ REMOTE = "https://HOST/PATH, with #sha256=<64 hexadecimal digits> to pin it"
     ],
 )
 def test_sources(text, source):
-    """A path, a key in Kubernetes and a URL are told apart; old spellings work."""
+    """A path, a Kubernetes key and a URL are distinguished; old spellings work."""
     assert parse_source(text) == source
 
 
@@ -91,7 +91,7 @@ def test_sources(text, source):
     ],
 )
 def test_malformed_sources(text, why, form):
-    """What is wrong with a source is told with the form that it should have."""
+    """The error about a malformed source has the correct form."""
     with pytest.raises(MalformedSource) as caught:
         parse_source(text)
 
@@ -102,7 +102,7 @@ def test_malformed_sources(text, why, form):
 
 
 def test_malformed_pin_is_not_repeated():
-    """A fragment that is no pin may be a token, and is masked."""
+    """A fragment that is not a pin may be a token, so it is masked."""
     with pytest.raises(MalformedSource) as caught:
         parse_source("https://git/x.py#hunter2")
 
@@ -114,7 +114,7 @@ def test_malformed_pin_is_not_repeated():
 
 
 def test_unknown_scheme():
-    """A scheme that nothing reads is told with those that are read."""
+    """The error about an unknown scheme lists the known ones."""
     with pytest.raises(UnknownScheme) as caught:
         parse_source("ftp://u:hunter2@files/x.py")
 
@@ -136,7 +136,7 @@ def test_unknown_scheme():
     ],
 )
 def test_secrets_are_never_shown(text):
-    """Neither a remote source nor a fault about it shows account, query or token."""
+    """A remote source and its errors show no account, query or token."""
     try:
         shown = parse_source(text)
     except MalformedSource as error:

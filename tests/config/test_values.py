@@ -1,4 +1,4 @@
-"""Keys that know where they were set."""
+"""Keys and their origins."""
 
 from modern_flask.config import (
     Origin,
@@ -42,7 +42,7 @@ def test_section_takes_the_keys_of_a_prefix():
 
 
 def test_plain_dict_has_names_and_no_origins():
-    """Settings may be a plain dict: then a name is its own key."""
+    """Settings may be a plain dict: then the key is the name."""
     assert find_key({"host": 1}, "host") == "host"
     assert find_origin({"host": 1}, "host") is None
     assert find_key(orders().section("REDIS_"), "host") == "REDIS_HOST"
@@ -50,7 +50,7 @@ def test_plain_dict_has_names_and_no_origins():
 
 
 def test_put_replaces_value_and_origin():
-    """What is laid over a key brings its own origin."""
+    """A value that overrides another one has its own origin."""
     values = orders()
 
     values.put({"REDIS_HOST": "other"}, {"REDIS_HOST": Origin("defaults")})
@@ -73,7 +73,7 @@ def test_repr_shows_no_secret():
     assert repr(Section("REDIS_")) == "Section('REDIS_', {})"
 
 
-def test_rows_are_sorted_masked_and_told_from_where():
+def test_listed_values_are_sorted_and_masked():
     """A command can print every key with its masked value and its origin."""
     assert list_values(orders()) == [
         ("DEBUG", True, "defaults"),

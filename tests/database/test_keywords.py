@@ -1,4 +1,4 @@
-"""Keywords: what SQLAlchemy takes, what it took, and what it never did."""
+"""Keywords that SQLAlchemy accepts, has removed, or never had."""
 
 import logging
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def unused() -> Engine:
 
 
 def test_unknown_engine_keyword(section: Sections) -> None:
-    """An engine keyword that SQLAlchemy does not have is told with the nearest keys."""
+    """The error about an unknown engine keyword has the nearest keys."""
     with pytest.raises(UnknownSetting) as fault:
         next(open_engine(section(url="sqlite://", pol_recycle=60)))
 
@@ -38,7 +38,7 @@ def test_unknown_engine_keyword(section: Sections) -> None:
 
 
 def test_unknown_session_keyword(section: Sections, unused: Engine) -> None:
-    """A session keyword that SQLAlchemy does not have is told with the nearest keys."""
+    """The error about an unknown session keyword has the nearest keys."""
     settings = section("DATABASE_SESSION_", autoflash=False)
 
     with pytest.raises(UnknownSetting) as fault:
@@ -109,7 +109,7 @@ def test_retired_engine_keywords_are_dropped(
 def test_retired_session_keyword_is_dropped(
     section: Sections, unused: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """``autocommit=False`` asks for what is always so, and the log says so."""
+    """``autocommit=False`` has no effect, and the log says so."""
     settings = section("DATABASE_SESSION_", autocommit=False)
 
     with caplog.at_level(logging.WARNING):
@@ -121,7 +121,7 @@ def test_retired_session_keyword_is_dropped(
 
 
 def test_legacy_engine_is_refused(section: Sections) -> None:
-    """``future=False`` names what SQLAlchemy 2 has taken out."""
+    """``future=False`` is not possible with SQLAlchemy 2."""
     with pytest.raises(LegacyMode) as fault:
         next(open_engine(section(url="sqlite://", future=False)))
 
@@ -133,7 +133,7 @@ def test_legacy_engine_is_refused(section: Sections) -> None:
 
 
 def test_legacy_session_is_refused(section: Sections, unused: Engine) -> None:
-    """``autocommit=True`` names what SQLAlchemy 2 has taken out."""
+    """``autocommit=True`` is not possible with SQLAlchemy 2."""
     with pytest.raises(LegacyMode) as fault:
         make_session_factory(unused, section("DATABASE_SESSION_", autocommit=True))
 
@@ -145,7 +145,7 @@ def test_legacy_session_is_refused(section: Sections, unused: Engine) -> None:
 
 
 def test_pool_keyword_and_pool_class_that_do_not_fit(section: Sections) -> None:
-    """A pool's key that the chosen pool class does not take is named."""
+    """The error names a pool setting that does not fit the pool class."""
     settings = section(url="sqlite://", poolclass=NullPool, pool_timeout=2)
 
     with pytest.raises(UnfitSetting) as fault:
@@ -162,7 +162,7 @@ def test_pool_keyword_and_pool_class_that_do_not_fit(section: Sections) -> None:
 def test_defaults_follow_the_pool_class(
     engine_of: Callable[..., Engine], pool_class: type
 ) -> None:
-    """Our defaults never bring a key that the chosen pool class refuses."""
+    """The kit's defaults have no key that the pool class refuses."""
     engine = engine_of(url="postgresql://shop@db/orders", poolclass=pool_class)
 
     assert type(engine.pool) is pool_class

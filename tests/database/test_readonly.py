@@ -18,7 +18,7 @@ class Table(DeclarativeBase):
 
 
 class Order(Table):
-    """One row, that is there already."""
+    """A row that exists already."""
 
     __tablename__ = "orders"
 
@@ -37,7 +37,7 @@ def session() -> Iterator[Session]:
 
 
 def test_reads(session: Session) -> None:
-    """It reads, and a commit with nothing to write is none of its business."""
+    """The session reads, and a commit without changes is allowed."""
     assert session.scalars(select(Order.state)).all() == ["sent"]
     session.commit()
 
@@ -78,7 +78,7 @@ WRITING: list[tuple[Callable[[Session], Any], str]] = [
 
 @pytest.mark.parametrize(("write", "what"), WRITING)
 def test_refuses(session: Session, write: Callable[[Session], Any], what: str) -> None:
-    """Whatever would write raises, and says what to ask for."""
+    """Everything that would write raises an error that names the other session."""
     with pytest.raises(ReadOnlyViolation) as fault:
         write(session)
 
@@ -88,7 +88,7 @@ def test_refuses(session: Session, write: Callable[[Session], Any], what: str) -
 
 
 def test_reading_does_not_flush(session: Session) -> None:
-    """A query after a change reads what is in the database."""
+    """A query after a change reads the database without a flush."""
     session.get_one(Order, 1).state = "lost"
 
     assert session.scalars(select(Order.state)).all() == ["sent"]

@@ -1,4 +1,4 @@
-"""A database URL, read."""
+"""Parsing a database URL."""
 
 import sys
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Sections = Callable[..., Section]
 
 
 def test_url_is_required(section: Sections) -> None:
-    """An engine without a URL is not configured, and the key to set is named."""
+    """An engine without a URL is not configured, and the error names the key to set."""
     with pytest.raises(NotConfigured) as fault:
         read_url(section(echo=True))
 
@@ -40,7 +40,7 @@ def test_url_is_required(section: Sections) -> None:
     ],
 )
 def test_unreadable_url_shows_the_shape(section: Sections, url: Any) -> None:
-    """A URL that can't be read is not repeated; its key and its shape are shown."""
+    """The error about a malformed URL has the key and the form, but not the URL."""
     with pytest.raises(BadDatabaseUrl) as fault:
         read_url(section(url=url))
 
@@ -53,7 +53,7 @@ def test_unreadable_url_shows_the_shape(section: Sections, url: Any) -> None:
 
 
 def test_unknown_dialect_is_named(section: Sections) -> None:
-    """A dialect that SQLAlchemy does not have is named, the password is not."""
+    """The error names an unknown dialect, but not the password."""
     with pytest.raises(UnknownDialect) as fault:
         read_url(section(url="postgrez://shop:password@db/orders"))
 
@@ -77,7 +77,7 @@ def test_unknown_dialect_is_named(section: Sections) -> None:
     ],
 )
 def test_plain_name_takes_the_driver_that_is_there(given: str, driver: str) -> None:
-    """A URL without a driver takes one that is installed; the rest of it stays."""
+    """A URL without a driver gets one that is installed; the rest of it stays."""
     url = read_url({"url": f"{given}://shop:password@db/orders"})
 
     assert url == make_url(f"{driver}://shop:password@db/orders")
@@ -86,7 +86,7 @@ def test_plain_name_takes_the_driver_that_is_there(given: str, driver: str) -> N
 def test_older_driver_comes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where psycopg2 is installed, a plain postgresql:// stays with it."""
+    """If psycopg2 is installed, a plain postgresql:// uses it."""
     (tmp_path / "psycopg2.py").write_text('__version__ = "2.9.10"\nparamstyle = "x"\n')
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -106,7 +106,7 @@ def test_older_driver_comes_first(
 def test_missing_driver_of_an_extra(
     monkeypatch: pytest.MonkeyPatch, name: str, module: str, package: str, extra: str
 ) -> None:
-    """Without a driver, the extra that brings one is named."""
+    """If the driver is missing, the error names the extra that installs it."""
     monkeypatch.setitem(sys.modules, module, None)
 
     with pytest.raises(MissingExtra) as fault:
@@ -118,8 +118,8 @@ def test_missing_driver_of_an_extra(
     )
 
 
-def test_missing_driver_that_was_asked_for(section: Sections) -> None:
-    """A driver that no extra brings is named, with the one that we could bring."""
+def test_missing_driver_of_the_url(section: Sections) -> None:
+    """If no extra installs the driver, the error names it and another driver."""
     with pytest.raises(MissingDriver) as fault:
         read_url(section(url="postgresql+psycopg2://shop:password@db/orders"))
 
@@ -132,7 +132,7 @@ def test_missing_driver_that_was_asked_for(section: Sections) -> None:
 
 
 def test_missing_driver_of_another_database() -> None:
-    """For a database that we have no extra for, nothing else is proposed."""
+    """If there is no extra for a database, the error proposes no other driver."""
     with pytest.raises(MissingDriver) as fault:
         read_url({"url": "oracle+oracledb://shop:password@db/orders"})
 

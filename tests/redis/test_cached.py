@@ -1,4 +1,4 @@
-"""``cached``: one computes, the others wait or get the stale answer."""
+"""``cached``: one call computes, the others wait or get the expired result."""
 
 import gc
 import inspect
@@ -63,7 +63,7 @@ def test_answer_is_computed_once(cached: CachedDecorator, counted: Counted) -> N
 
 
 def test_forty_threads_compute_once(cached: CachedDecorator, counted: Counted) -> None:
-    """On a cold key, forty threads wait for the one that computes."""
+    """If there is no value, forty threads wait for the one that computes it."""
     release = threading.Event()
 
     @cached(60)
@@ -82,7 +82,7 @@ def test_forty_threads_compute_once(cached: CachedDecorator, counted: Counted) -
 def test_expired_answer_is_served_while_one_computes(
     cached: CachedDecorator, counted: Counted
 ) -> None:
-    """On an expired key, one computes and nobody waits for it."""
+    """If the value has expired, one thread computes and no thread waits for it."""
     release, computing = threading.Event(), threading.Event()
 
     @cached(timedelta(seconds=0.2), stale=60)
@@ -112,7 +112,7 @@ def expired(
 
 
 def test_answer_is_gone_in_the_end(cached: CachedDecorator, client: Redis) -> None:
-    """Redis forgets an answer when it may not even be served stale any more."""
+    """Redis deletes a result when its stale time is over."""
 
     @cached(10, "tea")
     def tea() -> str:
@@ -130,7 +130,7 @@ def test_answer_is_gone_in_the_end(cached: CachedDecorator, client: Redis) -> No
 def test_answers_come_back_as_they_went(
     cached: CachedDecorator, counted: Counted, answer: Any
 ) -> None:
-    """``None`` is an answer too, and a view's tuple stays a tuple."""
+    """``None`` is a result too, and the tuple of a view stays a tuple."""
 
     @cached(60)
     def view() -> Any:
@@ -144,7 +144,7 @@ def test_answers_come_back_as_they_went(
 
 
 def test_first_answer_is_what_json_makes_of_it(cached: CachedDecorator) -> None:
-    """The call that computes sees what all later ones see."""
+    """The call that computes returns the same value as all later calls."""
 
     @cached(60)
     def prices() -> dict[Any, Any]:
@@ -153,10 +153,10 @@ def test_first_answer_is_what_json_makes_of_it(cached: CachedDecorator) -> None:
     assert prices() == prices() == {"1": [2, 3]}
 
 
-def test_arguments_are_told_apart_by_type(
+def test_arguments_are_distinguished_by_type(
     cached: CachedDecorator, counted: Counted
 ) -> None:
-    """1, "1" and True are different questions."""
+    """1, "1" and True have different keys."""
 
     @cached(60)
     def total(order: Any) -> int:
@@ -168,7 +168,7 @@ def test_arguments_are_told_apart_by_type(
 def test_injected_arguments_make_no_difference(
     cached: CachedDecorator, counted: Counted
 ) -> None:
-    """A view's dependencies are passed on, and are no part of the question."""
+    """The dependencies of a view are injected, and are not part of the key."""
 
     @cached(60)
     @inject
@@ -195,7 +195,7 @@ def test_predecessors_form_is_at_hand(
 
 
 def test_function_keeps_its_looks(cached: CachedDecorator) -> None:
-    """Name, docstring and signature are the function's own."""
+    """Name, docstring and signature are those of the function."""
 
     def total(order: int, currency: str = "EUR") -> int:
         """How much it is."""
@@ -209,7 +209,7 @@ def test_function_keeps_its_looks(cached: CachedDecorator) -> None:
 
 
 def test_method_is_cached(cached: CachedDecorator, counted: Counted) -> None:
-    """A method is cached where its instance is left out of the key."""
+    """A method can be cached if its instance is not part of the key."""
 
     class Shop:
         @cached(60, "shop", ignore=["self"])
@@ -220,7 +220,7 @@ def test_method_is_cached(cached: CachedDecorator, counted: Counted) -> None:
 
 
 def test_invalidate_forgets(cached: CachedDecorator, counted: Counted) -> None:
-    """An invalidated answer is computed anew; others stay."""
+    """An invalidated result is computed again; others stay."""
 
     @cached(60)
     def total(order: int) -> int:
@@ -235,7 +235,7 @@ def test_invalidate_forgets(cached: CachedDecorator, counted: Counted) -> None:
 
 
 def test_refresh_computes_now(cached: CachedDecorator, counted: Counted) -> None:
-    """A refreshed answer is what later calls get."""
+    """Later calls get the refreshed result."""
 
     @cached(60)
     def total(order: int) -> int:
@@ -262,7 +262,7 @@ def test_error_is_no_answer(cached: CachedDecorator, counted: Counted) -> None:
 
 
 def test_answer_that_json_cannot_hold(cached: CachedDecorator, client: Redis) -> None:
-    """An answer that can't be cached is told with its key and its type."""
+    """The error about a result that can't be cached has its key and its type."""
 
     @cached(60, "orders")
     def orders() -> Any:
@@ -292,10 +292,10 @@ def test_text_clients_work(
     assert (name(), name()) == ("tür 1", "tür 1")
 
 
-def test_current_client_is_asked_for_each_time(
+def test_current_client_is_used_each_time(
     client_of: ClientOf, redis_url: str, counted: Counted
 ) -> None:
-    """One function in two apps keeps its answers apart, and keeps no app alive."""
+    """A function in two apps has separate results, and keeps no app alive."""
     clients = [Redis.from_url(redis_url, db=0), Redis.from_url(redis_url)]
     clients[1].connection_pool.connection_kwargs["db"] = 1
     clients[1].flushdb()
@@ -321,7 +321,7 @@ def test_without_redis_the_function_is_called(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A Redis that is down costs one wait, then nothing; it is used when it is back."""
+    """A Redis that is down takes one wait, and is used again when it is back."""
     passed = [0.0]
     clock = partial(Deadline, clock=lambda: time.monotonic() + passed[0])
     monkeypatch.setattr(cache_module, "Deadline", clock)
@@ -347,8 +347,8 @@ def test_without_redis_the_function_is_called(
     eventually(lambda: total() == total())
 
 
-def test_invalidate_without_redis_is_told(client_of: ClientOf) -> None:
-    """An answer that could not be forgotten is an error: it may still be served."""
+def test_invalidate_without_redis_is_an_error(client_of: ClientOf) -> None:
+    """If a result can't be deleted, there is an error: calls may still get it."""
     client = client_of(url="redis://127.0.0.1:1/0", retry=BudgetRetry(0))
 
     @make_cached(lambda: client)(60)
@@ -362,7 +362,7 @@ def test_invalidate_without_redis_is_told(client_of: ClientOf) -> None:
 def test_lock_of_a_dead_caller_is_waited_for_no_longer(
     cached: CachedDecorator, client: Redis, counted: Counted
 ) -> None:
-    """When the one that computes has died, the others go on after its timeout."""
+    """If the computing caller has died, the others go on after its timeout."""
 
     @cached(60, "tea", lock_timeout=0.3)
     def tea() -> int:
@@ -376,7 +376,7 @@ def test_lock_of_a_dead_caller_is_waited_for_no_longer(
 def test_computing_longer_than_the_lock_is_no_error(
     cached: CachedDecorator, client: Redis
 ) -> None:
-    """An answer is good even when the lock has expired under the one that computes."""
+    """A result is valid even if the lock of the computing caller has expired."""
 
     @cached(60, "tea", lock_timeout=0.1)
     def tea() -> str:

@@ -1,4 +1,4 @@
-"""Locks: never two holders, and no silence about a loss."""
+"""Locks: never two holders, and an error after a loss."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -57,7 +57,7 @@ class Holders:
 
 
 def test_never_two_holders(synchronized: SynchronizedDecorator, client: Redis) -> None:
-    """Threads whose work outlasts the lock's timeout never work at once."""
+    """Threads that work longer than the lock's timeout never work at once."""
     holders = Holders()
     nobody = threading.Event()
 
@@ -74,8 +74,10 @@ def test_never_two_holders(synchronized: SynchronizedDecorator, client: Redis) -
     assert not client.exists("orders")
 
 
-def test_taken_lock_is_told(synchronized: SynchronizedDecorator, client: Redis) -> None:
-    """A lock that is not free in time is named; the work is not begun."""
+def test_taken_lock_is_an_error(
+    synchronized: SynchronizedDecorator, client: Redis
+) -> None:
+    """The error names the lock that was not free in time; the work does not begin."""
     began = []
 
     @synchronized("orders", blocking_timeout=0.2)
@@ -92,7 +94,7 @@ def test_taken_lock_is_told(synchronized: SynchronizedDecorator, client: Redis) 
 
 
 def test_waiting_may_be_declined(client: Redis) -> None:
-    """``blocking=False`` asks once."""
+    """``blocking=False`` tries once."""
     with (
         hold(client, "orders"),
         pytest.raises(LockTaken, match="within 0 s"),
@@ -102,7 +104,7 @@ def test_waiting_may_be_declined(client: Redis) -> None:
 
 
 def test_lock_excludes_the_librarys_own(client: Redis) -> None:
-    """redis-py's lock of the same name, as the predecessor takes it, is respected."""
+    """A lock of redis-py with the same name excludes the kit's lock, and vice versa."""
     with (
         client.lock("orders", timeout=10),
         pytest.raises(LockTaken),
@@ -117,7 +119,7 @@ def test_lock_excludes_the_librarys_own(client: Redis) -> None:
 def test_lock_is_free_after_an_error(
     synchronized: SynchronizedDecorator, client: Redis
 ) -> None:
-    """The work's own error comes through, and the lock is free."""
+    """The caller gets the error of the work, and the lock is free."""
 
     @synchronized("orders")
     def work() -> None:
@@ -130,10 +132,10 @@ def test_lock_is_free_after_an_error(
 
 
 @pytest.mark.parametrize("thief", [None, "another holder"])
-def test_lost_lock_is_told(
+def test_lost_lock_is_an_error(
     synchronized: SynchronizedDecorator, client: Redis, thief: str | None
 ) -> None:
-    """Work whose lock was deleted or taken does not pass for done."""
+    """If the lock was deleted or taken, the caller gets an error."""
 
     @synchronized("orders", timeout=1.5)
     def work() -> None:
@@ -161,10 +163,10 @@ def lost() -> bool:
     return False
 
 
-def test_loss_at_the_last_moment_is_told(
+def test_loss_at_the_last_moment_is_an_error(
     synchronized: SynchronizedDecorator, client: Redis
 ) -> None:
-    """A lock that is found gone at its release was not held to the end."""
+    """If the lock is gone at its release, the caller gets an error."""
 
     @synchronized("orders")
     def work() -> None:
@@ -177,7 +179,7 @@ def test_loss_at_the_last_moment_is_told(
 def test_error_wins_over_the_loss(
     synchronized: SynchronizedDecorator, client: Redis
 ) -> None:
-    """When the work fails and the lock is lost, the work's error is told."""
+    """If the work fails and the lock is lost, the caller gets the error of the work."""
 
     @synchronized("orders")
     def work() -> None:
@@ -207,7 +209,7 @@ def test_silent_redis_loses_the_lock(
 
 
 def test_tokens_only_rise(synchronized: SynchronizedDecorator, client: Redis) -> None:
-    """Each holder has a higher token than the last, even when the last is forgotten."""
+    """Each new holder has a higher token, even if Redis has deleted the last one."""
     seen = []
 
     @synchronized("orders")
@@ -223,7 +225,7 @@ def test_tokens_only_rise(synchronized: SynchronizedDecorator, client: Redis) ->
 
 
 def test_tokens_rise_when_the_clock_goes_back(client: Redis) -> None:
-    """A token is one more than the last where the clock is behind it."""
+    """A token is one more than the last if the clock is behind it."""
     client.set(make_fence_key("orders"), 9_000_000_000_000_000)
 
     with hold(client, "orders") as held:
@@ -233,7 +235,7 @@ def test_tokens_rise_when_the_clock_goes_back(client: Redis) -> None:
 def test_no_timeout_is_the_default_one(
     synchronized: SynchronizedDecorator, client: Redis
 ) -> None:
-    """``timeout=None``, as redis-py's lock has it, is a lock that does expire."""
+    """``timeout=None``, the default of redis-py's lock, means the default timeout."""
 
     @synchronized("report", timeout=None, blocking_timeout=None)
     def report() -> int:
@@ -244,8 +246,8 @@ def test_no_timeout_is_the_default_one(
     assert 25_000 < left <= 30_000
 
 
-def test_token_is_passed_to_who_asks(synchronized: SynchronizedDecorator) -> None:
-    """A parameter named ``fencing_token`` is filled in."""
+def test_token_is_passed_as_a_parameter(synchronized: SynchronizedDecorator) -> None:
+    """A parameter with the name ``fencing_token`` gets the token."""
 
     @synchronized("orders")
     def work(order: int, fencing_token: int = 0) -> bool:
@@ -255,7 +257,7 @@ def test_token_is_passed_to_who_asks(synchronized: SynchronizedDecorator) -> Non
 
 
 def test_inner_lock_has_the_token(client: Redis) -> None:
-    """Of two locks, the inner one's token is current; then the outer one's again."""
+    """The current token is that of the innermost lock."""
     with hold(client, "orders") as outer:
         with hold(client, "customers") as inner:
             assert current_fencing_token() == inner.fencing_token
@@ -263,7 +265,7 @@ def test_inner_lock_has_the_token(client: Redis) -> None:
 
 
 def test_no_lock_no_token() -> None:
-    """Asking for a token without a lock is an error."""
+    """Reading the token without a lock is an error."""
     with pytest.raises(NoLock) as fault:
         current_fencing_token()
 
@@ -287,17 +289,17 @@ def test_name_is_filled_from_the_call(
     assert work(order=8, shop="north") == ["orders:north:8:{x}"]
 
 
-def test_unknown_placeholder_is_told_at_once(
+def test_unknown_placeholder_is_an_error_at_once(
     synchronized: SynchronizedDecorator,
 ) -> None:
-    """A name that asks for no parameter fails when the function is decorated."""
+    """A placeholder that is not a parameter is an error of the decorator."""
 
     def work(order: int) -> None: ...
 
     with pytest.raises(UnknownPlaceholder) as fault:
         synchronized("orders:{ordr}")(work)
 
-    name = f"{__name__}.test_unknown_placeholder_is_told_at_once.<locals>.work"
+    name = f"{__name__}.test_unknown_placeholder_is_an_error_at_once.<locals>.work"
     assert str(fault.value) == (
         'The name of the lock "orders:{ordr}" has the placeholder `ordr`, '
         f"which is not a parameter of {name}.\n"
@@ -339,7 +341,7 @@ def test_dead_holder_is_outlasted(holder: Process, client: Redis) -> None:
 
 
 def test_frozen_holder_knows_its_loss(holder: Process, client: Redis) -> None:
-    """A process that was away for too long finds its lock lost, its token too low."""
+    """A process that was frozen for too long has lost its lock."""
     first = int(holder.wait_for_line(r"holding (\d+)")[1])
     holder.freeze()
 

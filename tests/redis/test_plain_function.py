@@ -36,7 +36,7 @@ def find_client() -> Redis:
 def test_function_that_runs_later(
     name: str, decorator: Callable[..., Any], late: Callable[..., Any]
 ) -> None:
-    """The decorator refuses what would be cached or unlocked before it has run."""
+    """The decorator refuses a function whose call returns before it has run."""
     with pytest.raises(NotPlainFunction) as raised:
         decorator(late)
 

@@ -34,7 +34,7 @@ def opened(**settings: Any) -> Iterator[Celery]:
     ],
 )
 def test_broker_without_transport(key: str, value: Any, near: str) -> None:
-    """A broker that the worker could not use is told at start, without the password."""
+    """A broker that the worker can't use is an error at start, without the password."""
     values = Values({key: value}, {key: Origin("config.py", 3)})
 
     with pytest.raises(BadBroker) as raised:
@@ -51,7 +51,7 @@ def test_broker_without_transport(key: str, value: Any, near: str) -> None:
 
 
 def test_broker_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scheme of Celery's that needs a package says which."""
+    """The error about a scheme that needs a package names the package."""
 
     def lacking(*_: object) -> None:
         raise ModuleNotFoundError("No module named 'botocore'", name="botocore")
@@ -83,13 +83,13 @@ def test_broker_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_broker_with_transport(value: Any) -> None:
-    """Every form of a broker's URL that Celery takes is taken."""
+    """Every form of a broker URL that Celery accepts passes the check."""
     with opened(broker_url=value) as celery:
         assert celery.conf.broker_url == value
 
 
 def refused(key: str, value: Any) -> BadBackend:
-    """What is said of the result backend ``key = value``."""
+    """The error about the result backend ``key = value``."""
     keys = {"CELERY_BROKER_URL": "memory://", key: value}
     values = Values(keys, {key: Origin("config.py", 3)})
     with pytest.raises(BadBackend) as raised:
@@ -136,7 +136,7 @@ def refused(key: str, value: Any) -> BadBackend:
 def test_backend_that_can_not_be_used(
     key: str, value: Any, why: str, near: str
 ) -> None:
-    """A result backend that no task could use is told at start, without a secret."""
+    """A result backend that no task can use is an error at start, without a secret."""
     said = str(refused(key, value))
 
     meant = f"  did you mean  {near}\n" if near else ""
@@ -167,7 +167,7 @@ def test_backend_that_can_not_be_used(
     ],
 )
 def test_backend_that_can_be_used(value: Any, tmp_path: Any, monkeypatch: Any) -> None:
-    """Every form of a result backend that Celery takes is taken; none is connected."""
+    """Every form of a result backend that Celery accepts passes without connecting."""
     monkeypatch.chdir(tmp_path)
 
     with opened(broker_url="memory://", result_backend=value) as celery:
@@ -176,10 +176,10 @@ def test_backend_that_can_be_used(value: Any, tmp_path: Any, monkeypatch: Any) -
     assert not list(tmp_path.iterdir())
 
 
-def test_variable_that_celery_prefers_is_told(
+def test_variable_that_celery_prefers_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Celery reads variables of its own; that one beats the configuration is told."""
+    """A variable that overrides the configuration of Celery is logged."""
     monkeypatch.setenv("CELERY_BROKER_URL", "redis://:hunter2@elsewhere")
     monkeypatch.setenv("CELERY_RESULT_BACKEND", "rpc://")
 
@@ -192,8 +192,8 @@ def test_variable_that_celery_prefers_is_told(
     ]
 
 
-def test_missing_broker_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """Without a broker Celery has one of its own, which is told where it matters."""
+def test_missing_broker_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Celery's default broker is logged, unless tasks are eager."""
     with opened(task_default_queue="orders"):
         pass
     with opened(task_always_eager=True):
