@@ -14,7 +14,7 @@ __all__ = ["SERVICE_ACCOUNT", "Cluster", "find_cluster"]
 
 # The kubelet mounts the account of a pod here.
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-KUBECONFIG = "~/.kube/config"
+_KUBECONFIG = "~/.kube/config"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def find_cluster(
     # By default urllib3 sends a request up to three times more and follows redirects.
     configuration.retries = False
     if lack := _load_service_account(configuration, environ, service_account):
-        place = environ.get("KUBECONFIG") or KUBECONFIG
+        place = environ.get("KUBECONFIG") or _KUBECONFIG
         if not any(Path(p).expanduser().exists() for p in place.split(":") if p):
             raise NoClusterAccess(str(source), lack, f"{place} does not exist")
         namespace = _load_kubeconfig(configuration, place)

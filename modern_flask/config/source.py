@@ -31,7 +31,7 @@ _NAMESPACE = re.compile(_LABEL)
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 
-Kind = Literal["configmaps", "secrets"]
+_Kind = Literal["configmaps", "secrets"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class KubernetesKey:
     """A key of a ConfigMap or Secret. No namespace means that of this process."""
 
     namespace: str | None
-    kind: Kind
+    kind: _Kind
     name: str
     key: str
 
@@ -119,7 +119,7 @@ def _parse_kubernetes(text: str, rest: str) -> KubernetesKey:
     return KubernetesKey(namespace, kind, name, key)
 
 
-def _parse_kind(word: str) -> Kind | None:
+def _parse_kind(word: str) -> _Kind | None:
     # The predecessor accepted every word with this beginning: configmap, secret, ...
     if word.lower().startswith("configmap"):
         return "configmaps"

@@ -66,8 +66,11 @@ class FencedLock(Lock):
 
 
 def make_fence_key(name: str) -> str:
-    """The key of the token. A cluster chooses the slot of a key by the part in braces,
-    so the lock and its token are in the same slot."""
+    """The key of the fencing token of a lock.
+
+    A cluster chooses the slot of a key by the part in braces, so the lock and its token
+    are in the same slot.
+    """
     return f"{name}:fence" if "{" in name else f"{{{name}}}:fence"
 
 

@@ -69,9 +69,9 @@ class SynchronizedDecorator:
         waits: tuple[float, float, bool, float],
     ) -> Callable[P, R]:
         check_plain_function("synchronized", function)
-        parameters = signature(function)
-        make_name = _make_namer(name, parameters, function)
-        takes_token = _FENCING_TOKEN in parameters.parameters
+        own_signature = signature(function)
+        make_name = _make_namer(name, own_signature, function)
+        takes_token = _FENCING_TOKEN in own_signature.parameters
 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
