@@ -8,7 +8,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, ConnectionError
 from redis.retry import Retry
 
-from ..waiting import Backoff, Retries
+from ..waiting import Backoff, Deadline, Retries
 
 __all__ = ["BACKOFF", "BudgetRetry"]
 
@@ -37,7 +37,6 @@ class BudgetRetry(Retry):
     def __init__(self, seconds: float = BACKOFF.budget) -> None:
         super().__init__(NoBackoff(), _FOREVER, (ConnectionError,))
         self.seconds = seconds
-        self._rule = replace(BACKOFF, budget=seconds)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, BudgetRetry):
@@ -54,7 +53,8 @@ class BudgetRetry(Retry):
         with_failure_count: bool = False,
     ) -> T:
         """Call ``do`` until it succeeds or the budget is spent; redis-py calls this."""
-        retries = Retries(self._rule)
+        deadline = Deadline(self.seconds)
+        retries: Retries | None = None
         failures = 0
         while True:
             try:
@@ -65,5 +65,8 @@ class BudgetRetry(Retry):
                 failures += 1
                 fail(error, failures) if with_failure_count else fail(error)
                 refused = isinstance(error, AuthenticationError | AuthorizationError)
+                if retries is None:
+                    # Only now: nearly every command succeeds at the first attempt.
+                    retries = Retries(replace(BACKOFF, budget=deadline.left()))
                 if refused or not retries.pause():
                     raise

@@ -8,7 +8,7 @@ import pytest
 from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
 
 from modern_flask.redis import BudgetRetry
-from modern_flask.waiting import Retries
+from modern_flask.waiting import Deadline, Retries
 
 
 class Command:
@@ -45,6 +45,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     retries = partial(Retries, clock=clock.monotonic, sleep=clock.sleep)
     monkeypatch.setattr("modern_flask.redis.retry.Retries", retries)
+    deadline = partial(Deadline, clock=clock.monotonic)
+    monkeypatch.setattr("modern_flask.redis.retry.Deadline", deadline)
     return clock
 
 
