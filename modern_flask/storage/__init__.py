@@ -22,8 +22,8 @@ from .errors import (
     UnexpectedAnswer,
     Unsupported,
 )
-from .interface import Body, ObjectInfo, Observer, Storage, ping
-from .local import open_local
+from .storage import Body, ObjectInfo, Observer, Storage, ping
+from .local_client import open_local
 from .memory import MemoryStorage, open_memory
 from .oss import open_oss
 from .reader import ObjectReader

@@ -9,10 +9,10 @@ from ..config.values import key_of, origin_of
 from ..errors import ConfigurationError, MissingExtra, UnknownSetting
 from .cos_bucket import Connect, CosStorage, Timeouts
 from .errors import MissingSettings
-from .hush import hush
-from .interface import Storage
-from .transfer import PART
-from .vendor import POOL, missing, pool, timeouts, whole_number
+from .sdk_logs import hush
+from .storage import Storage
+from .bodies import PART
+from .sdk_errors import POOL, missing, pool, timeouts, whole_number
 
 __all__ = ["CosStorage", "open_cos"]
 

@@ -10,12 +10,12 @@ from .errors import (
     UnexpectedAnswer,
     Unsupported,
 )
-from .interface import ObjectInfo, Page
+from .storage import ObjectInfo, Page
 from .reader import Stream
-from .remote import RemoteStorage
-from .transfer import PART, Part
-from .vendor import WireBody, reason_of, refusal
-from .wire import Headers, lowered
+from .bucket_client import RemoteStorage
+from .bodies import PART, Part
+from .sdk_errors import WireBody, reason_of, refusal
+from .bucket import Headers, lowered
 
 __all__ = ["Connect", "CosStorage", "Timeouts"]
 

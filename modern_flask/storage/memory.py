@@ -13,9 +13,9 @@ from .errors import (
     ObjectNotFound,
     Unsupported,
 )
-from .interface import Body, ObjectInfo, Page, Storage
+from .storage import Body, ObjectInfo, Page, Storage
 from .reader import ObjectReader
-from .transfer import chunks
+from .bodies import chunks
 
 __all__ = ["MemoryStorage", "open_memory"]
 

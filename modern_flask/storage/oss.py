@@ -8,11 +8,11 @@ from typing import Any
 from ..config.values import key_of, origin_of
 from ..errors import ConfigurationError, MissingExtra, UnknownSetting
 from .errors import MissingSettings
-from .hush import hush
-from .interface import Storage
+from .sdk_logs import hush
+from .storage import Storage
 from .oss_bucket import OssStorage
-from .transfer import PART
-from .vendor import POOL, missing, pool, timeouts, whole_number
+from .bodies import PART
+from .sdk_errors import POOL, missing, pool, timeouts, whole_number
 
 __all__ = ["OssStorage", "open_oss"]
 

@@ -8,7 +8,7 @@ from .errors import IntegrityError, StorageUnavailable
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .interface import ObjectInfo
+    from .storage import ObjectInfo
 
 __all__ = ["Checksum", "ObjectReader", "Stream"]
 

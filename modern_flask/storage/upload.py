@@ -8,8 +8,8 @@ from .errors import (
     StorageUnavailable,
     UnexpectedAnswer,
 )
-from .transfer import Part, Source, part_sizes
-from .wire import Headers, Wire
+from .bodies import Part, Source, part_sizes
+from .bucket import Headers, Wire
 
 __all__ = ["PartedUpload"]
 

@@ -11,7 +11,7 @@ from modern_flask.observability.metrics import Metrics
 from modern_flask.observability.storage import trace_storage
 from modern_flask.storage import MemoryStorage, ObjectNotFound, Storage
 from modern_flask.storage.local import LocalStorage
-from modern_flask.storage.transfer import CHUNK
+from modern_flask.storage.bodies import CHUNK
 
 
 @pytest.fixture(params=["memory", "local"])

@@ -27,7 +27,7 @@ LARGE = bytes(range(251)) * 12_600  # 3 MB and a bit: four parts of 1 MiB
 @pytest.fixture(autouse=True)
 def prompt(monkeypatch):
     """Retries wait no time; how long they would is tested with the retries."""
-    monkeypatch.setattr("modern_flask.storage.transfer.FIRST_WAIT", 0.0)
+    monkeypatch.setattr("modern_flask.storage.bodies.FIRST_WAIT", 0.0)
 
 
 def content(storage, key: str) -> bytes:

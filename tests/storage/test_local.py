@@ -18,7 +18,7 @@ from modern_flask.storage import (
     StorageUnavailable,
     open_local,
 )
-from modern_flask.storage.files import key_of_path, path_of_key
+from modern_flask.storage.file_layout import key_of_path, path_of_key
 from modern_flask.storage.keys import is_portable
 from modern_flask.storage.local import LocalStorage
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from .certificates import write_certificates
-from .wire import KINDS, Listener, Object
+from .listener import KINDS, Listener, Object
 
 __all__ = ["KubernetesServer", "Rule"]
 

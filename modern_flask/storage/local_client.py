@@ -24,7 +24,7 @@ from .errors import (
     StorageUnavailable,
     Unsupported,
 )
-from .files import (
+from .file_layout import (
     TEMPORARY,
     Crc32,
     FileBody,
@@ -36,10 +36,10 @@ from .files import (
     synced,
     trailer,
 )
-from .interface import Body, ObjectInfo, Page, Storage
+from .storage import Body, ObjectInfo, Page, Storage
 from .keys import is_portable
 from .reader import ObjectReader
-from .transfer import chunks
+from .bodies import chunks
 
 __all__ = ["LocalStorage", "open_local"]
 

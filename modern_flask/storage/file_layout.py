@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from .interface import ObjectInfo
+from .storage import ObjectInfo
 from .keys import is_portable
 
 __all__ = [

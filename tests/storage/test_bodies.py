@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from modern_flask.storage import StorageUnavailable
-from modern_flask.storage.transfer import (
+from modern_flask.storage.bodies import (
     PART,
     Crc64,
     Part,

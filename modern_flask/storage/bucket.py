@@ -8,11 +8,11 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from .errors import IntegrityError, StorageError
-from .hush import unheard
-from .interface import Page, Storage
+from .sdk_logs import unheard
+from .storage import Page, Storage
 from .reader import Stream
-from .transfer import Part, again
-from .vendor import broken
+from .bodies import Part, again
+from .sdk_errors import broken
 
 __all__ = ["Headers", "Wire", "dated", "lowered", "ranged"]
 

@@ -9,7 +9,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any, TypeVar
 
 from .errors import StorageUnavailable
-from .interface import Body
+from .storage import Body
 
 __all__ = ["Crc64", "Part", "Source", "again", "part_sizes"]
 

@@ -15,12 +15,12 @@ from .errors import (
     PermissionDenied,
     UnexpectedAnswer,
 )
-from .interface import Body, ObjectInfo, Page
+from .storage import Body, ObjectInfo, Page
 from .keys import check_key, is_portable, readable, wired
 from .reader import ObjectReader, Stream
-from .transfer import PART, Crc64, Source
+from .bodies import PART, Crc64, Source
 from .upload import PartedUpload
-from .wire import Headers, Wire, dated, ranged
+from .bucket import Headers, Wire, dated, ranged
 
 __all__ = ["RemoteStorage"]
 
