@@ -1,62 +1,35 @@
-"""Bodies in pieces: spooled, summed, sent again."""
+"""Bodies of objects: cut into parts that can be sent more than once."""
 
-import random
-import time
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, TypeVar
+from typing import IO, Any, BinaryIO, TypeAlias
 
-from .errors import StorageUnavailable
-from .storage import Body
+from .checksums import Crc64
 
-__all__ = ["Crc64", "Part", "Source", "again", "part_sizes"]
+__all__ = [
+    "CHUNK",
+    "PART",
+    "Body",
+    "Part",
+    "Source",
+    "iterate_chunks",
+    "iterate_part_sizes",
+]
 
-T = TypeVar("T")
+Body: TypeAlias = bytes | BinaryIO | Iterable[bytes]
 
-CHUNK = 64 * 1024
-PART = 8 * 1024 * 1024  # bytes: a part, and what of a part is kept in memory
+CHUNK = 64 * 1024  # bytes
+PART = 8 * 1024 * 1024  # bytes: the size of a part, and what of it stays in memory
 _MOST_PARTS = 10_000  # COS and OSS alike
-
-_ATTEMPTS = 3
-FIRST_WAIT = 0.1  # seconds, doubled by each further one
-_LONGEST_WAIT = 2.0
-_BUDGET = 30.0  # seconds after which nothing is tried again
-
-
-@cache
-def crc64_function() -> Callable[[bytes, int], int]:
-    """CRC-64/XZ over bytes and a former value; the vendors say ``crc64ecma``."""
-    try:
-        from fastcrc import crc64
-
-        return lambda data, value: int(crc64.xz(data, value))
-    except ImportError:
-        # Both SDKs bring it; without a C compiler it makes 15 MB/s.
-        from crcmod import mkCrcFun
-
-        step = mkCrcFun(0x142F0E1EBA9EA3693, initCrc=0, xorOut=2**64 - 1, rev=True)
-        return lambda data, value: int(step(bytes(data), value))
-
-
-class Crc64:
-    """The checksum that COS and OSS compute over each object."""
-
-    def __init__(self) -> None:
-        self.value = 0
-        self._step = crc64_function()
-
-    def update(self, data: bytes, /) -> None:
-        self.value = self._step(data, self.value)
 
 
 class Part:
     """Some bytes that can be sent more than once. Close it.
 
     Attributes:
-        size: Bytes.
-        crc64: Their checksum.
+        size: In bytes.
+        crc64: The checksum of the bytes.
     """
 
     def __init__(self) -> None:
@@ -74,12 +47,12 @@ class Part:
         self.size += len(data)
 
     def content(self) -> Any:
-        """The bytes from their beginning, as an SDK wants them."""
+        """The bytes from their beginning, in a form that both SDKs can send."""
         if not self.size:
             # requests sends an empty file as an endless chunked body.
             return b""
         self._file.seek(0)
-        return _Sized(self._file, self.size)
+        return _SizedFile(self._file, self.size)
 
     def close(self) -> None:
         self._file.close()
@@ -91,11 +64,11 @@ class Part:
         self.close()
 
 
-class _Sized:
-    """A file that tells its length and hides its ``fileno``.
+class _SizedFile:
+    """A file that has a length and hides its ``fileno``.
 
-    The COS SDK and requests ask a spooled file for its ``fileno``, and to answer it
-    moves from memory to the disk.
+    The COS SDK and requests call ``fileno`` on a spooled file, which makes it move from
+    memory to the disk.
     """
 
     def __init__(self, file: IO[bytes], size: int) -> None:
@@ -114,12 +87,12 @@ class Source:
     """Any body as one stream that knows whether it has ended.
 
     Attributes:
-        size: Bytes given out so far.
-        crc64: Their checksum.
+        size: The bytes that were read so far.
+        crc64: The checksum of those bytes.
     """
 
     def __init__(self, body: Body) -> None:
-        self._chunks = chunks(body)
+        self._chunks = iterate_chunks(body)
         self._rest = memoryview(b"")
         self._crc = Crc64()
         self.size = 0
@@ -130,6 +103,7 @@ class Source:
 
     @property
     def ended(self) -> bool:
+        """Whether no bytes are left; may read the next chunk of the body."""
         while not len(self._rest):
             chunk = next(self._chunks, None)
             if chunk is None:
@@ -137,7 +111,7 @@ class Source:
             self._rest = memoryview(chunk).cast("B")
         return False
 
-    def part(self, most: int) -> Part:
+    def read_part(self, most: int) -> Part:
         """The next bytes, at most ``most`` of them."""
         part = Part()
         try:
@@ -153,11 +127,11 @@ class Source:
         return part
 
 
-def chunks(body: Body) -> Iterator[Any]:
-    """The bytes of a body, whatever it is.
+def iterate_chunks(body: Body) -> Iterator[Any]:
+    """The bytes of a body of any kind.
 
     Raises:
-        TypeError: It is text, or gives text.
+        TypeError: The body is text, or yields text.
     """
     if isinstance(body, bytes | bytearray | memoryview):
         return iter([body])
@@ -169,38 +143,10 @@ def chunks(body: Body) -> Iterator[Any]:
     return iter(()) if first is None else chain((first,), pieces)
 
 
-def part_sizes(first: int) -> Iterator[int]:
-    """Sizes of the parts of a body of unknown length.
+def iterate_part_sizes(first: int) -> Iterator[int]:
+    """The sizes of the parts of a body of unknown length, in bytes.
 
-    They double every 1,000 parts: at 8 MiB each, 10,000 parts would end at 80 GiB.
+    They double every 1,000 parts: 10,000 parts of 8 MiB would hold only 80 GiB.
     """
     for number in range(_MOST_PARTS):
         yield first << number // 1000
-
-
-def again(
-    call: Callable[[], T],
-    *,
-    attempts: int = _ATTEMPTS,
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> T:
-    """The result of ``call``, tried again while the vendor does not answer.
-
-    Waits 0.1 s, 0.2 s and so on, each between its half and its whole by chance, and
-    begins nothing after 30 s.
-
-    Raises:
-        StorageUnavailable: The last one, when the attempts or the time ran out.
-    """
-    began = clock()
-    for attempt in range(attempts - 1):
-        try:
-            return call()
-        except StorageUnavailable:
-            wait = min(FIRST_WAIT * 2**attempt, _LONGEST_WAIT)
-            wait *= random.uniform(0.5, 1.0)
-            if clock() - began + wait > _BUDGET:
-                raise
-            sleep(wait)
-    return call()

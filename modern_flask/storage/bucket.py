@@ -1,118 +1,165 @@
-"""What our operations ask of a vendor that speaks HTTP, and how they ask it."""
+"""A bucket of a vendor that speaks HTTP: one method for each request."""
 
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from .errors import IntegrityError, StorageError
-from .sdk_logs import unheard
-from .storage import Page, Storage
+from .bodies import Part
+from .client import Page
+from .errors import IntegrityError, NoBucket, StorageError
+from .headers import Headers
 from .reader import Stream
-from .bodies import Part, again
-from .sdk_errors import broken
+from .retries import call_with_retries
+from .sdk_errors import make_unknown_error
+from .sdk_logs import silence_sdks
 
-__all__ = ["Headers", "Wire", "dated", "lowered", "ranged"]
+__all__ = ["Bucket"]
 
 T = TypeVar("T")
-Headers = Mapping[str, str]
 
 
-class Wire(Storage):
-    """A vendor's requests, one method each; header names of answers in lower case.
+class Bucket(ABC):
+    """The requests that COS and OSS have in common; each is sent once.
 
-    They raise what the SDK raises; whoever calls them does so through ``_tried``.
+    A request raises what the SDK raises: send it by :meth:`call`. The names of headers
+    in answers are in lower case.
+
+    Args:
+        name: The bucket's name; empty if only ``raw`` is used.
+        bucket_key: The setting to name in an error if the bucket is missing.
+
+    Attributes:
+        vendor: The value of ``STORAGE_VENDOR``.
+        prefix: The beginning of the vendor's own headers, such as ``x-cos-``.
+        raw: The vendor's own client, for the user.
     """
 
-    prefix: str  # of the vendor's own headers, such as "x-cos-"
+    vendor: str
+    prefix: str
+    raw: Any
+
+    def __init__(self, name: str, bucket_key: str) -> None:
+        self.name, self._bucket_key = name, bucket_key
+
+    @property
+    def place(self) -> str:
+        return f"{self.vendor} bucket {self.name}" if self.name else self.vendor
+
+    def make_no_bucket(self) -> NoBucket:
+        """The error for an operation that needs a bucket, where none is set."""
+        return NoBucket(self.vendor, self._bucket_key)
+
+    # Requests.
 
     @abstractmethod
-    def _fault(self, error: Exception, operation: str, key: str) -> StorageError | None:
-        """What the SDK raised as one of our errors; ``None`` for what it did not."""
+    def put(self, key: str, part: Part, headers: dict[str, str]) -> Headers:
+        """Store an object in one request."""
 
     @abstractmethod
-    def _sign(self, key: str, expires: int, method: str) -> str: ...
+    def start_upload(self, key: str, headers: dict[str, str]) -> str:
+        """Start a multipart upload; its id."""
 
     @abstractmethod
-    def _write(self, key: str, part: Part, headers: dict[str, str]) -> Headers: ...
+    def put_part(self, key: str, upload: str, number: int, part: Part) -> Headers:
+        """Send a part; the first one has the number 1."""
 
     @abstractmethod
-    def _begin(self, key: str, headers: dict[str, str]) -> str: ...
-
-    @abstractmethod
-    def _send(self, key: str, upload: str, number: int, part: Part) -> Headers: ...
-
-    @abstractmethod
-    def _finish(
+    def complete_upload(
         self, key: str, upload: str, etags: Sequence[str], headers: dict[str, str]
-    ) -> Headers: ...
+    ) -> Headers:
+        """Make an object from the parts with these etags, in their order."""
 
     @abstractmethod
-    def _abort(self, key: str, upload: str) -> None: ...
+    def abort_upload(self, key: str, upload: str) -> None:
+        """Delete the parts of an upload."""
 
     @abstractmethod
-    def _open(self, key: str, headers: dict[str, str]) -> tuple[Headers, Stream]: ...
+    def get(self, key: str, headers: dict[str, str]) -> tuple[Headers, Stream]:
+        """Open an object, or the range in ``headers``."""
 
     @abstractmethod
-    def _look(self, key: str) -> Headers: ...
+    def head(self, key: str) -> Headers:
+        """The headers of an object."""
 
     @abstractmethod
-    def _remove(self, key: str) -> None: ...
+    def delete(self, key: str) -> None:
+        """Delete an object."""
 
     @abstractmethod
-    def _page(self, prefix: str, after: str, most: int) -> tuple[Page, str]:
-        """At most ``most`` objects, and where to go on; empty at the end."""
+    def list_page(self, prefix: str, after: str, most: int) -> tuple[Page, str]:
+        """At most ``most`` objects, and the next page's marker; empty at the end."""
 
-    def _compare(self, key: str, crc64: int, answer: Headers) -> None:
+    @abstractmethod
+    def url(self, key: str, expires: int, method: str) -> str:
+        """Presign a URL; this sends nothing and raises this package's errors."""
+
+    @abstractmethod
+    def ping(self, timeout: float) -> None:
+        """Request the bucket; no wait lasts longer than ``timeout`` seconds."""
+
+    @abstractmethod
+    def list_buckets(self, timeout: float) -> None:
+        """Request one bucket of the account, with waits of ``timeout`` seconds."""
+
+    # What differs between the vendors' answers.
+
+    @abstractmethod
+    def make_error(
+        self, error: Exception, operation: str, key: str
+    ) -> StorageError | None:
+        """An SDK's exception as this package's error; ``None`` for other exceptions."""
+
+    def quote_etag(self, etag: str) -> str:
+        """The etag as a condition's header has it (RFC 9110, section 8.8.3)."""
+        return f'"{etag}"'
+
+    def check_crc64(self, key: str, crc64: int, answer: Headers) -> None:
+        """Compare the checksum of the sent bytes with the vendor's.
+
+        Raises:
+            IntegrityError: They differ.
+        """
         found = answer.get(f"{self.prefix}hash-crc64ecma")
         if found is not None and found != str(crc64):
             reason = f"{crc64} was sent and {found} arrived, by their crc64"
             raise IntegrityError(key, self.place, reason)
 
+    # How requests are sent.
+
     @contextmanager
-    def _answers(self, operation: str, key: str) -> Iterator[None]:
-        """What the SDK raises, as this package's errors, and unheard of in the log."""
-        with unheard():
+    def translate_errors(self, operation: str, key: str) -> Iterator[None]:
+        """Raise the SDK's exceptions as this package's errors; silence its log."""
+        with silence_sdks():
             try:
                 yield
             except StorageError:
                 raise
             except Exception as error:
-                fault = self._fault(error, operation, key)
+                fault = self.make_error(error, operation, key)
                 if fault is None:
-                    fault = broken(error, operation, key, self.place)
+                    fault = make_unknown_error(error, operation, key, self.place)
                 raise fault from error
 
-    def _tried(
-        self, operation: str, key: str, call: Callable[[], T], repeatable: bool = True
+    def call(
+        self,
+        operation: str,
+        key: str,
+        request: Callable[[], T],
+        repeatable: bool = True,
     ) -> T:
-        """``call`` with our errors; again while there is no answer, if it may be.
+        """The result of ``request``; it is repeated while there is no answer.
 
-        A put that must not overwrite is asked once: after a lost answer, the object
-        that is in its way may be its own.
+        Args:
+            operation: What the errors name, such as ``put``.
+            key: The object's key.
+            request: Calls one of the requests above.
+            repeatable: False for a put that must not overwrite: after a lost answer,
+                the object that prevents the second attempt may come from the first.
         """
 
-        def asked() -> T:
-            with self._answers(operation, key):
-                return call()
+        def send() -> T:
+            with self.translate_errors(operation, key):
+                return request()
 
-        return again(asked) if repeatable else asked()
-
-
-def ranged(start: int, end: int | None) -> dict[str, str]:
-    """The header for the bytes from ``start`` up to but without ``end`` (RFC 9110)."""
-    if start == 0 and end is None:
-        return {}
-    return {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
-
-
-def dated(answer: Headers) -> datetime:
-    """When the vendor answered: a put is told no Last-Modified."""
-    text = answer.get("date")
-    return parsedate_to_datetime(text) if text else datetime.now(UTC)
-
-
-def lowered(headers: Mapping[str, Any]) -> dict[str, str]:
-    return {name.lower(): str(value) for name, value in headers.items()}
+        return call_with_retries(send) if repeatable else send()

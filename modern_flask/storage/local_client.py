@@ -1,4 +1,4 @@
-"""A storage in a folder: one file an object, replaced as a whole."""
+"""The client of a local folder: one file for each object, replaced as a whole."""
 
 import contextlib
 import hashlib
@@ -11,80 +11,41 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from ..config.values import key_of, origin_of
-from ..errors import UnknownSetting
+from .bodies import Body, iterate_chunks
+from .checksums import Crc32
+from .client import PING, Client, Page
 from .errors import (
-    IntegrityError,
     InvalidRange,
-    InvalidSetting,
-    MissingSettings,
     ObjectExists,
     ObjectNotFound,
     PermissionDenied,
     StorageUnavailable,
-    Unsupported,
 )
 from .file_layout import (
     TEMPORARY,
-    Crc32,
     FileBody,
-    NoObjectFile,
-    key_of_path,
-    path_of_folder,
-    path_of_key,
+    find_folder,
+    find_key,
+    find_path,
+    make_trailer,
     read_trailer,
-    synced,
-    trailer,
+    sync_folder,
 )
-from .storage import Body, ObjectInfo, Page, Storage
 from .keys import is_portable
+from .object_info import ObjectInfo
 from .reader import ObjectReader
-from .bodies import chunks
 
-__all__ = ["LocalStorage", "open_local"]
+__all__ = ["LocalClient"]
 
-_PAGE = 1000  # objects, as many as the vendors list at once
 _ABANDONED = 24 * 3600  # seconds: no upload takes a day
-_RACES = 20  # how often a put makes its folder again when a delete has taken it
+_RACES = 20  # how often a put creates its folder again after a delete removed it
 
 
-def open_local(settings: Mapping[str, Any]) -> Iterator[Storage]:
-    """Open the storage in the folder ``folder``, which is made if it is not there.
+class LocalClient(Client):
+    """Objects in a folder; several processes may use it on one file system.
 
-    Args:
-        settings: ``folder``; a relative one is seen from the working directory.
-
-    Raises:
-        MissingSettings: ``folder`` is not set.
-        InvalidSetting: It can't be made or written.
-        UnknownSetting: Anything else but ``vendor``.
-    """
-    for name in settings:
-        if name not in {"vendor", "folder"}:
-            known = [key_of(settings, "folder")]
-            raise UnknownSetting(
-                key_of(settings, name), origin_of(settings, name), known
-            )
-    if not settings.get("folder"):
-        raise MissingSettings("local", [key_of(settings, "folder")])
-    try:
-        storage = LocalStorage(settings["folder"])
-    except (OSError, TypeError, ValueError) as error:
-        key, origin = key_of(settings, "folder"), origin_of(settings, "folder")
-        reason = getattr(error, "strerror", "") or "it is no path"
-        remedy = "name a folder that this user may make, or write to"
-        raise InvalidSetting(key, origin, reason, remedy) from error
-    try:
-        yield storage
-    finally:
-        storage.close()
-
-
-class LocalStorage(Storage):
-    """Objects in a folder; safe for several processes on one file system.
-
-    A file holds an object's bytes, then what is known of it, so that one rename
-    publishes both. ``raw`` is the folder's path.
+    A file holds an object's bytes and then its info, so that one rename publishes both.
+    ``raw`` is the folder's path.
     """
 
     vendor = "local"
@@ -98,7 +59,7 @@ class LocalStorage(Storage):
         self._sweep()
 
     def _sweep(self) -> None:
-        """Delete what uploads of killed processes have left behind."""
+        """Delete the unfinished files that killed processes left behind."""
         with contextlib.suppress(OSError):
             for path in self._temporary.iterdir():
                 if time.time() - path.stat().st_mtime > _ABANDONED:
@@ -112,7 +73,7 @@ class LocalStorage(Storage):
     def place(self) -> str:
         return f"local folder {self._folder}"
 
-    def _put(
+    def put(
         self,
         key: str,
         body: Body,
@@ -120,15 +81,15 @@ class LocalStorage(Storage):
         metadata: Mapping[str, str],
         overwrite: bool,
     ) -> ObjectInfo:
-        with self._answers("put", key):
-            path = self._path(key)
+        with self._translate_errors("put", key):
+            path = self._find_path(key)
         temporary = self._temporary / secrets.token_hex(16)
         try:
-            with self._answers("put", key):
+            with self._translate_errors("put", key):
                 file = open(temporary, "xb")  # noqa: SIM115 - closed below
             with file:
                 info = self._write(file, key, body, content_type, metadata)
-            with self._answers("put", key):
+            with self._translate_errors("put", key):
                 self._publish(temporary, path, key, overwrite)
         finally:
             with contextlib.suppress(FileNotFoundError):
@@ -144,34 +105,34 @@ class LocalStorage(Storage):
         metadata: Mapping[str, str],
     ) -> ObjectInfo:
         size, crc, digest = 0, 0, hashlib.md5(usedforsecurity=False)
-        for chunk in chunks(body):
-            # Only the writing: what the caller's own body raises is the caller's.
-            with self._answers("put", key):
+        for chunk in iterate_chunks(body):
+            # Only around the write: the caller's own body may raise an OSError too.
+            with self._translate_errors("put", key):
                 file.write(chunk)
             size, crc = size + len(chunk), zlib.crc32(chunk, crc)
             digest.update(chunk)
         etag, now = digest.hexdigest(), datetime.now(UTC)
         info = ObjectInfo(key, size, etag, now, content_type, dict(metadata))
-        with self._answers("put", key):
-            file.write(trailer(info, crc))
+        with self._translate_errors("put", key):
+            file.write(make_trailer(info, crc))
             file.flush()
             os.fsync(file.fileno())
         return info
 
     def _publish(self, temporary: Path, path: Path, key: str, overwrite: bool) -> None:
-        """Give the finished file its name, in one step that other readers see."""
+        """Give the finished file its name, in one step for other readers."""
         for race in range(_RACES):
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._check_inside(path)
-                self._name(temporary, path, key, overwrite)
+                self._rename(temporary, path, key, overwrite)
                 return
             except (FileNotFoundError, FileExistsError):
-                # A delete has just removed the folder, being empty.
+                # A delete has just removed the folder, because it was empty.
                 if race == _RACES - 1:
                     raise
 
-    def _name(self, temporary: Path, path: Path, key: str, overwrite: bool) -> None:
+    def _rename(self, temporary: Path, path: Path, key: str, overwrite: bool) -> None:
         if overwrite:
             os.replace(temporary, path)
         else:
@@ -179,32 +140,32 @@ class LocalStorage(Storage):
                 os.link(temporary, path)
             except FileExistsError:
                 raise ObjectExists(key, self.place) from None
-        # A delete that came in between has taken the object with its folder.
+        # A delete in between has removed the object and its folder.
         with contextlib.suppress(FileNotFoundError):
-            synced(path.parent)
+            sync_folder(path.parent)
 
-    def _path(self, key: str) -> Path:
-        path = self._folder / path_of_key(key)
+    def _find_path(self, key: str) -> Path:
+        path = self._folder / find_path(key)
         self._check_inside(path)
         return path
 
     def _check_inside(self, path: Path) -> None:
-        """Refuse a folder that somebody linked to the world outside."""
+        """Refuse a path that a symbolic link leads out of the folder."""
         if not path.parent.resolve().is_relative_to(self._folder):
             raise PermissionError(13, "a link leads out of the folder", str(path))
 
     def _open(self, operation: str, key: str) -> tuple[ObjectInfo, int, IO[bytes]]:
-        with self._answers(operation, key):
-            # A link in an object's place is nobody's object.
+        with self._translate_errors(operation, key):
+            # A symbolic link in the place of an object is not an object.
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-            file = os.fdopen(os.open(self._path(key), flags), "rb", buffering=0)
+            file = os.fdopen(os.open(self._find_path(key), flags), "rb", buffering=0)
             try:
-                return *read_trailer(file, key), file
+                return *read_trailer(file, key, self.place), file
             except BaseException:
                 file.close()
                 raise
 
-    def _get(self, key: str, start: int, end: int | None) -> ObjectReader:
+    def get(self, key: str, start: int, end: int | None) -> ObjectReader:
         info, crc, file = self._open("get", key)
         stop = info.size if end is None else min(end, info.size)
         if start and start >= info.size:
@@ -215,84 +176,77 @@ class LocalStorage(Storage):
         return ObjectReader(
             info,
             self.place,
-            FileBody(file, lambda: self._answers("read", key)),
+            FileBody(file, lambda: self._translate_errors("read", key)),
             stop - start,
             checksum=Crc32() if whole else None,
             expected=crc if whole else None,
         )
 
-    def _head(self, key: str) -> ObjectInfo:
+    def head(self, key: str) -> ObjectInfo:
         info, _, file = self._open("head", key)
         file.close()
         return info
 
-    def _delete(self, key: str) -> None:
-        with contextlib.suppress(ObjectNotFound), self._answers("delete", key):
-            path = self._path(key)
+    def delete(self, key: str) -> None:
+        with contextlib.suppress(ObjectNotFound), self._translate_errors("delete", key):
+            path = self._find_path(key)
             path.unlink()
             with contextlib.suppress(OSError):
                 for parent in path.relative_to(self._folder).parents[:-1]:
                     (self._folder / parent).rmdir()
 
-    def _list(self, prefix: str, limit: int | None) -> Iterator[Page]:
-        with self._answers("list", prefix):
-            keys = sorted(self._keys(prefix), key=str.encode)
-        most = _PAGE if limit is None else min(limit, _PAGE)
+    def list_pages(self, prefix: str, limit: int | None) -> Iterator[Page]:
+        with self._translate_errors("list", prefix):
+            keys = sorted(self._find_keys(prefix), key=str.encode)
+        most = self.page_size if limit is None else min(limit, self.page_size)
         for start in range(0, len(keys), most):
             page = []
             for key in keys[start : start + most]:
-                # What has been deleted since is no longer there.
+                # An object may have been deleted since.
                 with contextlib.suppress(ObjectNotFound):
-                    info = self._head(key)
+                    info = self.head(key)
                     page.append(
                         ObjectInfo(key, info.size, info.etag, info.last_modified)
                     )
             yield page
 
-    def _keys(self, prefix: str) -> Iterator[str]:
+    def _find_keys(self, prefix: str) -> Iterator[str]:
         folder = prefix.rpartition("/")[0]
         if folder and not is_portable(folder):
             return
-        root = self._folder / path_of_folder(folder)
+        root = self._folder / find_folder(folder)
         for parent, folders, files in os.walk(root):
             if parent == str(self._folder):
                 folders[:] = [name for name in folders if name != TEMPORARY]
             for name in files:
-                key = key_of_path(Path(parent, name).relative_to(self._folder))
+                key = find_key(Path(parent, name).relative_to(self._folder))
                 if key and key.startswith(prefix):
                     yield key
 
-    def url(self, key: str, *, expires: int = 3600, method: str = "GET") -> str:
-        raise Unsupported(
-            self.vendor, "makes no presigned URLs", "serve the object from a view"
-        )
-
-    def _ping(self, timeout: float) -> None:
-        with self._answers("answer a ping", ""):
+    def ping(self, timeout: float) -> None:
+        with self._translate_errors(PING, ""):
             path = self._temporary / secrets.token_hex(16)
             with open(path, "xb") as file:
                 file.write(b"1")
             path.unlink()
 
     @contextlib.contextmanager
-    def _answers(self, operation: str, key: str) -> Iterator[None]:
-        """What the file system says, as this package's errors."""
+    def _translate_errors(self, operation: str, key: str) -> Iterator[None]:
+        """Raise the file system's errors as this package's errors."""
         try:
             yield
-        except NoObjectFile as error:
-            raise IntegrityError(key, self.place, str(error)) from error
         except (FileNotFoundError, NotADirectoryError) as error:
-            if operation in {"put", "answer a ping"}:
-                raise self._unavailable(operation, key, error) from error
+            if operation in {"put", PING}:
+                raise self._make_unavailable(operation, key, error) from error
             raise ObjectNotFound(key, self.place) from error
         except PermissionError as error:
             raise PermissionDenied(
                 operation, key, self.place, error.strerror or ""
             ) from error
         except OSError as error:
-            raise self._unavailable(operation, key, error) from error
+            raise self._make_unavailable(operation, key, error) from error
 
-    def _unavailable(
+    def _make_unavailable(
         self, operation: str, key: str, error: Exception
     ) -> StorageUnavailable:
         reason = getattr(error, "strerror", "") or str(error)

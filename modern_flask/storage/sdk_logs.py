@@ -1,14 +1,14 @@
-"""What a vendor's SDK may say in the log."""
+"""Which records of a vendor's SDK reach the log."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["hush", "unheard"]
+__all__ = ["SDK_FILTER", "filter_sdk_logs", "silence_sdks"]
 
-# Within our own calls every failure is raised; the SDK's log would tell it twice.
-_unheard: ContextVar[bool] = ContextVar("modern_flask_storage_unheard", default=False)
+# Within our own calls every failure is raised; the SDK would log it a second time.
+_silent: ContextVar[bool] = ContextVar("modern_flask_storage_silent", default=False)
 
 _MISSES = ("NoSuchKey", "NoSuchResource", "NoSuchUpload")
 _SECRETS = (
@@ -20,15 +20,15 @@ _SECRETS = (
 )
 
 
-class _Discreet(logging.Filter):
-    """Lets an SDK's warnings through, but no signing key, no token, no expected miss.
+class _SdkFilter(logging.Filter):
+    """Passes an SDK's warnings, without signing keys, tokens and expected misses.
 
-    At DEBUG the COS SDK prints the signing key and the Authorization header, oss2 the
-    headers with the security token; at INFO both print headers with customer keys.
+    At DEBUG the COS SDK logs the signing key and the Authorization header, and oss2 the
+    headers with the security token; at INFO both log headers with customer keys.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno < logging.WARNING or _unheard.get():
+        if record.levelno < logging.WARNING or _silent.get():
             return False
         text = record.getMessage()
         if any(code in text for code in _MISSES):
@@ -38,25 +38,25 @@ class _Discreet(logging.Filter):
         return True
 
 
-DISCREET = _Discreet()
+SDK_FILTER = _SdkFilter()
 
 
-def hush(package: str) -> None:
+def filter_sdk_logs(package: str) -> None:
     """Put the filter on every logger that ``package`` has made; again does nothing.
 
-    A filter, since a level would not outlast the service's own logging configuration;
-    on each logger, since a filter does not reach the loggers below.
+    It is a filter, since the service's own logging configuration would replace a level;
+    and it is on each logger, since a filter does not apply to the loggers below.
     """
     for name in list(logging.Logger.manager.loggerDict):
         if name == package or name.startswith(f"{package}."):
-            logging.getLogger(name).addFilter(DISCREET)
+            logging.getLogger(name).addFilter(SDK_FILTER)
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
-    """Keep the SDKs silent: whatever happens in here is raised to the caller."""
-    token = _unheard.set(True)
+def silence_sdks() -> Iterator[None]:
+    """Drop the SDKs' records in the block: all its failures are raised."""
+    token = _silent.set(True)
     try:
         yield
     finally:
-        _unheard.reset(token)
+        _silent.reset(token)

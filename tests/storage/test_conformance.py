@@ -324,8 +324,7 @@ def test_listing_is_ordered_and_prefixed(storage):
 
 def test_listing_pages(storage, monkeypatch):
     """More objects than fit into one page are listed, each once, up to the limit."""
-    for module in ("memory", "local", "remote"):
-        monkeypatch.setattr(f"modern_flask.storage.{module}.PAGE", 10)
+    monkeypatch.setattr(storage.client, "page_size", 10)
     expected = [f"n/{number:02}" for number in range(25)]
     for key in expected:
         storage.put(key, b"")
@@ -376,7 +375,7 @@ def test_urls_of_vendors_that_have_none(storage):
         storage.url("a")
     assert str(raised.value) == (
         f"The storage {storage.vendor} makes no presigned URLs.\n"
-        "  instead  serve the object from a view"
+        "  fix      serve the object from a view"
     )
 
 

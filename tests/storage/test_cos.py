@@ -21,10 +21,10 @@ from modern_flask.storage import (
     StorageUnavailable,
     UnexpectedAnswer,
     Unsupported,
-    hush,
     open_cos,
 )
 from modern_flask.storage.cos import snake_case
+from modern_flask.storage.sdk_logs import SDK_FILTER
 from modern_flask.testing.cos import CosServer
 
 MIB = 1024 * 1024
@@ -109,7 +109,7 @@ def test_timeout_that_is_none(value):
         opening(**GIVEN, timeout=value)
 
     assert str(raised.value) == (
-        "STORAGE_TIMEOUT can't be used: it is a number of seconds above zero, "
+        "STORAGE_TIMEOUT can't be used: it must be a number of seconds above zero, "
         "or a pair of them.\n  set in   config.py, line 5"
     )
 
@@ -126,7 +126,7 @@ def test_unknown_setting():
         opening(**GIVEN, secret_ky="x")
 
     assert str(raised.value) == (
-        "STORAGE_SECRET_KY is no setting that is known here.\n"
+        "STORAGE_SECRET_KY is not a known setting.\n"
         "  set in   config.py, line 5\n"
         "  did you mean  STORAGE_SECRET_KEY or STORAGE_SECRET_ID"
     )
@@ -172,7 +172,7 @@ def test_each_client_has_its_connections():
     one, other = opening(**GIVEN), opening(**GIVEN)
 
     assert one.raw._session is not other.raw._session
-    assert one.raw._session is one._client._session
+    assert one.raw._session is one.client.bucket._client._session
 
 
 def test_without_a_bucket(cos_server):
@@ -361,7 +361,7 @@ def test_log_holds_no_signing_key(caplog, monkeypatch):
         contextmanager(open_cos)(server.settings) as storage,
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(hush.DISCREET, "filter", lambda record: True)
+            patch.setattr(SDK_FILTER, "filter", lambda record: True)
             use_all(storage, server.bucket)
             assert all(word in caplog.text for word in ("sign_key", "temporary"))
         caplog.clear()

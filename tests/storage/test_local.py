@@ -18,9 +18,9 @@ from modern_flask.storage import (
     StorageUnavailable,
     open_local,
 )
-from modern_flask.storage.file_layout import key_of_path, path_of_key
+from modern_flask.storage.file_layout import find_key, find_path
 from modern_flask.storage.keys import is_portable
-from modern_flask.storage.local import LocalStorage
+from modern_flask.storage.local import CHOOSE_FOLDER, LocalStorage
 
 
 @pytest.fixture
@@ -82,9 +82,9 @@ def test_folder_behaves_as_a_dict(tmp_path_factory, actions):
 @given(keys.filter(is_portable))
 def test_paths_stand_for_keys(key):
     """A key's path leads back to it, stays in the folder and fits the file system."""
-    path = path_of_key(key)
+    path = find_path(key)
 
-    assert key_of_path(path) == key
+    assert find_key(path) == key
     assert not path.is_absolute()
     assert not {".", ".."} & set(path.parts)
     assert max(len(name.encode()) for name in path.parts) <= 255
@@ -104,7 +104,7 @@ def test_settings():
     """The folder has to be set, and nothing else may be."""
     with pytest.raises(MissingSettings, match="folder is not set"):
         opening({"vendor": "local"})
-    with pytest.raises(UnknownSetting, match="foldr is no setting"):
+    with pytest.raises(UnknownSetting, match="foldr is not a known setting"):
         opening({"vendor": "local", "foldr": "x"})
 
 
@@ -125,9 +125,9 @@ def test_folder_that_is_no_path(folder):
         opening(values.section("STORAGE_"))
 
     assert str(caught.value) == (
-        "STORAGE_FOLDER can't be used: it is no path.\n"
+        "STORAGE_FOLDER can't be used: it is not a path.\n"
         "  set in   config.py\n"
-        "  do       name a folder that this user may make, or write to"
+        f"  fix      {CHOOSE_FOLDER}"
     )
 
 

@@ -16,7 +16,8 @@ from modern_flask.storage import (
     Unsupported,
     open_oss,
 )
-from modern_flask.storage.oss import region_of
+from modern_flask.storage.errors import set_keys
+from modern_flask.storage.oss import find_region
 from modern_flask.testing.oss import OssServer
 
 DAY = 24 * 3600
@@ -53,9 +54,9 @@ def opening(**keys):
         ("http://127.0.0.1:9000", None),
     ],
 )
-def test_region_of_an_endpoint(endpoint, region, caplog):
+def test_find_region_an_endpoint(endpoint, region, caplog):
     """The region is read off the endpoint; one that has none gets a warning."""
-    assert region_of({"endpoint": endpoint}) == region
+    assert find_region({"endpoint": endpoint}) == region
     assert bool(caplog.records) == (region is None)
 
 
@@ -64,8 +65,8 @@ def test_text_of_the_warning_for_version_1(caplog):
     opening(**{**GIVEN, "endpoint": "http://127.0.0.1:9"})
 
     assert caplog.messages == [
-        "STORAGE_ENDPOINT tells no region, so requests are signed by version 1, which "
-        "new accounts and buckets refuse; set STORAGE_REGION."
+        "STORAGE_ENDPOINT contains no region, so requests are signed by version 1, "
+        "which new accounts and buckets refuse; set STORAGE_REGION."
     ]
 
 
@@ -122,7 +123,7 @@ def test_url_that_lasts_too_long(oss_server, opened):
 
     assert str(raised.value) == (
         "The storage oss presigns for 604800 seconds at most, not for 604801.\n"
-        "  instead  make the URL again when it is needed"
+        "  fix      make the URL again when it is needed"
     )
 
 
@@ -131,7 +132,7 @@ def test_unknown_setting_is_a_warning(caplog):
     opening(**GIVEN, buckte="files")
 
     assert caplog.messages == [
-        "STORAGE_BUCKTE is no setting that is known here.\n"
+        "STORAGE_BUCKTE is not a known setting.\n"
         "  set in   config.py, line 4\n"
         "  did you mean  STORAGE_BUCKET"
     ]
@@ -145,7 +146,7 @@ def test_missing_settings():
     assert str(raised.value) == (
         "The storage oss can't be opened: STORAGE_ACCESS_KEY_ID and "
         "STORAGE_ACCESS_KEY_SECRET are not set.\n"
-        "  set      them in the configuration, or as FLASK_... in the environment"
+        f"  fix      {set_keys(raised.value.keys)}"
     )
 
 

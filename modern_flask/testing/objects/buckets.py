@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from ...storage.bodies import Crc64
+from ...storage.checksums import Crc64
 
 __all__ = ["KEPT", "Bucket", "Entry", "Upload", "listing", "xml"]
 
