@@ -95,6 +95,7 @@ def _make_storage(
             settings.get("bucket") or "",
             limits=limits,
             token=_make_token_reader(options),
+            anonymous=bool(options.get("Anonymous")),
             bucket_key=key_of(settings, "bucket"),
         )
     except CosClientError as error:

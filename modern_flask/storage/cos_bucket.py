@@ -36,6 +36,7 @@ class CosBucket(Bucket):
         name: With the appid; empty if only ``raw`` is used.
         limits: Timeouts in seconds.
         token: The security token of temporary credentials, if there is one.
+        anonymous: Whether requests are not signed.
         bucket_key: The setting to name in an error if the bucket is missing.
     """
 
@@ -49,10 +50,11 @@ class CosBucket(Bucket):
         *,
         limits: Timeouts,
         token: Callable[[], str | None] = lambda: None,
+        anonymous: bool = False,
         bucket_key: str = "STORAGE_BUCKET",
     ) -> None:
         super().__init__(name, bucket_key)
-        self._connect, self._token = connect, token
+        self._connect, self._token, self._anonymous = connect, token, anonymous
         self.raw = connect(limits, _RETRIES)
         self._client = connect(limits, 0)
         self._patient = connect((limits[0], max(limits[1], _COMPLETION)), 0)
@@ -142,7 +144,7 @@ class CosBucket(Bucket):
         return page, answer.get("NextMarker") or page[-1].key
 
     def url(self, key: str, expires: int, method: str) -> str:
-        if self._client.get_conf()._anonymous:
+        if self._anonymous:
             raise Unsupported(self.vendor, "is opened anonymously and signs no URLs")
         # The SDK leaves the token of temporary credentials out of presigned URLs.
         token = self._token()
