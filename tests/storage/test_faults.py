@@ -371,7 +371,7 @@ def test_resumed_download_of_what_is_gone(server, remote):
 def test_answer_that_is_no_xml(server, remote, monkeypatch):
     """A login page in place of a listing is told, not parsed."""
     monkeypatch.setattr(
-        "modern_flask.testing.objects.server.listing", lambda *args: b"<html><br>"
+        "modern_flask.testing.objects.server.make_listing", lambda *args: b"<html><br>"
     )
 
     with pytest.raises(UnexpectedAnswer, match="its answer can't be read"):

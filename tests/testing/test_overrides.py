@@ -10,7 +10,7 @@ from flask import Flask
 
 from modern_flask.config.values import Values
 from modern_flask.testing import overriding
-from modern_flask.testing.overrides import NoSuchProvider
+from modern_flask.testing.errors import NoSuchProvider
 from modern_flask.wiring import (
     Once,
     Opened,
