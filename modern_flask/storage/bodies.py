@@ -102,7 +102,7 @@ class Source:
         return self._crc.value
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether no bytes are left; may read the next chunk of the body."""
         while not len(self._rest):
             chunk = next(self._chunks, None)
@@ -115,7 +115,7 @@ class Source:
         """The next bytes, at most ``most`` of them."""
         part = Part()
         try:
-            while part.size < most and not self.ended:
+            while part.size < most and not self.has_ended:
                 piece = bytes(self._rest[: min(most - part.size, CHUNK)])
                 self._rest = self._rest[len(piece) :]
                 part.add(piece)

@@ -64,7 +64,7 @@ class BucketClient(Client):
             headers[f"{bucket.prefix}forbid-overwrite"] = "true"
         source = Source(body)
         with source.read_part(self._part_size) as first:
-            if source.ended:
+            if source.has_ended:
                 answer = bucket.call(
                     "put", key, lambda: bucket.put(key, first, headers), overwrite
                 )

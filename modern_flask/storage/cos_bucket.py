@@ -59,8 +59,7 @@ class CosBucket(Bucket):
         self._client = connect(limits, 0)
         self._patient = connect((limits[0], max(limits[1], _COMPLETION)), 0)
 
-    @property
-    def _required_name(self) -> str:
+    def _require_name(self) -> str:
         if not self.name:
             raise self.make_no_bucket()
         return self.name
@@ -68,13 +67,13 @@ class CosBucket(Bucket):
     def put(self, key: str, part: Part, headers: dict[str, str]) -> Headers:
         # The SDK copies Metadata over its headers unchanged: all headers go this way.
         answer = self._client.put_object(
-            Bucket=self._required_name, Key=key, Body=part.content(), Metadata=headers
+            Bucket=self._require_name(), Key=key, Body=part.content(), Metadata=headers
         )
         return lower_names(answer)
 
     def start_upload(self, key: str, headers: dict[str, str]) -> str:
         answer = self._client.create_multipart_upload(
-            Bucket=self._required_name, Key=key, Metadata=headers
+            Bucket=self._require_name(), Key=key, Metadata=headers
         )
         return str(answer["UploadId"])
 
@@ -82,7 +81,7 @@ class CosBucket(Bucket):
         body = part.content()
         return lower_names(
             self._client.upload_part(
-                Bucket=self._required_name,
+                Bucket=self._require_name(),
                 Key=key,
                 Body=body,
                 PartNumber=number,
@@ -95,7 +94,7 @@ class CosBucket(Bucket):
     ) -> Headers:
         parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, 1)]
         answer = self._patient.complete_multipart_upload(
-            Bucket=self._required_name,
+            Bucket=self._require_name(),
             Key=key,
             UploadId=upload,
             MultipartUpload={"Part": parts},
@@ -105,14 +104,14 @@ class CosBucket(Bucket):
 
     def abort_upload(self, key: str, upload: str) -> None:
         self._client.abort_multipart_upload(
-            Bucket=self._required_name, Key=key, UploadId=upload
+            Bucket=self._require_name(), Key=key, UploadId=upload
         )
 
     def get(self, key: str, headers: dict[str, str]) -> tuple[Headers, Stream]:
         # Otherwise COS may compress a text on its way, which changes its checksum.
         headers = {**headers, "Accept-Encoding": "identity"}
         answer = self._client.get_object(
-            Bucket=self._required_name, Key=key, Metadata=headers
+            Bucket=self._require_name(), Key=key, Metadata=headers
         )
         raw = answer.pop("Body").get_raw_stream()
         body = AnswerBody(raw, lambda: self.translate_errors("get", key))
@@ -120,15 +119,15 @@ class CosBucket(Bucket):
 
     def head(self, key: str) -> Headers:
         return lower_names(
-            self._client.head_object(Bucket=self._required_name, Key=key)
+            self._client.head_object(Bucket=self._require_name(), Key=key)
         )
 
     def delete(self, key: str) -> None:
-        self._client.delete_object(Bucket=self._required_name, Key=key)
+        self._client.delete_object(Bucket=self._require_name(), Key=key)
 
     def list_page(self, prefix: str, after: str, most: int) -> tuple[Page, str]:
         answer = self._client.list_objects(
-            Bucket=self._required_name, Prefix=prefix, Marker=after, MaxKeys=most
+            Bucket=self._require_name(), Prefix=prefix, Marker=after, MaxKeys=most
         )
         page = [
             ObjectInfo(
@@ -152,7 +151,7 @@ class CosBucket(Bucket):
         with self.translate_errors("sign a URL for", key):
             return str(
                 self._client.get_presigned_url(
-                    Bucket=self._required_name,
+                    Bucket=self._require_name(),
                     Key=key,
                     Method=method,
                     Expired=expires,

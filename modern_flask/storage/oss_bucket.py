@@ -79,24 +79,23 @@ class OssBucket(Bucket):
             **options,
         )
 
-    @property
-    def _required_bucket(self) -> Any:
+    def _require_bucket(self) -> Any:
         if self._bucket is None:
             raise self.make_no_bucket()
         return self._bucket
 
     def put(self, key: str, part: Part, headers: dict[str, str]) -> Headers:
-        bucket = self._required_bucket
+        bucket = self._require_bucket()
         return lower_names(
             bucket.put_object(key, part.content(), headers=headers).headers
         )
 
     def start_upload(self, key: str, headers: dict[str, str]) -> str:
-        bucket = self._required_bucket
+        bucket = self._require_bucket()
         return str(bucket.init_multipart_upload(key, headers=headers).upload_id)
 
     def put_part(self, key: str, upload: str, number: int, part: Part) -> Headers:
-        answer = self._required_bucket.upload_part(key, upload, number, part.content())
+        answer = self._require_bucket().upload_part(key, upload, number, part.content())
         return lower_names(answer.headers)
 
     def complete_upload(
@@ -105,18 +104,18 @@ class OssBucket(Bucket):
         from oss2.models import PartInfo
 
         parts = [PartInfo(n, etag.strip('"')) for n, etag in enumerate(etags, 1)]
-        answer = self._required_bucket.complete_multipart_upload(
+        answer = self._require_bucket().complete_multipart_upload(
             key, upload, parts, headers=headers
         )
         return lower_names(answer.headers)
 
     def abort_upload(self, key: str, upload: str) -> None:
-        self._required_bucket.abort_multipart_upload(key, upload)
+        self._require_bucket().abort_multipart_upload(key, upload)
 
     def get(self, key: str, headers: dict[str, str]) -> tuple[Headers, Stream]:
         # Otherwise OSS answers a range that ends after the object with all of it.
         headers = {**headers, "x-oss-range-behavior": "standard"}
-        answer = self._required_bucket.get_object(key, headers=headers)
+        answer = self._require_bucket().get_object(key, headers=headers)
         raw = answer.resp.response.raw
         body = AnswerBody(raw, lambda: self.translate_errors("get", key))
         return lower_names(answer.headers), body
@@ -125,13 +124,13 @@ class OssBucket(Bucket):
         return etag  # without quotes, as oss2 itself sends it
 
     def head(self, key: str) -> Headers:
-        return lower_names(self._required_bucket.head_object(key).headers)
+        return lower_names(self._require_bucket().head_object(key).headers)
 
     def delete(self, key: str) -> None:
-        self._required_bucket.delete_object(key)
+        self._require_bucket().delete_object(key)
 
     def list_page(self, prefix: str, after: str, most: int) -> tuple[Page, str]:
-        answer = self._required_bucket.list_objects_v2(
+        answer = self._require_bucket().list_objects_v2(
             prefix=prefix, continuation_token=after, max_keys=most
         )
         page = [
@@ -146,7 +145,7 @@ class OssBucket(Bucket):
         return page, answer.next_continuation_token if answer.is_truncated else ""
 
     def url(self, key: str, expires: int, method: str) -> str:
-        bucket = self._required_bucket
+        bucket = self._require_bucket()
         if expires > _LONGEST_V4 and bucket.auth.auth_version() == "v4":
             raise Unsupported(
                 self.vendor,

@@ -49,7 +49,7 @@ class MultipartUpload:
             sizes = iterate_part_sizes(part_size)
             next(sizes)
             self._send_part(first)
-            while not source.ended:
+            while not source.has_ended:
                 with source.read_part(next(sizes, part_size)) as part:
                     self._send_part(part)
             return self._complete(source.crc64)

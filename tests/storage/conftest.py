@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @contextmanager
-def opened(server: ObjectServer, **changes: object) -> Iterator[Storage]:
+def open_vendor(server: ObjectServer, **changes: object) -> Iterator[Storage]:
     """The vendor's storage on ``server``, with some settings changed."""
     settings = {**server.settings, "part_size": MIB, **changes}
     open_storage = open_cos if isinstance(server, CosServer) else open_oss
@@ -41,9 +41,9 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(name="opened")
-def opened_fixture():
-    return opened
+@pytest.fixture(name="open_vendor")
+def open_vendor_fixture():
+    return open_vendor
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def server(request: pytest.FixtureRequest) -> ObjectServer:
 @pytest.fixture
 def remote(server: ObjectServer) -> Iterator[Storage]:
     """The storage on ``server``."""
-    with opened(server) as storage:
+    with open_vendor(server) as storage:
         yield storage
 
 
@@ -80,5 +80,5 @@ def storage(request: pytest.FixtureRequest, tmp_path) -> Iterator[Storage]:
         with contextmanager(open_local)({"folder": tmp_path / "objects"}) as local:
             yield local
     else:
-        with opened(request.getfixturevalue(f"{request.param}_server")) as distant:
+        with open_vendor(request.getfixturevalue(f"{request.param}_server")) as distant:
             yield distant

@@ -12,10 +12,10 @@ MIB = 1024 * 1024
 
 
 def test_source_cuts_exactly():
-    """Parts have the size asked for, whatever the pieces are, and the sums fit."""
+    """Parts have the requested size whatever the pieces are, and the sums fit."""
     source = Source(iter([b"abc", b"", b"defgh", b"i"]))
     cut = []
-    while not source.ended:
+    while not source.has_ended:
         with source.read_part(4) as part:
             cut.append((bytes(part.content().read()), part.size))
 
@@ -41,7 +41,7 @@ def test_source_reads_no_further_than_needed():
 
 
 def test_part_can_be_sent_again():
-    """The content of a part begins anew each time it is asked for."""
+    """The content of a part begins at its first byte each time."""
     with Source(b"abc").read_part(10) as part:
         assert part.content().read() == part.content().read() == b"abc"
         assert len(part.content()) == 3
@@ -67,7 +67,7 @@ def test_memory_is_bounded():
     source = Source(b"x" * MIB for _ in range(64))
     tracemalloc.start()
 
-    while not source.ended:
+    while not source.has_ended:
         source.read_part(2 * MIB).close()
 
     peak = tracemalloc.get_traced_memory()[1]

@@ -161,7 +161,7 @@ def test_range_of_an_empty_object(storage):
 
 
 def test_reader_is_a_file(storage):
-    """A reader gives the bytes asked for, then none, then refuses once it is closed."""
+    """A reader returns the bytes, then none, and raises once it is closed."""
     storage.put("key", LARGE)
 
     reader = storage.get("key")
@@ -176,7 +176,7 @@ def test_reader_is_a_file(storage):
 
 
 def test_reader_keeps_its_version(storage):
-    """A reader that was opened goes on with the object it was opened on."""
+    """An open reader continues with its own version of the object."""
     storage.put("key", b"old")
 
     with storage.get("key") as reader:
@@ -310,14 +310,14 @@ def test_listing_is_ordered_and_prefixed(storage):
     for key in keys:
         storage.put(key, key.encode())
 
-    def listed(prefix: str) -> list[str]:
+    def list_keys(prefix: str) -> list[str]:
         return [info.key for info in storage.list(prefix)]
 
-    assert listed("") == sorted(keys, key=str.encode)
-    assert listed("a/") == ["a/1/x", "a/2"]
-    assert listed("a/1") == ["a/1/x"]
-    assert listed("中") == ["中/1"]
-    assert listed("nothing/of/this") == []
+    assert list_keys("") == sorted(keys, key=str.encode)
+    assert list_keys("a/") == ["a/1/x", "a/2"]
+    assert list_keys("a/1") == ["a/1/x"]
+    assert list_keys("中") == ["中/1"]
+    assert list_keys("nothing/of/this") == []
     info = next(storage.list("中"))
     assert (info.size, info.etag) == (5, storage.head("中/1").etag)
 
@@ -367,7 +367,7 @@ def test_ping(storage):
 
 
 def test_urls_of_vendors_that_have_none(storage):
-    """Memory and folder say clearly that they make no URLs."""
+    """Memory and folder raise Unsupported, since they make no URLs."""
     if storage.vendor in {"cos", "oss"}:
         assert storage.url("a").startswith("http://")
         return

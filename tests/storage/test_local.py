@@ -33,7 +33,7 @@ def local(folder):
     return LocalStorage(folder)
 
 
-def opening(settings):
+def make_storage(settings):
     with contextmanager(open_local)(settings) as storage:
         return storage
 
@@ -94,7 +94,7 @@ def test_folder_is_made_and_relative(tmp_path, monkeypatch):
     """A relative folder is seen from the working directory, and made if missing."""
     monkeypatch.chdir(tmp_path)
 
-    storage = opening({"vendor": "local", "folder": "some/objects"})
+    storage = make_storage({"vendor": "local", "folder": "some/objects"})
 
     assert storage.raw == tmp_path / "some/objects"
     assert repr(storage) == f"<LocalStorage: local folder {tmp_path}/some/objects>"
@@ -103,26 +103,26 @@ def test_folder_is_made_and_relative(tmp_path, monkeypatch):
 def test_settings():
     """The folder has to be set, and nothing else may be."""
     with pytest.raises(MissingSettings, match="folder is not set"):
-        opening({"vendor": "local"})
+        make_storage({"vendor": "local"})
     with pytest.raises(UnknownSetting, match="foldr is not a known setting"):
-        opening({"vendor": "local", "foldr": "x"})
+        make_storage({"vendor": "local", "foldr": "x"})
 
 
 def test_folder_that_can_not_be(tmp_path):
-    """A folder that can't be made is told with the reason."""
+    """A folder that can't be created is an error with the reason."""
     (tmp_path / "file").write_text("x")
 
     with pytest.raises(InvalidSetting, match="folder can't be used: Not a directory"):
-        opening({"folder": tmp_path / "file" / "objects"})
+        make_storage({"folder": tmp_path / "file" / "objects"})
 
 
 @pytest.mark.parametrize("folder", [5, "a\0b"])
 def test_folder_that_is_no_path(folder):
-    """What is no path at all is told with where it was set, and what to do."""
+    """A value that is not a path is an error with its origin and a fix."""
     values = Values({"STORAGE_FOLDER": folder}, {"STORAGE_FOLDER": Origin("config.py")})
 
     with pytest.raises(InvalidSetting) as caught:
-        opening(values.section("STORAGE_"))
+        make_storage(values.section("STORAGE_"))
 
     assert str(caught.value) == (
         "STORAGE_FOLDER can't be used: it is not a path.\n"
@@ -269,7 +269,7 @@ def test_full_disk(local, monkeypatch):
 
 
 def test_disk_that_fails(local):
-    """An error of the disk in the middle of a read is told as ours."""
+    """An error of the disk in the middle of a read is raised as our error."""
     local.put("key", b"x" * 100_000)
 
     with local.get("key") as reader:

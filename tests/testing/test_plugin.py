@@ -161,7 +161,7 @@ def test_two(container):
 
 
 def test_connections_left(tmp_path: Path) -> None:
-    """A test that keeps a connection fails, and is told how many."""
+    """A test that keeps a connection fails, and the error says how many."""
     output = run(
         tmp_path,
         """
