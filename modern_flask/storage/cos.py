@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config.values import key_of, origin_of
 from ..errors import ConfigurationError, MissingExtra, UnknownSetting
@@ -15,6 +15,9 @@ from .errors import MissingSettings
 from .sdk_logs import filter_sdk_logs
 from .settings import list_missing, read_timeouts, read_whole_number
 from .storage import Storage
+
+if TYPE_CHECKING:
+    from requests import Session
 
 __all__ = ["CosStorage", "open_cos"]
 
@@ -58,17 +61,12 @@ def open_cos(settings: Mapping[str, Any]) -> Iterator[Storage]:
         raise MissingExtra(
             "storage", "cos-python-sdk-v5", "cos", key, origin
         ) from error
-    import requests
 
     options = _read_options(settings, qcloud_cos.CosConfig)
     limits = read_timeouts(settings)
     part_size = read_whole_number(settings, "part_size", PART, _SMALLEST_PART, "bytes")
-    hosts = read_whole_number(settings, "pool_connections", 10, 1, "hosts")
-    size = read_whole_number(settings, "pool_max_size", POOL_SIZE, 1, "connections")
+    session = _make_session(settings)
     filter_sdk_logs("qcloud_cos")
-    session = requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, make_pool(hosts, size))
 
     def connect(limits: Timeouts, retries: int) -> Any:
         configured = qcloud_cos.CosConfig(**{**options, "Timeout": limits})
@@ -78,6 +76,18 @@ def open_cos(settings: Mapping[str, Any]) -> Iterator[Storage]:
         yield _make_storage(settings, options, connect, limits, part_size)
     finally:
         session.close()
+
+
+def _make_session(settings: Mapping[str, Any]) -> "Session":
+    """The connections of one client; the SDK's own are shared by all clients."""
+    import requests
+
+    hosts = read_whole_number(settings, "pool_connections", 10, 1, "hosts")
+    size = read_whole_number(settings, "pool_max_size", POOL_SIZE, 1, "connections")
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, make_pool(hosts, size))
+    return session
 
 
 def _make_storage(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -42,9 +42,7 @@ def overriding(
     Raises:
         NoSuchProvider: A name that the container does not have, with the nearest.
     """
-    for name in doubles:
-        if name not in container.providers:
-            raise NoSuchProvider(name, list(container.providers))
+    _check_names(container, doubles)
     changed = {container.providers[name] for name in doubles}
     graph = Graph(container)
     dependents = _find_dependents(graph, changed | _find_sections(graph, config or {}))
@@ -65,6 +63,12 @@ def overriding(
             _close, dependents, [p for p in doubles.values() if _is_resource(p)]
         )
         yield
+
+
+def _check_names(container: Any, names: Iterable[str]) -> None:
+    for name in names:
+        if name not in container.providers:
+            raise NoSuchProvider(name, list(container.providers))
 
 
 def _merge_keys(container: Any, config: Mapping[str, Any]) -> Values:
