@@ -1,4 +1,4 @@
-"""The test servers answer the real SDKs, and refuse what the vendors refuse."""
+"""The COS and OSS servers answer the real SDKs, and refuse what the vendors refuse."""
 
 import socket
 import time
