@@ -15,10 +15,10 @@ from .object_info import ObjectInfo
 __all__ = [
     "TEMPORARY",
     "FileBody",
-    "find_folder",
-    "find_key",
-    "find_path",
+    "make_folder_path",
+    "make_path",
     "make_trailer",
+    "parse_path",
     "read_trailer",
     "sync_folder",
 ]
@@ -66,13 +66,13 @@ def _split_key(key: str) -> list[str]:
     return names
 
 
-def find_path(key: str) -> Path:
+def make_path(key: str) -> Path:
     """The file of an object, seen from the storage's folder."""
     *folders, name = _split_key(key)
     return Path(*folders, name + _OBJECT)
 
 
-def find_folder(key: str) -> Path:
+def make_folder_path(key: str) -> Path:
     """The folder of the objects whose keys begin with ``key/``."""
     return Path(*_split_key(key)) if key else Path()
 
@@ -88,7 +88,7 @@ def _cut_name(name: str) -> Iterator[str]:
     yield piece
 
 
-def find_key(path: Path) -> str:
+def parse_path(path: Path) -> str:
     """The key of the object in a file; empty if the file is not an object's."""
     if not path.name.endswith(_OBJECT):
         return ""

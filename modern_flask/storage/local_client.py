@@ -24,10 +24,10 @@ from .errors import (
 from .file_layout import (
     TEMPORARY,
     FileBody,
-    find_folder,
-    find_key,
-    find_path,
+    make_folder_path,
+    make_path,
     make_trailer,
+    parse_path,
     read_trailer,
     sync_folder,
 )
@@ -145,7 +145,7 @@ class LocalClient(Client):
             sync_folder(path.parent)
 
     def _find_path(self, key: str) -> Path:
-        path = self._folder / find_path(key)
+        path = self._folder / make_path(key)
         self._check_inside(path)
         return path
 
@@ -214,12 +214,12 @@ class LocalClient(Client):
         folder = prefix.rpartition("/")[0]
         if folder and not is_portable(folder):
             return
-        root = self._folder / find_folder(folder)
+        root = self._folder / make_folder_path(folder)
         for parent, folders, files in os.walk(root):
             if parent == str(self._folder):
                 folders[:] = [name for name in folders if name != TEMPORARY]
             for name in files:
-                key = find_key(Path(parent, name).relative_to(self._folder))
+                key = parse_path(Path(parent, name).relative_to(self._folder))
                 if key and key.startswith(prefix):
                     yield key
 

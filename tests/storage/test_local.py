@@ -18,7 +18,7 @@ from modern_flask.storage import (
     StorageUnavailable,
     open_local,
 )
-from modern_flask.storage.file_layout import find_key, find_path
+from modern_flask.storage.file_layout import make_path, parse_path
 from modern_flask.storage.keys import is_portable
 from modern_flask.storage.local import CHOOSE_FOLDER, LocalStorage
 
@@ -82,9 +82,9 @@ def test_folder_behaves_as_a_dict(tmp_path_factory, actions):
 @given(keys.filter(is_portable))
 def test_paths_stand_for_keys(key):
     """A key's path leads back to it, stays in the folder and fits the file system."""
-    path = find_path(key)
+    path = make_path(key)
 
-    assert find_key(path) == key
+    assert parse_path(path) == key
     assert not path.is_absolute()
     assert not {".", ".."} & set(path.parts)
     assert max(len(name.encode()) for name in path.parts) <= 255
