@@ -149,7 +149,7 @@ class StorageUnavailable(_OperationFailed):
 
 
 class UnexpectedAnswer(_OperationFailed):
-    """The vendor refused the request for a reason that has no class of its own."""
+    """The vendor refused the request for a reason without an error class here."""
 
 
 class IntegrityError(StorageError):

@@ -1,4 +1,4 @@
-"""Object storage: the same operations whoever the vendor is."""
+"""Object storage: the same operations for every vendor."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext

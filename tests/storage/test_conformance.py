@@ -71,7 +71,7 @@ def test_mutable_bytes_are_copied(storage):
 
 @pytest.mark.parametrize("body", ["text", io.StringIO("text"), ["text"]])
 def test_text_is_refused(storage, body):
-    """Text is no body: its bytes would depend on an encoding that nobody named."""
+    """Text is refused: its bytes would depend on an encoding that is not given."""
     with pytest.raises(TypeError, match=r"bytes, not text|bytes-like"):
         storage.put("key", body)
 

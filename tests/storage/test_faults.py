@@ -302,7 +302,7 @@ def test_lost_completion_beside_another_object(server, remote):
 
 
 def test_put_without_overwrite_is_sent_once(server, remote):
-    """After a lost answer nobody knows whose object is there: no second attempt."""
+    """After a lost answer the object may be ours or not: there is no second attempt."""
     server.fault("lose", method="PUT")
 
     with pytest.raises(StorageUnavailable):

@@ -178,7 +178,7 @@ def test_file_that_rotted(local, folder):
 
 
 def test_strange_files_are_no_objects(local, folder):
-    """Files that somebody else put into the folder are not listed."""
+    """Files of other programs in the folder are not listed."""
     (folder / "a").mkdir()
     (folder / "a" / "note.txt").write_text("x")
     (folder / "%o").write_text("x")
@@ -281,7 +281,7 @@ def test_disk_that_fails(local):
 
 
 def test_ping_of_a_folder_that_is_gone(local, folder):
-    """A folder that vanished is not healthy."""
+    """The ping of a folder that was removed fails."""
     (folder / "%t").rmdir()
     folder.rmdir()
 

@@ -277,7 +277,7 @@ def test_oss_region(oss_server, open_vendor):
 
 
 def test_unsigned_request(server):
-    """Nobody gets in without a signature."""
+    """A request without a signature is refused."""
     host = "test-1250000000.cos.ap-test.myqcloud.com"
     host = host if server.prefix == "x-cos-" else f"127.0.0.1:{server.port}"
     with requests.Session() as session:

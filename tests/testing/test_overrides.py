@@ -137,7 +137,7 @@ def test_singleton_that_is_overridden_itself(container: Any) -> None:
 
 
 def test_abstract_singleton() -> None:
-    """What stands for an abstract singleton is put aside in its place."""
+    """The override of an abstract singleton is put aside in its place."""
 
     class Abstract(containers.DeclarativeContainer):
         engine = providers.Object("engine")

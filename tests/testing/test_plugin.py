@@ -1,4 +1,4 @@
-"""The pytest plugin, in a run of its own over a small service."""
+"""The pytest plugin, in a separate run over a small service."""
 
 import re
 import subprocess
