@@ -75,7 +75,7 @@ class ContainerInstance(DynamicContainer):
         return None
 
     def reset_singletons(self) -> Any:
-        """Forget every singleton; as a context manager, forget them again at its end."""
+        """Forget every singleton; after a `with` block of it, forget them again."""
         reset_singletons(self)
         return SingletonResetContext(self)
 
