@@ -15,7 +15,7 @@ from flask.cli import FlaskGroup, NoAppException, ScriptInfo
 from .app import faults, start
 from .config import masked, rows
 from .errors import Fault, NotConfigured
-from .observability import multiprocess
+from .observability.metrics import multiprocess
 from .wiring import get_bound, is_configured
 from .wiring.check import open_faults
 from .wiring.errors import CheckFailed

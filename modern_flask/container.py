@@ -23,11 +23,11 @@ class Container(containers.DeclarativeContainer):
     config = providers.Configuration()
 
     logging = Opened(
-        "modern_flask.observability.logs.open_logging",
+        "modern_flask.observability.logs.root_logger.open_logging",
         section(config, "LOGGING_"),
     )
     metrics = Opened(
-        "modern_flask.observability.metrics.open_metrics",
+        "modern_flask.observability.metrics.metrics.open_metrics",
         section(config, "METRICS_"),
     )
     tracing = Opened(

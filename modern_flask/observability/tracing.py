@@ -15,10 +15,10 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from .b3 import B3
-from .destination import Destination, choose_destination
-from .export import Limits, Uploader
-from .redaction import harmless
+from .export.destination import Destination, choose_destination
+from .export.redaction import harmless
+from .export.uploader import Limits, Uploader
+from .propagation import B3
 from .resource import make_resource
 from .variables import check_limits
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
-    from .metrics import Metrics
+    from .metrics.metrics import Metrics
 
 __all__ = ["Tracing", "open_tracing"]
 
@@ -63,7 +63,7 @@ class Tracing:
         if self.metrics is not None:
             self.metrics.engine(engine)
         if self.on:
-            from .sql import trace_statements
+            from .instruments.sql import trace_statements
 
             trace_statements(engine)
 
@@ -72,7 +72,7 @@ class Tracing:
         if self.metrics is not None:
             self.metrics.redis(client)
         if self.on:
-            from .redis import trace_commands
+            from .instruments.redis import trace_commands
 
             trace_commands(client)
 
@@ -81,7 +81,7 @@ class Tracing:
         if self.metrics is not None:
             self.metrics.storage(storage)
         if self.on:
-            from .storage import trace_storage
+            from .instruments.storage import trace_storage
 
             trace_storage(storage)
 

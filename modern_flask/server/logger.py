@@ -7,7 +7,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from ..observability.access import dress
+from ..observability.logs.gunicorn import dress
 
 __all__ = ["logger_with"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from flask import Flask
 
-from ..observability import multiprocess
-from ..observability.access import ACCESS, ACCESS_FORMAT, complete
-from ..observability.lines import JsonFormatter
+from ..observability.logs.formats import JsonFormatter
+from ..observability.logs.gunicorn import ACCESS, ACCESS_FORMAT, complete
+from ..observability.metrics import multiprocess
 from .logger import logger_with
 
 bind = os.environ.get("GUNICORN_BIND", "127.0.0.1:8000")

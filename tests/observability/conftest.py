@@ -12,8 +12,8 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
-from modern_flask.observability.metrics import Metrics
-from modern_flask.observability.middleware import RequestTelemetry
+from modern_flask.observability.metrics.metrics import Metrics
+from modern_flask.observability.requests.middleware import RequestTelemetry
 from modern_flask.observability.tracing import speak_both
 
 READ = ("OTEL_", "POD_", "SERVICE_", "NODE_NAME", "WORKLOAD_TYPE")

@@ -10,9 +10,9 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from werkzeug.test import EnvironBuilder
 
-from modern_flask.observability.b3 import B3 as B3Propagator
-from modern_flask.observability.server_span import make_starter
-from modern_flask.observability.zipkin import encode
+from modern_flask.observability.export.zipkin import encode
+from modern_flask.observability.propagation import B3 as B3Propagator
+from modern_flask.observability.requests.server_span import make_starter
 
 Spans = list[ReadableSpan]
 

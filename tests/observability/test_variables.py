@@ -11,7 +11,7 @@ import pytest
 from modern_flask.config.values import Origin, Section
 from modern_flask.errors import UnknownChoice
 from modern_flask.observability.errors import BadLimit
-from modern_flask.observability.export import Limits
+from modern_flask.observability.export.uploader import Limits
 from modern_flask.observability.variables import (
     LIMITS,
     check_limits,

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ..config.values import redacted
-from ..errors import UnknownChoice
-from .errors import BadEndpoint, UnreadableFile
-from .variables import origin_in
+from ...config.values import redacted
+from ...errors import UnknownChoice
+from ..errors import BadEndpoint, UnreadableFile
+from ..variables import origin_in
 
 __all__ = ["Destination", "choose_destination"]
 

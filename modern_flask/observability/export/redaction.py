@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Status
 
-from ..config.masking import redacted_lines
+from ...config.masking import redacted_lines
 
 __all__ = ["harmless"]
 

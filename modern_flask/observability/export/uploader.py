@@ -16,8 +16,8 @@ from opentelemetry import context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
+from ..metrics.families import SPANS
 from .destination import Destination
-from .families import SPANS
 from .post import Poster
 from .redaction import harmless
 

@@ -18,7 +18,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
-from .b3 import is_debug
+from ..propagation import is_debug
 
 __all__ = ["encode"]
 

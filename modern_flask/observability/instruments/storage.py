@@ -9,7 +9,7 @@ from typing import Any
 
 from opentelemetry import trace
 
-from .families import STORAGE_BYTES, STORAGE_DURATION
+from ..metrics.families import STORAGE_BYTES, STORAGE_DURATION
 
 __all__ = ["measure_storage", "trace_storage"]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from .families import TASK_DURATION, TASK_RETRIES
+from ..metrics.families import TASK_DURATION, TASK_RETRIES
 
 __all__ = ["measure_tasks"]
 

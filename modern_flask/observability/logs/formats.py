@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from traceback import TracebackException
 from typing import Any
 
-from ..config.masking import redacted, redacted_lines
+from ...config.masking import redacted, redacted_lines
 
 __all__ = ["TEXT", "JsonFormatter", "TextFormatter"]
 

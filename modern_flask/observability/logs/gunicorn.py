@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..config.masking import MASK, redacted
-from .lines import JsonFormatter, TextFormatter
-from .marks import IDS as IDS_OF_ERROR
-from .marks import SIZE, TRACE_ID
+from ...config.masking import MASK, redacted
+from ..requests.exclusions import IDS as IDS_OF_ERROR
+from ..requests.exclusions import SIZE, TRACE_ID
+from .formats import JsonFormatter, TextFormatter
 
 __all__ = ["ACCESS", "ACCESS_FORMAT", "complete", "dress", "gunicorn_lines"]
 

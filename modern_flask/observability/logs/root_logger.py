@@ -11,10 +11,10 @@ from typing import Any
 
 from opentelemetry.instrumentation.logging import LoggingInstrumentor
 
-from ..config.values import key_of, origin_of
-from ..errors import UnknownChoice, UnknownSetting
-from .access import gunicorn_lines
-from .lines import TEXT, JsonFormatter, TextFormatter
+from ...config.values import key_of, origin_of
+from ...errors import UnknownChoice, UnknownSetting
+from .formats import TEXT, JsonFormatter, TextFormatter
+from .gunicorn import gunicorn_lines
 
 __all__ = ["make_formatter", "open_logging"]
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 from prometheus_client.exposition import choose_encoder
 
-from ..config.values import key_of, origin_of
-from ..errors import UnknownSetting
+from ...config.values import key_of, origin_of
+from ...errors import UnknownSetting
+from ..errors import BadPort
+from ..requests.conventions import METHODS
 from . import families, multiprocess
-from .conventions import METHODS
-from .errors import BadPort
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -90,14 +90,14 @@ class Metrics:
 
     def storage(self, storage: Any) -> None:
         """Measure the operations of ``storage`` and the bytes that it moves."""
-        from .storage import measure_storage
+        from ..instruments.storage import measure_storage
 
         measure_storage(storage)
 
     def celery(self, app: Any) -> None:
         """Measure the tasks that a worker of ``app`` runs, and what waits for one."""
+        from ..instruments.tasks import measure_tasks
         from .queues import measure_queues
-        from .tasks import measure_tasks
 
         measure_tasks(app)
         measure_queues(app)

@@ -22,11 +22,11 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation import _SPAN_KEY
 
 from .conventions import METHODS
-from .marks import IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
+from .exclusions import IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
 from .server_span import ServerSpan
 
 if TYPE_CHECKING:
-    from .metrics import Metrics
+    from ..metrics.metrics import Metrics
     from .middleware import RequestTelemetry
 
 __all__ = ["Exchange", "record"]

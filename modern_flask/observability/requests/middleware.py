@@ -14,11 +14,11 @@ from opentelemetry.propagators.textmap import Getter
 from werkzeug.exceptions import HTTPException
 
 from .exchange import Exchange, record
-from .marks import TRACE_ID, UNTRACED, ignore_metrics, ignore_traces
+from .exclusions import TRACE_ID, UNTRACED, ignore_metrics, ignore_traces
 from .server_span import make_starter
 
 if TYPE_CHECKING:
-    from .metrics import Metrics
+    from ..metrics.metrics import Metrics
 
 __all__ = ["TRACE_ID", "RequestTelemetry", "ignore_metrics", "ignore_traces"]
 

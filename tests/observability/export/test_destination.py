@@ -9,9 +9,12 @@ import pytest
 
 from modern_flask.config.values import Origin, Section
 from modern_flask.errors import UnknownChoice
-from modern_flask.observability.destination import Destination, choose_destination
 from modern_flask.observability.errors import BadEndpoint, UnreadableFile
-from modern_flask.observability.lines import TextFormatter
+from modern_flask.observability.export.destination import (
+    Destination,
+    choose_destination,
+)
+from modern_flask.observability.logs.formats import TextFormatter
 
 
 def choose(**environ: str) -> Destination | None:

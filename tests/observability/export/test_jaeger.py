@@ -15,7 +15,7 @@ from opentelemetry.trace import StatusCode as Code
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.transport.TTransport import TMemoryBuffer
 
-from modern_flask.observability.jaeger import encode
+from modern_flask.observability.export.jaeger import encode
 
 Made = Callable[..., ReadableSpan]
 Read = Callable[[bytes], Any]

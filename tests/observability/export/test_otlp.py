@@ -6,8 +6,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from modern_flask.observability.destination import choose_destination
-from modern_flask.observability.export import Uploader
+from modern_flask.observability.export.destination import choose_destination
+from modern_flask.observability.export.uploader import Uploader
 from tests.servers.collectors import OtlpCollector
 from tests.servers.rotel import Rotel
 

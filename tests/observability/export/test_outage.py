@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from modern_flask.observability.export import QUIET
+from modern_flask.observability.export.uploader import QUIET
 from tests.observability.shop import ask, fetch, write_shop
 from tests.servers.collectors import ZipkinCollector
 from tests.servers.eventually import eventually

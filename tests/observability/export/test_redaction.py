@@ -7,8 +7,8 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Status, StatusCode
 
-from modern_flask.observability.redaction import harmless
-from tests.observability.test_server_span import ACTS, pair, told
+from modern_flask.observability.export.redaction import harmless
+from tests.observability.requests.test_server_span import ACTS, pair, told
 
 Made = Callable[..., ReadableSpan]
 

@@ -12,9 +12,9 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from prometheus_client import REGISTRY
 
-from modern_flask.observability.destination import Destination
-from modern_flask.observability.export import Limits, Uploader
-from modern_flask.observability.post import Poster
+from modern_flask.observability.export.destination import Destination
+from modern_flask.observability.export.post import Poster
+from modern_flask.observability.export.uploader import Limits, Uploader
 from tests.servers.collectors import Collector, ZipkinCollector
 from tests.servers.eventually import eventually
 
@@ -233,7 +233,7 @@ def test_budget_ends_the_retries(
     zipkin: ZipkinCollector, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch is given up when its budget is used up, and the next one has its turn."""
-    monkeypatch.setattr("modern_flask.observability.post.PAUSE", 0.01)
+    monkeypatch.setattr("modern_flask.observability.export.post.PAUSE", 0.01)
     zipkin.fail(503)
     service = serve(zipkin, delay=0.01, budget=1.5)
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status
 from opentelemetry.trace import StatusCode as Code
 
-from modern_flask.observability.zipkin import encode
+from modern_flask.observability.export.zipkin import encode
 
 Made = Callable[..., ReadableSpan]
 

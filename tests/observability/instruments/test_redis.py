@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from redis import Redis
 from redis.exceptions import ResponseError, WatchError
 
-from modern_flask.observability.redis import trace_commands
+from modern_flask.observability.instruments.redis import trace_commands
 
 Spans = list[ReadableSpan]
 

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from modern_flask.observability.sql import describe, trace_statements
+from modern_flask.observability.instruments.sql import describe, trace_statements
 from tests.servers.postgresql import PostgreSQL
 
 Spans = list[ReadableSpan]

@@ -7,8 +7,8 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from prometheus_client import REGISTRY
 
-from modern_flask.observability.metrics import Metrics
-from modern_flask.observability.storage import trace_storage
+from modern_flask.observability.instruments.storage import trace_storage
+from modern_flask.observability.metrics.metrics import Metrics
 from modern_flask.storage import MemoryStorage, ObjectNotFound, Storage
 from modern_flask.storage.local import LocalStorage
 from modern_flask.storage.transfer import CHUNK

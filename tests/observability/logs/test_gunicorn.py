@@ -12,9 +12,9 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from modern_flask.observability.access import ACCESS_FORMAT, gunicorn_lines
-from modern_flask.observability.lines import TEXT, JsonFormatter, TextFormatter
-from modern_flask.observability.marks import TRACE_ID
+from modern_flask.observability.logs.formats import TEXT, JsonFormatter, TextFormatter
+from modern_flask.observability.logs.gunicorn import ACCESS_FORMAT, gunicorn_lines
+from modern_flask.observability.requests.exclusions import TRACE_ID
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 FORMATTERS = {"text": lambda: TextFormatter(TEXT), "json": JsonFormatter}

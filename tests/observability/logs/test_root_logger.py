@@ -18,7 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from modern_flask.config.values import Origin, Section
 from modern_flask.errors import UnknownChoice, UnknownSetting
-from modern_flask.observability.logs import open_logging
+from modern_flask.observability.logs.root_logger import open_logging
 from tests.observability.conftest import opened
 
 Write = Callable[..., list[str]]

@@ -23,8 +23,8 @@ from modern_flask import Container, create_app
 from modern_flask.config.values import Section
 from modern_flask.errors import UnknownSetting
 from modern_flask.observability.errors import BadPort
-from modern_flask.observability.histogram import NotingHistogram
-from modern_flask.observability.metrics import Metrics, open_metrics
+from modern_flask.observability.metrics.histogram import NotingHistogram
+from modern_flask.observability.metrics.metrics import Metrics, open_metrics
 from modern_flask.redis import make_cached
 from tests.observability.conftest import opened
 from tests.observability.shop import fetch, run
@@ -154,7 +154,7 @@ def test_exemplar(app: Flask) -> None:
 def test_exemplars_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A series takes one exemplar a second for each bucket: they cost more."""
     clock = SimpleNamespace(monotonic=lambda: 1000.0)
-    monkeypatch.setattr("modern_flask.observability.metrics.time", clock)
+    monkeypatch.setattr("modern_flask.observability.metrics.metrics.time", clock)
     taken: list[Any] = []
     metrics = Metrics()
     metrics.request("GET", "/few", "200", 0.1)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from modern_flask.observability import multiprocess
+from modern_flask.observability.metrics import multiprocess
 from tests.observability.shop import ask, fetch, write_shop
 from tests.servers.eventually import eventually
 from tests.servers.processes import Process, free_port, python

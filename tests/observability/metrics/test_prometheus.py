@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modern_flask.observability import multiprocess
+from modern_flask.observability.metrics import multiprocess
 from tests.conftest import not_run
 from tests.observability.shop import ask, fetch, write_shop
 from tests.servers.collectors import ZipkinCollector

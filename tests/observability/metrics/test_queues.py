@@ -15,8 +15,8 @@ from kombu import Queue
 from prometheus_client import REGISTRY
 
 from modern_flask import Container, create_app
-from modern_flask.observability import queues
-from modern_flask.observability.queues import measure_queues, queues_of
+from modern_flask.observability.metrics import queues
+from modern_flask.observability.metrics.queues import measure_queues, queues_of
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.redis import RedisServer
 

@@ -2,7 +2,7 @@
 
 from flask import Flask, request
 
-from modern_flask.observability.marks import (
+from modern_flask.observability.requests.exclusions import (
     UNCOUNTED,
     UNTRACED,
     ignore_metrics,

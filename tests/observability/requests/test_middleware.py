@@ -13,8 +13,12 @@ from opentelemetry.trace import SpanKind, StatusCode
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from modern_flask.observability.marks import TRACE_ID, ignore_metrics, ignore_traces
-from modern_flask.observability.server_span import make_starter
+from modern_flask.observability.requests.exclusions import (
+    TRACE_ID,
+    ignore_metrics,
+    ignore_traces,
+)
+from modern_flask.observability.requests.server_span import make_starter
 from tests.observability.conftest import Kept, Measured, observe
 
 Spans = list[ReadableSpan]

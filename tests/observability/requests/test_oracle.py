@@ -51,8 +51,8 @@ def ask(app, question):
 
 
 questions = json.load(sys.stdin)
-from modern_flask.observability.metrics import Metrics
-from modern_flask.observability.middleware import RequestTelemetry
+from modern_flask.observability.metrics.metrics import Metrics
+from modern_flask.observability.requests.middleware import RequestTelemetry
 ours = shop("ours")
 ours.wsgi_app = RequestTelemetry(ours, Metrics, lambda: None)
 mine = [ask(ours, question) for question in questions]

@@ -25,8 +25,8 @@ from opentelemetry.trace import (
 from opentelemetry.trace import StatusCode as Code
 from werkzeug.test import EnvironBuilder
 
-from modern_flask.observability.conventions import describe
-from modern_flask.observability.server_span import ServerSpan, make_starter
+from modern_flask.observability.requests.conventions import describe
+from modern_flask.observability.requests.server_span import ServerSpan, make_starter
 
 ENVIRON = EnvironBuilder("/orders?a=1").get_environ()
 
