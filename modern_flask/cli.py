@@ -140,7 +140,7 @@ def serve_command(
     """Serve with gunicorn and the kit's settings."""
     if not reload:
         # Before anything that is measured is imported.
-        multiprocess.prepare(workers)
+        multiprocess.prepare_folder(workers)
     app = info.load_whole()
     from .server.address import check_address
     from .server.serve import serve, serve_reloading

@@ -34,13 +34,13 @@ class Container(containers.DeclarativeContainer):
         "modern_flask.observability.tracing.open_tracing",
         section(config, "OTEL_"),
         config.SERVICE_NAME,
-        metrics,
     )
+    telemetry = Once("modern_flask.observability.telemetry.Telemetry", tracing, metrics)
 
     engine = Opened(
         "modern_flask.database.open_engine",
         section(config, "DATABASE_ENGINE_", "URL"),
-        observed_by=tracing.provided.engine,
+        observed_by=telemetry.provided.engine,
     )
     session_factory = Once(
         "modern_flask.database.make_session_factory",
@@ -55,35 +55,35 @@ class Container(containers.DeclarativeContainer):
     redis = Opened(
         "modern_flask.redis.open_redis",
         section(config, "REDIS_", "URL"),
-        observed_by=tracing.provided.redis,
+        observed_by=telemetry.provided.redis,
     )
     storage = Choice(
         config.STORAGE_VENDOR,
         cos=Opened(
             "modern_flask.storage.cos.open_cos",
             section(config, "STORAGE_"),
-            observed_by=tracing.provided.storage,
+            observed_by=telemetry.provided.storage,
         ),
         oss=Opened(
             "modern_flask.storage.oss.open_oss",
             section(config, "STORAGE_"),
-            observed_by=tracing.provided.storage,
+            observed_by=telemetry.provided.storage,
         ),
         local=Opened(
             "modern_flask.storage.local.open_local",
             section(config, "STORAGE_"),
-            observed_by=tracing.provided.storage,
+            observed_by=telemetry.provided.storage,
         ),
         memory=Opened(
             "modern_flask.storage.memory.open_memory",
-            observed_by=tracing.provided.storage,
+            observed_by=telemetry.provided.storage,
         ),
     )
     celery = Opened(
         "modern_flask.tasks.open_celery",
         section(config, "CELERY_", "BROKER_URL"),
         app,
-        observed_by=tracing.provided.celery,
+        observed_by=telemetry.provided.celery,
     )
 
     pings = providers.Object(

@@ -1,15 +1,18 @@
-"""B3 headers: one or several are read, several are sent.
+"""How a trace's ids travel in headers: B3 and W3C, read and sent side by side.
 
-github.com/openzipkin/b3-propagation
+github.com/openzipkin/b3-propagation, w3.org/TR/trace-context
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from opentelemetry import trace
+from opentelemetry import propagate, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.propagators.b3 import B3MultiFormat
+from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import (
     DefaultGetter,
     DefaultSetter,
@@ -24,25 +27,41 @@ from opentelemetry.trace import (
     TraceFlags,
     TraceState,
 )
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-__all__ = ["B3", "is_debug"]
+__all__ = ["B3", "is_debug", "set_propagators"]
 
 _GETTER: Getter[Any] = DefaultGetter()
 _SETTER: Setter[Any] = DefaultSetter()
 DEBUG = "d"
-_KEPT = {"1", "true", "True", DEBUG}
+_SAMPLED = {"1", "true", "True", DEBUG}
 _DENIED = {"0", "false", "False"}
 # The trace's state carries the flag to every span of it, and past W3C's headers.
 _STATE = "b3"
 
 
-class B3(B3MultiFormat):
-    """OpenTelemetry's own, with what it reads otherwise than B3 says.
+def set_propagators() -> None:
+    """Read and send B3 and W3C headers, unless ``OTEL_PROPAGATORS`` says otherwise.
 
-    Ids without a decision leave the decision to us (B3 calls that "deferred"), and a
-    decision without ids holds for the trace that begins here: its span has no valid
-    ids, only flags. "Debug" is kept, and goes on. Where W3C's headers were read before,
-    they are believed, and "debug" is added to them.
+    If a request carries both, W3C's headers win.
+    """
+    if os.environ.get("OTEL_PROPAGATORS"):
+        return
+    propagate.set_global_textmap(
+        CompositePropagator(
+            [TraceContextTextMapPropagator(), B3(), W3CBaggagePropagator()]
+        )
+    )
+
+
+class B3(B3MultiFormat):
+    """OpenTelemetry's propagator, corrected where it differs from B3's specification.
+
+    It reads the single header and the multiple ones, and sends the multiple ones. Ids
+    without a decision leave the decision to this service (B3 calls that "deferred"). A
+    decision without ids holds for the trace that begins here: the caller's span then
+    has flags but no valid ids. "Debug" is kept and sent on. If W3C's headers were read
+    before, their ids win, and "debug" is added to them.
     """
 
     def extract(
@@ -58,20 +77,20 @@ class B3(B3MultiFormat):
                 headers[key] = next(iter(values))
         if not headers:
             return context
-        decision = self._decision(headers)
-        believed = trace.get_current_span(context).get_span_context()
-        if not (believed.is_valid and believed.is_remote):
-            # OpenTelemetry takes several headers without a decision for a denial.
-            whole = {self.SAMPLED_KEY: "1", **headers}
-            context = super().extract(whole, context, _GETTER)
-            believed = trace.get_current_span(context).get_span_context()
-        if not believed.is_valid:
-            # Ids that are none are no reason to believe the rest.
+        decision = self._read_decision(headers)
+        caller = trace.get_current_span(context).get_span_context()
+        if not (caller.is_valid and caller.is_remote):
+            # OpenTelemetry reads multiple headers without a decision as a denial.
+            complete = {self.SAMPLED_KEY: "1", **headers}
+            context = super().extract(complete, context, _GETTER)
+            caller = trace.get_current_span(context).get_span_context()
+        if not caller.is_valid:
+            # If the ids are invalid, the decision is not trusted either.
             has_ids = self._has_ids(headers)
-            return context if has_ids else self._decided(decision, context)
-        if decision == DEBUG and believed.trace_flags.sampled:
-            caller = NonRecordingSpan(_debugged(believed))
-            return trace.set_span_in_context(caller, context)
+            return context if has_ids else self._apply_decision(decision, context)
+        if decision == DEBUG and caller.trace_flags.sampled:
+            span = NonRecordingSpan(_add_debug(caller))
+            return trace.set_span_in_context(span, context)
         return context
 
     def inject(
@@ -80,13 +99,13 @@ class B3(B3MultiFormat):
         context: Context | None = None,
         setter: Setter[Any] = _SETTER,
     ) -> None:
-        spoken = trace.get_current_span(context).get_span_context()
-        if not spoken.is_valid:
+        span = trace.get_current_span(context).get_span_context()
+        if not span.is_valid:
             return
-        setter.set(carrier, self.TRACE_ID_KEY, f"{spoken.trace_id:032x}")
-        setter.set(carrier, self.SPAN_ID_KEY, f"{spoken.span_id:016x}")
-        sampled = spoken.trace_flags.sampled
-        if sampled and is_debug(spoken):
+        setter.set(carrier, self.TRACE_ID_KEY, f"{span.trace_id:032x}")
+        setter.set(carrier, self.SPAN_ID_KEY, f"{span.span_id:016x}")
+        sampled = span.trace_flags.sampled
+        if sampled and is_debug(span):
             # It implies the decision, which is not sent beside it.
             setter.set(carrier, self.FLAGS_KEY, "1")
         else:
@@ -96,7 +115,7 @@ class B3(B3MultiFormat):
     def fields(self) -> set[str]:
         return super().fields | {self.FLAGS_KEY}
 
-    def _decision(self, headers: dict[str, str]) -> str | None:
+    def _read_decision(self, headers: dict[str, str]) -> str | None:
         single = headers.get(self.SINGLE_HEADER_KEY)
         if single is not None:
             parts = single.split("-")
@@ -111,26 +130,26 @@ class B3(B3MultiFormat):
             return "-" in single
         return self.TRACE_ID_KEY in headers or self.SPAN_ID_KEY in headers
 
-    def _decided(self, decision: str | None, context: Context) -> Context:
-        """A caller that has no ids, only an opinion."""
-        if decision not in _KEPT | _DENIED:
+    def _apply_decision(self, decision: str | None, context: Context) -> Context:
+        """Put a caller into the context that has a decision and no ids."""
+        if decision not in _SAMPLED | _DENIED:
             return context
-        flags = TraceFlags(TraceFlags.SAMPLED if decision in _KEPT else 0)
+        flags = TraceFlags(TraceFlags.SAMPLED if decision in _SAMPLED else 0)
         caller = SpanContext(INVALID_TRACE_ID, INVALID_SPAN_ID, True, flags)
         if decision == DEBUG:
-            caller = _debugged(caller)
+            caller = _add_debug(caller)
         return trace.set_span_in_context(NonRecordingSpan(caller), context)
 
 
-def is_debug(spoken: SpanContext) -> bool:
+def is_debug(span: SpanContext) -> bool:
     """Whether B3's debug flag is on in the span's trace."""
-    # Most traces have no state, and its length is cheap.
-    return bool(spoken.trace_state) and spoken.trace_state.get(_STATE) == DEBUG
+    # Most traces have no state, and checking its length is cheap.
+    return bool(span.trace_state) and span.trace_state.get(_STATE) == DEBUG
 
 
-def _debugged(spoken: SpanContext) -> SpanContext:
-    others = [pair for pair in spoken.trace_state.items() if pair[0] != _STATE]
+def _add_debug(span: SpanContext) -> SpanContext:
+    others = [pair for pair in span.trace_state.items() if pair[0] != _STATE]
     state = TraceState([(_STATE, DEBUG), *others])
     return SpanContext(
-        spoken.trace_id, spoken.span_id, spoken.is_remote, spoken.trace_flags, state
+        span.trace_id, span.span_id, span.is_remote, span.trace_flags, state
     )

@@ -13,8 +13,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
 from modern_flask.observability.metrics.metrics import Metrics
+from modern_flask.observability.propagation import set_propagators
 from modern_flask.observability.requests.middleware import RequestTelemetry
-from modern_flask.observability.tracing import speak_both
+from modern_flask.observability.telemetry import Telemetry
+from modern_flask.observability.tracing import Tracing
 
 READ = ("OTEL_", "POD_", "SERVICE_", "NODE_NAME", "WORKLOAD_TYPE")
 
@@ -74,7 +76,7 @@ def kept() -> Kept:
 def spans(kept: Kept) -> list[ReadableSpan]:
     """Every span that has ended since the test began."""
     kept.spans.clear()
-    speak_both()
+    set_propagators()
     return kept.spans
 
 
@@ -102,6 +104,11 @@ def observe(app: Flask, metrics: Metrics) -> RequestTelemetry:
     app.test_client_class = Reading
     app.wsgi_app = telemetry  # type: ignore[method-assign]
     return telemetry
+
+
+def untraced_telemetry() -> Telemetry:
+    """The observer of a service that is measured and not traced."""
+    return Telemetry(Tracing(None), Metrics())
 
 
 @pytest.fixture

@@ -236,11 +236,11 @@ def test_no_headers_make_a_root(client: Any, spans: Spans) -> None:
 
 def test_variable_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     """OTEL_PROPAGATORS is OpenTelemetry's to read: the kit leaves its choice alone."""
-    from modern_flask.observability.tracing import speak_both
+    from modern_flask.observability.propagation import set_propagators
 
     before = propagate.get_global_textmap()
     monkeypatch.setenv("OTEL_PROPAGATORS", "b3")
 
-    speak_both()
+    set_propagators()
 
     assert propagate.get_global_textmap() is before

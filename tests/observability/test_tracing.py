@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from modern_flask.observability.telemetry import Telemetry
 from modern_flask.observability.tracing import instrument, open_tracing
 from tests.observability.conftest import opened
 from tests.servers.collectors import OtlpCollector, ZipkinCollector
@@ -229,7 +230,7 @@ with quiet.running():
         {"serviceName": "loud"}
     ] * 2
     assert [line for line in said.splitlines() if "quiet" in line] == [
-        "quiet started in this process before there was a backend: its requests stay "
+        "quiet started in this process before there was a back end: its requests stay "
         "untraced, but its calls by `requests` are traced with those of loud."
     ]
 
@@ -444,7 +445,8 @@ def test_off_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
             raise AssertionError(name)
 
     with opened(open_tracing({}, "orders")) as tracing:
-        for observe in (tracing.engine, tracing.redis, tracing.storage, tracing.celery):
+        none = Telemetry(tracing, None)
+        for observe in (none.engine, none.redis, none.storage, none.celery):
             observe(Untouchable())
 
     assert not tracing.on

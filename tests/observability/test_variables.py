@@ -10,7 +10,7 @@ import pytest
 
 from modern_flask.config.values import Origin, Section
 from modern_flask.errors import UnknownChoice
-from modern_flask.observability.errors import BadLimit
+from modern_flask.observability.errors import FIX_LIMIT, BadLimit
 from modern_flask.observability.export.uploader import Limits
 from modern_flask.observability.variables import (
     LIMITS,
@@ -181,7 +181,7 @@ def test_unknown_propagator() -> None:
     text = str(caught.value)
     assert text.startswith('OTEL_PROPAGATORS = "b4" names no propagator.\n  set in   c')
     assert {"b3", "b3multi", "baggage", "none", "tracecontext"} <= set(
-        re.findall(r"\w+", text.partition("choose")[2])
+        re.findall(r"\w+", text.partition("fix")[2])
     )
 
 
@@ -210,9 +210,9 @@ def test_bad_limit(variable: str, value: str) -> None:
         check_limits({variable: value}, section(**{variable: value}))
 
     assert str(caught.value) == (
-        f'{variable} = "{value}" is no whole number from 0 on.\n'
+        f'{variable} = "{value}" is not a whole number of 0 or more.\n'
         "  set in   config.py, line 7\n"
-        "  write    a number such as 128, or nothing for the default"
+        f"  fix      {FIX_LIMIT}"
     )
 
 
@@ -225,7 +225,7 @@ def test_good_limit(variable: str, value: str) -> None:
 
 def test_limit_is_checked_at_start(told: Callable[..., Told]) -> None:
     """A service with a bad limit does not start, and its last lines say why."""
-    with pytest.raises(AssertionError, match=r'COUNT_LIMIT = "many" is no whole'):
+    with pytest.raises(AssertionError, match=r'COUNT_LIMIT = "many" is not a whole'):
         told(OTEL_SPAN_EVENT_COUNT_LIMIT="many")
 
 
@@ -255,4 +255,4 @@ def test_batches(
             Limits(), attribute
         )
         (line,) = caplog.messages
-        assert line.startswith(f"{variable} is no positive number; ")
+        assert line.startswith(f"{variable} is not a positive number; ")

@@ -1,8 +1,8 @@
-"""Where spans go, read from the environment.
+"""Where spans are sent, read from the environment.
 
-``OTEL_EXPORTER`` is the kit's; ``OTEL_TRACES_EXPORTER`` and the ``OTEL_EXPORTER_*``
-variables are those of the OpenTelemetry specification (configuration/sdk-environment-
-variables) and, for Jaeger, of its former exporter.
+``OTEL_EXPORTER`` is the kit's own variable. ``OTEL_TRACES_EXPORTER`` and the
+``OTEL_EXPORTER_*`` variables are those of the OpenTelemetry specification
+(configuration/sdk-environment-variables) and, for Jaeger, of its former exporter.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from ...config.values import redacted
 from ...errors import UnknownChoice
 from ..errors import BadEndpoint, UnreadableFile
-from ..variables import origin_in
+from ..variables import find_origin
 
 __all__ = ["Destination", "choose_destination"]
 
@@ -41,7 +41,19 @@ _Encoder = Callable[[Sequence[Any]], bytes]
 
 @dataclass(frozen=True)
 class Destination:
-    """One backend: how spans are encoded and posted."""
+    """One back end: how spans are encoded and posted.
+
+    Args:
+        kind: Its name in the configuration.
+        endpoint: The URL; empty for the console.
+        content_type: The media type of a body.
+        encoding: ``zipkin``, ``thrift``, ``otlp`` or ``console``.
+        headers: Further headers, which may hold credentials.
+        timeout: Seconds for one answer.
+        compressed: Whether large bodies are compressed with gzip.
+        authority: A file of the certificates to trust; None for the system's.
+        certificate: The client's certificate, alone or with its key.
+    """
 
     kind: str
     endpoint: str = field(repr=False)
@@ -50,15 +62,16 @@ class Destination:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float = TIMEOUT
     compressed: bool = True
-    authority: str | None = None  # a file of certificates that are trusted
+    authority: str | None = None
     certificate: tuple[str, str] | str | None = field(default=None, repr=False)
 
     @property
     def key(self) -> tuple[Any, ...]:
+        """Equal for destinations that can share one uploader."""
         return (self.encoding, self.endpoint, tuple(sorted(self.headers.items())))
 
-    def encoder(self) -> _Encoder:
-        """The function that turns spans into a body; imported when it is needed."""
+    def load_encoder(self) -> _Encoder:
+        """Import the function that turns spans into a body."""
         if self.encoding == "zipkin":
             from .zipkin import encode
 
@@ -80,18 +93,18 @@ class Destination:
 def choose_destination(
     environ: Mapping[str, str], settings: _Settings = _NONE
 ) -> Destination | None:
-    """The backend that the environment names; None for no tracing.
+    """Choose the back end that the environment names; None for no tracing.
 
     Args:
-        environ: What OpenTelemetry reads.
-        settings: The ``OTEL_`` section, for a fault to say where a value was set.
+        environ: The environment that OpenTelemetry reads.
+        settings: The ``OTEL_`` section, which knows where a value was set.
 
     Raises:
         UnknownChoice: ``OTEL_EXPORTER`` names no exporter.
-        BadEndpoint: An endpoint is no URL.
+        BadEndpoint: An endpoint is not a URL.
         UnreadableFile: A certificate or a key can't be read.
     """
-    kind = _kind(environ, settings)
+    kind = _choose_kind(environ, settings)
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
     for variable in ("HOST", "PORT"):
@@ -110,24 +123,24 @@ def choose_destination(
     if kind == "zipkin":
         return Destination(
             kind,
-            _url(environ, settings, "OTEL_EXPORTER_ZIPKIN_ENDPOINT", _ZIPKIN)
+            _read_url(environ, settings, "OTEL_EXPORTER_ZIPKIN_ENDPOINT", _ZIPKIN)
             or _ZIPKIN,
             "application/json",
             "zipkin",
-            timeout=_seconds(environ, "OTEL_EXPORTER_ZIPKIN_TIMEOUT"),
+            timeout=_read_seconds(environ, "OTEL_EXPORTER_ZIPKIN_TIMEOUT"),
         )
     if kind == "jaeger" and environ.get("OTEL_EXPORTER_JAEGER_ENDPOINT"):
-        return _jaeger(environ, settings)
-    return _otlp(kind, environ, settings)
+        return _make_jaeger(environ, settings)
+    return _make_otlp(kind, environ, settings)
 
 
-def _kind(environ: Mapping[str, str], settings: _Settings) -> str:
+def _choose_kind(environ: Mapping[str, str], settings: _Settings) -> str:
     for variable in ("OTEL_EXPORTER", "OTEL_TRACES_EXPORTER"):
         value = environ.get(variable, "").strip().lower()
-        # OpenTelemetry for Python also knows otlp_proto_http, zipkin_json and such.
+        # OpenTelemetry for Python also has names such as otlp_proto_http, zipkin_json.
         kind = value.partition("_")[0]
         if kind and kind not in _KINDS:
-            origin = origin_in(settings, variable, environ)
+            origin = find_origin(settings, variable, environ)
             raise UnknownChoice(variable, value, "exporter", origin, _KINDS)
         if kind:
             return kind
@@ -142,7 +155,7 @@ def _kind(environ: Mapping[str, str], settings: _Settings) -> str:
     return "none"
 
 
-def _jaeger(environ: Mapping[str, str], settings: _Settings) -> Destination:
+def _make_jaeger(environ: Mapping[str, str], settings: _Settings) -> Destination:
     headers = {}
     user = environ.get("OTEL_EXPORTER_JAEGER_USER")
     if user:
@@ -151,50 +164,54 @@ def _jaeger(environ: Mapping[str, str], settings: _Settings) -> Destination:
         headers["Authorization"] = f"Basic {token}"
     return Destination(
         "jaeger",
-        _url(environ, settings, "OTEL_EXPORTER_JAEGER_ENDPOINT", _JAEGER),
+        _read_url(environ, settings, "OTEL_EXPORTER_JAEGER_ENDPOINT", _JAEGER),
         "application/x-thrift",
         "thrift",
         headers,
-        _seconds(environ, "OTEL_EXPORTER_JAEGER_TIMEOUT"),
+        _read_seconds(environ, "OTEL_EXPORTER_JAEGER_TIMEOUT"),
     )
 
 
-def _otlp(kind: str, environ: Mapping[str, str], settings: _Settings) -> Destination:
-    protocol = _first(environ, "PROTOCOL")
+def _make_otlp(
+    kind: str, environ: Mapping[str, str], settings: _Settings
+) -> Destination:
+    protocol = _read(environ, "PROTOCOL")
     if protocol and protocol != "http/protobuf":
         logger.warning(
-            "OTEL_EXPORTER_OTLP_PROTOCOL asks for %s; spans are sent as http/protobuf. "
+            "OTEL_EXPORTER_OTLP_PROTOCOL is %s; spans are sent as http/protobuf. "
             "Point OTEL_EXPORTER_OTLP_ENDPOINT at the port for HTTP, which is 4318 by "
             "default.",
             protocol,
         )
-    endpoint = _url(
+    endpoint = _read_url(
         environ, settings, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", _OTLP + "/v1/traces"
     )
     if not endpoint:
-        root = _url(environ, settings, "OTEL_EXPORTER_OTLP_ENDPOINT", _OTLP) or _OTLP
+        root = (
+            _read_url(environ, settings, "OTEL_EXPORTER_OTLP_ENDPOINT", _OTLP) or _OTLP
+        )
         endpoint = root.rstrip("/") + "/v1/traces"
-    certificate = _file(environ, settings, "CLIENT_CERTIFICATE")
-    key = _file(environ, settings, "CLIENT_KEY")
+    certificate = _read_path(environ, settings, "CLIENT_CERTIFICATE")
+    key = _read_path(environ, settings, "CLIENT_KEY")
     return Destination(
         kind,
         endpoint,
         "application/x-protobuf",
         "otlp",
-        _headers(environ),
-        _seconds(
+        _read_headers(environ),
+        _read_seconds(
             environ, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"
         ),
-        _compressed(environ),
-        _file(environ, settings, "CERTIFICATE"),
+        _is_compressed(environ),
+        _read_path(environ, settings, "CERTIFICATE"),
         (certificate, key) if certificate and key else certificate,
     )
 
 
-def _url(
+def _read_url(
     environ: Mapping[str, str], settings: _Settings, variable: str, example: str
 ) -> str:
-    """The variable's value; empty where it is not set."""
+    """Read a URL; empty if the variable is not set."""
     value = environ.get(variable, "").strip()
     if value:
         try:
@@ -203,57 +220,61 @@ def _url(
         except ValueError:
             usable = False
         if not usable:
-            origin = origin_in(settings, variable, environ)
+            origin = find_origin(settings, variable, environ)
             raise BadEndpoint(variable, value, example, origin)
     return value
 
 
-def _name(environ: Mapping[str, str], name: str) -> str:
-    """The variable for traces if it is set, else the one for all signals."""
+def _variable(environ: Mapping[str, str], name: str) -> str:
+    """Name the variable for traces if it is set, else the one for all signals."""
     special = f"OTEL_EXPORTER_OTLP_TRACES_{name}"
     return special if environ.get(special) else f"OTEL_EXPORTER_OTLP_{name}"
 
 
-def _first(environ: Mapping[str, str], name: str) -> str | None:
-    return environ.get(_name(environ, name)) or None
+def _read(environ: Mapping[str, str], name: str) -> str | None:
+    return environ.get(_variable(environ, name)) or None
 
 
-def _file(environ: Mapping[str, str], settings: _Settings, name: str) -> str | None:
-    path = _first(environ, name)
+def _read_path(
+    environ: Mapping[str, str], settings: _Settings, name: str
+) -> str | None:
+    path = _read(environ, name)
     if path and not os.access(path, os.R_OK):
-        variable = _name(environ, name)
-        raise UnreadableFile(variable, path, origin_in(settings, variable, environ))
+        variable = _variable(environ, name)
+        raise UnreadableFile(variable, path, find_origin(settings, variable, environ))
     return path
 
 
-def _compressed(environ: Mapping[str, str]) -> bool:
-    chosen = _first(environ, "COMPRESSION")
+def _is_compressed(environ: Mapping[str, str]) -> bool:
+    chosen = _read(environ, "COMPRESSION")
     if chosen not in (None, "gzip", "none"):
         logger.warning(
-            "%s is neither gzip nor none; gzip it is.", _name(environ, "COMPRESSION")
+            "%s is neither gzip nor none; gzip is used.",
+            _variable(environ, "COMPRESSION"),
         )
     return chosen != "none"
 
 
-def _headers(environ: Mapping[str, str]) -> dict[str, str]:
-    """``a=1,b=2``, the values percent-encoded (W3C Baggage, without properties)."""
+def _read_headers(environ: Mapping[str, str]) -> dict[str, str]:
+    """Read ``a=1,b=2``, with percent-encoded values (W3C Baggage, no properties)."""
     found = {}
-    for part in (_first(environ, "HEADERS") or "").split(","):
+    for part in (_read(environ, "HEADERS") or "").split(","):
         name, equals, value = part.partition("=")
         name, value = name.strip(), unquote(value.strip())
         if equals and _TOKEN.fullmatch(name) and _VISIBLE.fullmatch(value):
             found[name] = value
         elif part.strip():
-            # Not the pair itself: it may be half of a password.
+            # Without the part itself, which may be half of a password.
             logger.warning(
-                "%s: what is no name=value is left out; a comma in a value is %%2C.",
-                _name(environ, "HEADERS"),
+                "%s: a part that is not name=value is left out. Write a comma in a "
+                "value as %%2C.",
+                _variable(environ, "HEADERS"),
             )
     return found
 
 
-def _seconds(environ: Mapping[str, str], *variables: str) -> float:
-    """Seconds, as OpenTelemetry for Python reads these variables."""
+def _read_seconds(environ: Mapping[str, str], *variables: str) -> float:
+    """Read seconds from the first variable that is set, as OpenTelemetry for Python."""
     for variable in variables:
         value = environ.get(variable)
         if not value:
@@ -264,5 +285,7 @@ def _seconds(environ: Mapping[str, str], *variables: str) -> float:
             found = 0.0
         if 0 < found < float("inf"):
             return found
-        logger.warning("%s is not a number of seconds; %g s it is.", variable, TIMEOUT)
+        logger.warning(
+            "%s is not a number of seconds; %g s is used.", variable, TIMEOUT
+        )
     return TIMEOUT

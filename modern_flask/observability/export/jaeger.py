@@ -1,7 +1,7 @@
 """Spans as jaeger.thrift, binary protocol, for the collector's ``/api/traces``.
 
 The structures are those of jaeger-idl's ``thrift/jaeger.thrift``; the encoding is
-Thrift's TBinaryProtocol. Only the fields that are set here exist on the wire.
+Thrift's TBinaryProtocol. Only the fields that this module sets are sent.
 """
 
 from __future__ import annotations
@@ -35,16 +35,17 @@ _i64 = struct.Struct(">q").pack
 
 
 def encode(spans: Sequence[ReadableSpan]) -> bytes:
-    """A ``Batch``: the process, taken from the first span's resource, and the spans."""
+    """Encode a ``Batch``: spans, and the process from the first one's resource."""
     resource: Mapping[str, Any] = spans[0].resource.attributes
     name = str(resource.get("service.name", ""))
     process = _string(1, name) + _tags(2, resource.items()) + _STOP
-    return _field(_STRUCT, 1) + process + _list(2, _STRUCT, map(_span, spans)) + _STOP
+    encoded = _list(2, _STRUCT, map(_encode_span, spans))
+    return _field(_STRUCT, 1) + process + encoded + _STOP
 
 
-def _span(span: ReadableSpan) -> bytes:
-    spoken = span.get_span_context()
-    assert spoken is not None
+def _encode_span(span: ReadableSpan) -> bytes:
+    context = span.get_span_context()
+    assert context is not None
     start, end = span.start_time or 0, span.end_time or 0
     tags = dict(span.attributes or {})
     if span.kind in _KINDS:
@@ -62,14 +63,14 @@ def _span(span: ReadableSpan) -> bytes:
             tags[f"otel.dropped_{what}_count"] = number
     parent = span.parent.span_id if span.parent is not None else 0
     return (
-        _long(1, spoken.trace_id & 0xFFFFFFFFFFFFFFFF)
-        + _long(2, spoken.trace_id >> 64)
-        + _long(3, spoken.span_id)
+        _long(1, context.trace_id & 0xFFFFFFFFFFFFFFFF)
+        + _long(2, context.trace_id >> 64)
+        + _long(3, context.span_id)
         + _long(4, parent)
         + _string(5, span.name)
         + _list(6, _STRUCT, map(_reference, span.links))
         + _field(_I32, 7)
-        + _i32(int(spoken.trace_flags) & _SAMPLED)
+        + _i32(int(context.trace_flags) & _SAMPLED)
         + _long(8, start // 1000)
         + _long(9, (end - start) // 1000)
         + _tags(10, tags.items())
@@ -80,13 +81,13 @@ def _span(span: ReadableSpan) -> bytes:
 
 def _reference(link: Any) -> bytes:
     """A link is a reference of the kind FOLLOWS_FROM, as the specification maps it."""
-    spoken = link.context
+    context = link.context
     return (
         _field(_I32, 1)
         + _i32(_FOLLOWS_FROM)
-        + _long(2, spoken.trace_id & 0xFFFFFFFFFFFFFFFF)
-        + _long(3, spoken.trace_id >> 64)
-        + _long(4, spoken.span_id)
+        + _long(2, context.trace_id & 0xFFFFFFFFFFFFFFFF)
+        + _long(3, context.trace_id >> 64)
+        + _long(4, context.span_id)
         + _STOP
     )
 
@@ -114,13 +115,13 @@ def _tag(name: str, value: Any) -> bytes:
 
 
 def _string(number: int, text: str) -> bytes:
-    # A file's name may hold what is no text.
+    # A file's name may hold surrogates, which UTF-8 does not encode.
     data = text.encode(errors="replace")
     return _field(_STRING, number) + _i32(len(data)) + data
 
 
 def _long(number: int, value: int) -> bytes:
-    # Unsigned on our side, two's complement on the wire.
+    # Unsigned in Python, two's complement on the wire.
     signed = value - (1 << 64) if value >= 1 << 63 else value
     return _field(_I64, number) + _i64(signed)
 

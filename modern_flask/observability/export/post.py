@@ -1,14 +1,15 @@
-"""One batch to one backend over a kept connection, with retries in a budget."""
+"""Posts one batch to one back end over a kept connection, with retries in a budget."""
 
 from __future__ import annotations
 
 import gzip
-import random
 import threading
 import time
 
 import requests
 
+from ...failures import describe
+from ...waiting import Backoff, Deadline, Retries
 from .destination import Destination
 
 __all__ = ["Poster"]
@@ -16,61 +17,73 @@ __all__ = ["Poster"]
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _COMPRESS_FROM = 1024  # bytes
 PAUSE, _LONGEST_PAUSE = 0.25, 4.0  # seconds before the first retry, and at most
-_ANSWER = 64 * 1024  # bytes that are read of an answer, to keep the connection
+_ANSWER = 64 * 1024  # bytes to read of an answer, so that the connection is kept
 
 
 class Poster:
-    """Posts from one thread; :meth:`hurry` and :meth:`close` come from another.
+    """Posts from one thread; another one calls :meth:`hurry` and :meth:`close`.
 
     Args:
-        destination: The backend.
+        destination: The back end.
         budget: Seconds for one batch with all its retries.
     """
 
     def __init__(self, destination: Destination, budget: float) -> None:
         self.destination, self.budget = destination, budget
         self._session: requests.Session | None = None
-        self._until = float("inf")
+        self._closing = Deadline(float("inf"))
         self._hurried = threading.Event()
 
     def hurry(self, seconds: float) -> None:
-        """End all that is under way, and all that comes, within ``seconds``."""
-        self._until = time.monotonic() + seconds
+        """End the batch in flight, and all later ones, within ``seconds``."""
+        self._closing = Deadline(seconds)
         self._hurried.set()
 
     def close(self) -> None:
-        self._until = 0.0
+        """Post nothing from now on, and close the connection."""
+        self._closing = Deadline(0.0)
         if self._session is not None:
             self._session.close()
 
     def post(self, body: bytes) -> str | None:
-        """Post one batch; what went wrong in the end, or None."""
+        """Post one batch.
+
+        Returns:
+            Why the back end did not accept it in the end; None if it did.
+        """
         headers = {"Content-Type": self.destination.content_type}
         headers |= self.destination.headers
         if self.destination.compressed and len(body) >= _COMPRESS_FROM:
             body = gzip.compress(body, 1)
             headers["Content-Encoding"] = "gzip"
-        end = time.monotonic() + self.budget
-        pause = PAUSE
+        retries = Retries(Backoff(PAUSE, _LONGEST_PAUSE, budget=self.budget))
         while True:
-            trouble, wait = self._try(body, headers, end)
-            if trouble is None or wait is None:
-                return trouble
-            # Jitter: the replicas of a service must not come back all at once.
-            wait = max(wait, pause * random.uniform(0.5, 1))
-            if time.monotonic() + wait >= min(end, self._until):
-                return trouble
-            if self._hurried.is_set():
-                time.sleep(wait)
-            else:
-                self._hurried.wait(wait)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            reason, at_least = self._try(body, headers, retries.deadline)
+            if reason is None or at_least is None:
+                return reason
+            pause = retries.next_pause(at_least)
+            if pause is None or pause >= self._closing.left():
+                return reason
+            self._wait(pause)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for the next attempt; :meth:`hurry` cuts the wait short once."""
+        if self._hurried.is_set():
+            time.sleep(seconds)
+        else:
+            self._hurried.wait(seconds)
 
     def _try(
-        self, body: bytes, headers: dict[str, str], end: float
+        self, body: bytes, headers: dict[str, str], end: Deadline
     ) -> tuple[str | None, float | None]:
-        """What went wrong, and after how many seconds at least to try again."""
-        left = min(end, self._until) - time.monotonic()
+        """Post once.
+
+        Returns:
+            Why the back end did not accept the batch, and the seconds to wait at least
+            before the next attempt; None and None if it did, a reason and None if a
+            repetition is useless.
+        """
+        left = min(end.left(), self._closing.left())
         if left <= 0:
             return "there was no time left", None
         try:
@@ -79,28 +92,28 @@ class Poster:
                 data=body,
                 headers=headers,
                 timeout=min(self.destination.timeout, left),
-                # What answers elsewhere is a login page, not a collector.
+                # A redirect leads to a login page, not to a collector.
                 allow_redirects=False,
                 stream=True,
             )
             with answer:
                 answer.raw.read(_ANSWER)
         except Exception as error:
-            # Not its text: requests puts the whole URL into it.
-            return type(error).__name__, 0.0
+            # Not its text, into which requests puts the whole URL.
+            return describe(error), 0.0
         status = answer.status_code
         if 200 <= status < 300:
             return None, None
-        trouble = f"it answered {status}"
+        reason = f"it answered {status}"
         if status not in _RETRIED:
-            return trouble, None
-        asked = answer.headers.get("Retry-After", "")
-        return trouble, float(asked) if asked.isdecimal() else 0.0
+            return reason, None
+        seconds = answer.headers.get("Retry-After", "")
+        return reason, float(seconds) if seconds.isdecimal() else 0.0
 
     def _open(self) -> requests.Session:
         if self._session is None:
             session = requests.Session()
-            # The service's proxies and .netrc are for its own requests.
+            # The service's proxies and .netrc are meant for its own requests.
             session.trust_env = False
             if self.destination.authority:
                 session.verify = self.destination.authority

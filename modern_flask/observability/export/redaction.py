@@ -1,42 +1,39 @@
-"""What is sent of a span: its URLs, its status and its events without secrets."""
+"""Masks secrets in a span before it is sent: in URLs, in its status, in its events."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from copy import copy
 from typing import Any
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Status
 
 from ...config.masking import redacted_lines
+from ..sdk import copy_span
 
-__all__ = ["harmless"]
+__all__ = ["redact_span"]
 
 
-def harmless(span: ReadableSpan) -> ReadableSpan:
-    """``span``, or a copy where something in it may be secret: others may read it too.
+def redact_span(span: ReadableSpan) -> ReadableSpan:
+    """Return ``span``, or a copy if something in it may be secret.
 
-    An attribute is suspect where it holds a URL; what an exception says, always.
+    The span itself stays as it is: other processors may read it, too. An attribute is
+    masked where it holds a URL, and the text of an exception always.
     """
     attributes, status, events = span.attributes or {}, span.status, span.events
     suspects = [name for name, value in attributes.items() if _has_url(value)]
     if not suspects and not events and not status.description:
         return span
-    urls = {name: _redacted(attributes[name]) for name in suspects}
-    shown = copy(span)
-    if urls:
-        whole = {**attributes, **urls}
-        shown._attributes = _bounded(whole, span.dropped_attributes)
-    if events:
-        told = BoundedList.from_seq(len(events), map(_event, events))
-        told.dropped = span.dropped_events
-        shown._events = told
-    if status.description:
-        shown._status = Status(status.status_code, _redacted(status.description))
-    return shown
+    urls = {name: _redact_value(attributes[name]) for name in suspects}
+    description = status.description
+    return copy_span(
+        span,
+        attributes={**attributes, **urls} if urls else None,
+        events=[_redact_event(event) for event in events] if events else None,
+        status=Status(status.status_code, _redact_value(description))
+        if description
+        else None,
+    )
 
 
 def _has_url(value: Any) -> bool:
@@ -45,21 +42,19 @@ def _has_url(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(map(_has_url, value))
 
 
-def _event(event: Event) -> Event:
-    said = {name: _redacted(value) for name, value in (event.attributes or {}).items()}
-    attributes = _bounded(said, event.dropped_attributes)
+def _redact_event(event: Event) -> Event:
+    found = event.attributes or {}
+    attributes = BoundedAttributes(
+        attributes={name: _redact_value(value) for name, value in found.items()}
+    )
+    attributes.dropped = event.dropped_attributes
     return Event(event.name, attributes, event.timestamp)
 
 
-def _redacted(value: Any) -> Any:
+def _redact_value(value: Any) -> Any:
     if isinstance(value, str):
-        # What stands for the bytes of a file's name is no text to a backend.
+        # A file's name may hold surrogates for its bytes, which no back end accepts.
         return redacted_lines(value).encode(errors="replace").decode()
-    return tuple(map(_redacted, value)) if isinstance(value, list | tuple) else value
-
-
-def _bounded(attributes: Mapping[str, Any], dropped: int) -> BoundedAttributes:
-    """Of these attributes, with the number of those that had no room."""
-    found = BoundedAttributes(attributes=attributes)
-    found.dropped = dropped
-    return found
+    if isinstance(value, list | tuple):
+        return tuple(map(_redact_value, value))
+    return value

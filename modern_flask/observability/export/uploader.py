@@ -1,4 +1,4 @@
-"""One bounded uploader of spans, which never holds a request up."""
+"""A bounded uploader of spans, which never delays a request."""
 
 from __future__ import annotations
 
@@ -12,34 +12,43 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from opentelemetry import context
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
+from ...waiting import Deadline
 from ..metrics.families import SPANS
+from ..sdk import suppress_in_thread
 from .destination import Destination
 from .post import Poster
-from .redaction import harmless
+from .redaction import redact_span
 
-__all__ = ["CLOSE_DEADLINE", "Limits", "Uploader"]
+__all__ = ["CLOSE_DEADLINE", "QUIET", "Limits", "Uploader"]
 
 CLOSE_DEADLINE = 3.0  # seconds, well below gunicorn's and a pod's grace
-QUIET = 60.0  # seconds between two log lines about the same trouble
+QUIET = 60.0  # seconds between two log lines about lost spans
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The ``OTEL_BSP_*`` variables; times in seconds."""
+    """The ``OTEL_BSP_*`` variables; times in seconds.
+
+    Args:
+        queue: How many spans may wait.
+        batch: How many spans are sent at once.
+        delay: How long a span waits for others at most.
+        budget: How long one batch may take with all its retries.
+    """
 
     queue: int = 2048
     batch: int = 512
     delay: float = 5.0
-    budget: float = 30.0  # for one batch with all its retries
+    budget: float = 30.0
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Limits:
+        """Read the variables, whose times are in milliseconds."""
+
         def number(name: str, default: float, scale: float = 1) -> float:
             try:
                 found = float(environ.get(name) or default * scale) / scale
@@ -47,7 +56,7 @@ class Limits:
                 found = -1
             if not 0 < found < float("inf"):
                 logger.warning(
-                    "%s is no positive number; %g it is.", name, default * scale
+                    "%s is not a positive number; %g is used.", name, default * scale
                 )
                 return default
             return found
@@ -60,70 +69,73 @@ class Limits:
 
 
 class Uploader(SpanProcessor):
-    """Collects ended spans and posts them in batches from a thread of its own.
+    """Collects ended spans, and posts them in batches from its own thread.
 
-    ``sent``, ``dropped`` (the queue was full, or closed) and ``failed`` (the backend
-    did not take them, or there was no time) count spans.
+    Three attributes count spans: ``sent``, ``dropped`` (the queue was full or closed)
+    and ``failed`` (the back end did not accept them, or there was no time left).
     """
 
     def __init__(self, destination: Destination, limits: Limits | None = None) -> None:
         self.destination = destination
         self.limits = limits or Limits()
-        self._encoder = destination.encoder()
+        self._encoder = destination.load_encoder()
         self._closed = False
-        self._start_anew()
-        me = weakref.WeakMethod(self._start_anew)
-        os.register_at_fork(after_in_child=lambda: _call(me))
+        self._reset()
+        # Weak, because a registration lasts as long as the process.
+        reset = weakref.WeakMethod(self._reset)
+        os.register_at_fork(after_in_child=lambda: _call(reset))
 
-    def _start_anew(self) -> None:
-        """Empty, with a lock of its own: a forked child must not send its parent's."""
+    def _reset(self) -> None:
+        """Begin with an empty queue and a new lock.
+
+        A forked child must not send the spans of its parent.
+        """
         self.sent = self.dropped = self.failed = 0
         self._queue: deque[ReadableSpan] = deque()
         self._ready = threading.Condition()
         self._thread: threading.Thread | None = None
         self._poster = Poster(self.destination, self.limits.budget)
-        self._on_its_way = 0
+        self._in_flight = 0
         self._urged = False
-        self._silent_until = 0.0
+        self._quiet_until = 0.0
 
     def on_end(self, span: ReadableSpan) -> None:
-        spoken = span.context
-        if spoken is None or not spoken.trace_flags.sampled:
+        context = span.context
+        if context is None or not context.trace_flags.sampled:
             return
         with self._ready:
             if not self._closed and len(self._queue) < self.limits.queue:
                 self._queue.append(span)
                 if self._thread is None:
                     self._run()
-                # Exactly: every further span would wake the thread again.
+                # Only now: every further span would wake the thread again.
                 if len(self._queue) == self.limits.batch:
                     self._ready.notify_all()
                 return
             self.dropped += 1
         SPANS.labels("dropped").inc()
-        self._tell("the queue of spans is full, spans are dropped")
+        self._warn("the queue of spans is full, spans are dropped")
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send what is queued now; False when that takes longer."""
-        deadline = time.monotonic() + timeout_millis / 1000
+        """Send what is queued now; False if that takes longer than the timeout."""
+        deadline = Deadline(timeout_millis / 1000)
         with self._ready:
-            while self._queue or self._on_its_way:
-                left = deadline - time.monotonic()
-                if left <= 0 or self._thread is None:
+            while self._queue or self._in_flight:
+                if deadline.passed or self._thread is None:
                     return False
                 self._urged = True
                 self._ready.notify_all()
-                self._ready.wait(min(left, 0.05))
+                self._ready.wait(min(deadline.left(), 0.05))
         return True
 
     def close(self, seconds: float = CLOSE_DEADLINE) -> bool:
-        """Flush and stop within ``seconds``; what is left then is counted as failed.
+        """Flush and stop within ``seconds``; the spans left then count as failed.
 
         Returns:
-            Whether no span was lost meanwhile.
+            Whether all queued spans were sent.
         """
         if sys.is_finalizing():
-            # Its thread stands still, perhaps with the lock: waiting would never end.
+            # The thread no longer runs, perhaps with the lock: a wait would never end.
             return False
         with self._ready:
             if self._closed:
@@ -131,19 +143,19 @@ class Uploader(SpanProcessor):
             failed = self.failed
         self._poster.hurry(seconds)
         if self._thread is None and self._queue:
-            # No thread can be started while the interpreter ends.
+            # No thread can start while the interpreter ends.
             self._deliver(self._take(len(self._queue)))
         self.force_flush(int(seconds * 1000))
         with self._ready:
             self._closed = True
-            left = len(self._queue) + self._on_its_way
+            left = len(self._queue) + self._in_flight
             self.failed += left
             self._queue.clear()
             self._ready.notify_all()
         if left:
             SPANS.labels("failed").inc(left)
             logger.warning(
-                "%d spans are lost: %s did not take them within %g s.",
+                "%d spans are lost: %s did not accept them within %g s.",
                 left,
                 self.destination,
                 seconds,
@@ -163,7 +175,7 @@ class Uploader(SpanProcessor):
         self._thread = thread
 
     def _work(self) -> None:
-        context.attach(context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        suppress_in_thread()
         while True:
             with self._ready:
                 self._ready.notify_all()
@@ -181,27 +193,27 @@ class Uploader(SpanProcessor):
 
     def _take(self, size: int) -> list[ReadableSpan]:
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), size))]
-        self._on_its_way = len(batch)
+        self._in_flight = len(batch)
         return batch
 
     def _deliver(self, batch: Sequence[ReadableSpan]) -> None:
-        trouble = None
+        reason = None
         good: Sequence[ReadableSpan] = batch
         try:
             body = self._encode(batch)
         except Exception:
-            # One span that can't be encoded must not take the others with it.
-            good = [span for span in batch if self._encodes(span)]
+            # One span that can't be encoded must not lose the others.
+            good = [span for span in batch if self._can_encode(span)]
             body = self._encode(good) if good else b""
-            trouble = "some can't be encoded"
+            reason = "some can't be encoded"
         failed = len(batch) - len(good)
-        if good and (refused := self._poster.post(body)):
-            trouble, failed = refused, len(batch)
-        if trouble:
-            self._tell(trouble)
-        # The counts come last: whoever sees them finds the line in the log as well.
+        if good and (refusal := self._poster.post(body)):
+            reason, failed = refusal, len(batch)
+        if reason:
+            self._warn(reason)
+        # The counts come last: who sees them finds the line in the log as well.
         with self._ready:
-            self._on_its_way = 0
+            self._in_flight = 0
             if self._closed:
                 return  # close() has counted them
             SPANS.labels("failed").inc(failed)
@@ -210,21 +222,21 @@ class Uploader(SpanProcessor):
             self.sent += len(batch) - failed
 
     def _encode(self, spans: Sequence[ReadableSpan]) -> bytes:
-        return self._encoder([harmless(span) for span in spans])
+        return self._encoder([redact_span(span) for span in spans])
 
-    def _encodes(self, span: ReadableSpan) -> bool:
+    def _can_encode(self, span: ReadableSpan) -> bool:
         try:
             self._encode([span])
         except Exception:
             return False
         return True
 
-    def _tell(self, trouble: str) -> None:
+    def _warn(self, reason: str) -> None:
         now = time.monotonic()
-        if self._closed or now < self._silent_until:
+        if self._closed or now < self._quiet_until:
             return
-        self._silent_until = now + QUIET
-        logger.warning("Spans are lost: %s, %s.", self.destination, trouble)
+        self._quiet_until = now + QUIET
+        logger.warning("Spans are lost: %s, %s.", self.destination, reason)
 
 
 def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:

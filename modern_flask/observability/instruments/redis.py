@@ -2,7 +2,7 @@
 
 Attributes are those of the stable conventions
 (opentelemetry.io/docs/specs/semconv/database/redis). OpenTelemetry's own instrumentor
-speaks the old names and puts what RediSearch finds into the span.
+uses the old names, and puts the results of RediSearch into the span.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import context, trace
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from ..sdk import is_suppressed
 
 if TYPE_CHECKING:
     from redis import Redis
 
 __all__ = ["trace_commands"]
 
-# Commands whose second word is a command as well (redis.io/docs/latest/commands).
+# Commands whose second word is part of the command (redis.io/docs/latest/commands).
 _CONTAINERS = frozenset(
     {"ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY"}
     | {"MEMORY", "MODULE", "OBJECT", "PUBSUB", "SCRIPT", "SENTINEL", "SLOWLOG"}
@@ -36,40 +37,40 @@ def trace_commands(client: Redis) -> None:
 
 
 class _Commands:
-    """The two ways on which a client sends, with a span around each."""
+    """The two methods by which a client sends commands, with a span around each."""
 
     def __init__(self, client: Redis) -> None:
         self._tracer = trace.get_tracer("modern_flask.redis")
-        self._place = _place(client)
+        self._target = _describe_target(client)
         self._execute: Any = client.execute_command
         self._pipeline: Any = client.pipeline
 
     def execute(self, *args: Any, **options: Any) -> Any:
         name = _name(args)
-        told = {"db.operation.name": name, "db.query.text": _text(name, args)}
-        return self._observed(name, told, lambda: self._execute(*args, **options))
+        described = {"db.operation.name": name, "db.query.text": _text(name, args)}
+        return self._trace(name, described, lambda: self._execute(*args, **options))
 
     def pipeline(self, *args: Any, **options: Any) -> Any:
         made = self._pipeline(*args, **options)
         execute = made.execute
 
-        def traced(*args: Any, **options: Any) -> Any:
+        def execute_traced(*args: Any, **options: Any) -> Any:
             sent = [tuple(command[0]) for command in made.command_stack]
             if not sent:
                 return execute(*args, **options)
-            name, told = _of_pipeline(sent)
-            return self._observed(name, told, lambda: execute(*args, **options))
+            name, described = _describe_pipeline(sent)
+            return self._trace(name, described, lambda: execute(*args, **options))
 
-        made.execute = traced
+        made.execute = execute_traced
         return made
 
-    def _observed(
-        self, name: str, told: dict[str, Any], call: Callable[[], Any]
+    def _trace(
+        self, name: str, described: dict[str, Any], call: Callable[[], Any]
     ) -> Any:
-        if context.get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+        if is_suppressed():
             return call()
         span = self._tracer.start_span(
-            name, kind=SpanKind.CLIENT, attributes={**self._place, **told}
+            name, kind=SpanKind.CLIENT, attributes={**self._target, **described}
         )
         try:
             return call()
@@ -82,8 +83,8 @@ class _Commands:
             span.end()
 
 
-def _of_pipeline(sent: Sequence[Sequence[Any]]) -> tuple[str, dict[str, Any]]:
-    """The span's name and attributes; many commands of one kind are named by it."""
+def _describe_pipeline(sent: Sequence[Sequence[Any]]) -> tuple[str, dict[str, Any]]:
+    """The span's name and attributes; commands of one kind give it their name."""
     names = [_name(command) for command in sent]
     name = "PIPELINE" if len(set(names)) > 1 else f"PIPELINE {names[0]}"
     texts = "\n".join(map(_text, names, sent))
@@ -94,7 +95,7 @@ def _of_pipeline(sent: Sequence[Sequence[Any]]) -> tuple[str, dict[str, Any]]:
     }
 
 
-def _place(client: Redis) -> dict[str, Any]:
+def _describe_target(client: Redis) -> dict[str, Any]:
     options = client.connection_pool.connection_kwargs
     found: dict[str, Any] = {
         "db.system.name": "redis",
@@ -111,9 +112,10 @@ def _place(client: Redis) -> dict[str, Any]:
 
 
 def _name(args: Sequence[Any]) -> str:
-    """The command. redis-py sends a text with spaces as several words.
+    """The command's name. redis-py sends a text with spaces as several words.
 
-    The second is an argument ("GET key"), but of a few commands that have others below.
+    The second word is an argument ("GET key"), except for a few commands that have
+    subcommands.
     """
     name = args[0] if args else ""
     text = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
@@ -124,5 +126,5 @@ def _name(args: Sequence[Any]) -> str:
 
 
 def _text(name: str, args: Sequence[Any]) -> str:
-    """The command with ``?`` for each argument: keys name people, too."""
+    """The command with ``?`` for each argument: a key may name a person."""
     return name + " ?" * min(len(args) - 1, 32)

@@ -1,8 +1,8 @@
-"""A span for each statement of one engine, by SQLAlchemy's events.
+"""A span for each statement of one engine, made by SQLAlchemy's events.
 
 Attributes are those of the stable conventions for database clients
 (opentelemetry.io/docs/specs/semconv/database/database-spans). OpenTelemetry's own
-instrumentor refuses SQLAlchemy 2.1.
+instrumentor does not support SQLAlchemy 2.1.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from opentelemetry import context, trace
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from sqlalchemy import Engine, event
+
+from ..sdk import is_suppressed
 
 __all__ = ["describe", "trace_statements"]
 
@@ -25,8 +26,8 @@ _SYSTEMS = {
 }
 _LONGEST = 8192  # characters of a statement: an INSERT of many rows may have millions
 
-# What a statement is made of, as far as finding its literals needs it. A string that
-# does not end reaches to the end.
+# The tokens of a statement, as far as they are needed to find its literals. A string
+# without an end reaches to the end of the statement.
 _TOKENS = r"""
     (?P<comment>{line}[^\n]*|/\*.*?(?:\*/|\Z))
     |(?P<text>{strings}|\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))
@@ -41,7 +42,7 @@ _STANDARD = re.compile(
     ),
     _FLAGS,
 )
-# MySQL has backslashes in every string, strings in double quotes, and comments from #.
+# MySQL has backslashes in every string, strings in double quotes, comments after #.
 _MYSQL = re.compile(
     _TOKENS.replace("{line}", r"(?:--|\#)").replace(
         "{strings}",
@@ -56,19 +57,19 @@ _FIRST = re.compile(r"[a-z]+", re.IGNORECASE)
 def trace_statements(engine: Engine) -> None:
     """Make a client span for each statement that ``engine`` sends."""
     tracer = trace.get_tracer("modern_flask.sql")
-    place = _place(engine)
+    target = _describe_target(engine)
     mysql = engine.dialect.name in ("mysql", "mariadb")
 
     def before(
         connection: Any, cursor: Any, statement: str, values: Any, ctx: Any, many: bool
     ) -> None:
-        if context.get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+        if is_suppressed():
             return
         name, described = describe(statement[:_LONGEST], mysql)
-        attributes = {**place, **described}
+        attributes = {**target, **described}
         if many and len(values) > 1:
             attributes["db.operation.batch.size"] = len(values)
-        # The context of the execution carries it: one cursor may serve many statements.
+        # The execution context holds the span: one cursor may run many statements.
         ctx._modern_flask_span = tracer.start_span(
             name, kind=SpanKind.CLIENT, attributes=attributes
         )
@@ -76,20 +77,20 @@ def trace_statements(engine: Engine) -> None:
     def after(
         connection: Any, cursor: Any, statement: str, values: Any, ctx: Any, many: bool
     ) -> None:
-        span = _taken(ctx)
+        span = _pop_span(ctx)
         if span is None:
             return
-        # Where the driver knows it: SQLite counts changed rows only.
+        # Only if the driver knows the number: SQLite counts changed rows only.
         if cursor.description and cursor.rowcount >= 0 and span.is_recording():
             span.set_attribute("db.response.returned_rows", cursor.rowcount)
         span.end()
 
-    def failed(trouble: Any) -> None:
-        span = _taken(trouble.execution_context)
+    def handle_error(failure: Any) -> None:
+        span = _pop_span(failure.execution_context)
         if span is not None:
-            kind = type(trouble.original_exception).__name__
+            kind = type(failure.original_exception).__name__
             span.set_attribute("error.type", kind)
-            state = getattr(trouble.original_exception, "sqlstate", None)
+            state = getattr(failure.original_exception, "sqlstate", None)
             if state:
                 span.set_attribute("db.response.status_code", state)
             span.set_status(Status(StatusCode.ERROR, kind))
@@ -97,10 +98,10 @@ def trace_statements(engine: Engine) -> None:
 
     event.listen(engine, "before_cursor_execute", before)
     event.listen(engine, "after_cursor_execute", after)
-    event.listen(engine, "handle_error", failed)
+    event.listen(engine, "handle_error", handle_error)
 
 
-def _place(engine: Engine) -> dict[str, Any]:
+def _describe_target(engine: Engine) -> dict[str, Any]:
     url, system = engine.url, engine.dialect.name
     found: dict[str, Any] = {"db.system.name": _SYSTEMS.get(system, system)}
     if url.database:
@@ -114,19 +115,19 @@ def _place(engine: Engine) -> dict[str, Any]:
 
 @lru_cache(maxsize=512)
 def describe(statement: str, mysql: bool = False) -> tuple[str, dict[str, str]]:
-    """A span's name and what is said of the statement, without its literals.
+    """The name and the attributes of a statement's span, without literals.
 
     Args:
-        statement: Literals become ``?``; comments, which may hold anything, go.
-        mysql: Strings are written as MySQL has them.
+        statement: Literals become ``?``. Comments, which may hold anything, go.
+        mysql: Whether strings follow the rules of MySQL.
     """
 
-    def plain(token: re.Match[str]) -> str:
+    def replace(token: re.Match[str]) -> str:
         if token["comment"]:
             return " "
         return token[0] if token["name"] else "?"
 
-    text = (_MYSQL if mysql else _STANDARD).sub(plain, statement).strip()
+    text = (_MYSQL if mysql else _STANDARD).sub(replace, statement).strip()
     first, target = _FIRST.search(text), _TARGET.search(text)
     operation = first[0].upper()[:20] if first else "SQL"
     found = {"db.operation.name": operation, "db.query.text": text}
@@ -136,5 +137,5 @@ def describe(statement: str, mysql: bool = False) -> tuple[str, dict[str, str]]:
     return f"{operation} {found['db.collection.name']}", found
 
 
-def _taken(execution: Any) -> Span | None:
+def _pop_span(execution: Any) -> Span | None:
     return vars(execution).pop("_modern_flask_span", None) if execution else None

@@ -17,34 +17,34 @@ _Observer = Callable[[str, str], AbstractContextManager[Any]]
 
 
 def measure_storage(storage: Any) -> None:
-    """Measure how long each operation takes, how it ends, and its bytes."""
+    """Measure the duration, the outcome and the bytes of each operation."""
     vendor = storage.vendor
 
     @contextmanager
-    def timed(operation: str, key: str) -> Iterator[None]:
+    def measure(operation: str, key: str) -> Iterator[None]:
         begun, outcome = perf_counter(), "success"
         try:
             yield
         except BaseException as error:
-            # Its class is one of few; its text and the key are anybody's.
+            # The class is one of few; the text and the key may be anything.
             outcome = type(error).__name__
             raise
         finally:
             seconds = perf_counter() - begun
             STORAGE_DURATION.labels(vendor, operation, outcome).observe(seconds)
 
-    def moved(operation: str, size: int) -> None:
+    def count_bytes(operation: str, size: int) -> None:
         STORAGE_BYTES.labels(vendor, operation).inc(size)
 
-    _observe(storage, timed)
-    storage.moved = moved
+    _add_observer(storage, measure)
+    storage.moved = count_bytes
 
 
 def trace_storage(storage: Any) -> None:
     """Make a client span for each operation of ``storage``."""
     tracer = trace.get_tracer("modern_flask.storage")
 
-    def traced(operation: str, key: str) -> AbstractContextManager[Any]:
+    def open_span(operation: str, key: str) -> AbstractContextManager[Any]:
         return tracer.start_as_current_span(
             f"storage {operation}",
             kind=trace.SpanKind.CLIENT,
@@ -55,11 +55,11 @@ def trace_storage(storage: Any) -> None:
             },
         )
 
-    _observe(storage, traced)
+    _add_observer(storage, open_span)
 
 
-def _observe(storage: Any, observer: _Observer) -> None:
-    """Let ``observer`` see each operation, around whoever does already."""
+def _add_observer(storage: Any, observer: _Observer) -> None:
+    """Let ``observer`` see each operation, around the one that is there already."""
     other: _Observer | None = storage.observe
 
     @contextmanager

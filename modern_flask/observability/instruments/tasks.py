@@ -1,6 +1,6 @@
 """Celery's tasks, measured where their outcome is known: in the worker's parent.
 
-A pool's child may end with each task, and its numbers with it.
+A child of the pool may end after each task, and its numbers with it.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ __all__ = ["measure_tasks"]
 
 
 def measure_tasks(app: Any) -> None:
-    """Measure the tasks that a worker of ``app`` runs, from its start."""
+    """Measure the tasks that a worker of ``app`` runs, from its start on."""
     from celery.signals import worker_init
 
-    measured: Callable[[], Any] = weakref.ref(app)
+    reference: Callable[[], Any] = weakref.ref(app)
 
     def install(sender: Any = None, **_: Any) -> None:
-        celery = measured()
+        celery = reference()
         if sender is not None and celery is not None and sender.app is celery:
-            celery.Task.Request = _request_class()
+            celery.Task.Request = _make_request_class()
 
-    mine = f"modern_flask.{id(app)}"
-    worker_init.connect(install, weak=False, dispatch_uid=mine)
-    # Its identity may be another app's later.
-    weakref.finalize(app, worker_init.disconnect, dispatch_uid=mine)
+    name = f"modern_flask.{id(app)}"
+    worker_init.connect(install, weak=False, dispatch_uid=name)
+    # Another app may have the same identity later.
+    weakref.finalize(app, worker_init.disconnect, dispatch_uid=name)
 
 
-def _request_class() -> type[Any]:
-    """What a worker's parent holds of a task, and measures when it is told the end."""
+def _make_request_class() -> type[Any]:
+    """Make the class by which a worker's parent keeps a task and learns of its end."""
     from billiard.einfo import ExceptionWithTraceback
     from celery.exceptions import Ignore, Reject, Retry
     from celery.worker.request import Request
@@ -43,7 +43,7 @@ def _request_class() -> type[Any]:
         _runtime: float | None = None
 
         def __init_subclass__(cls) -> None:
-            # Celery makes a class for each task, whose on_success asks no other's.
+            # Celery makes a class for each task; its on_success calls no other class's.
             settle = cls.on_success
 
             def on_success(self: Any, failed__retval__runtime: Any, **rest: Any) -> Any:
@@ -77,8 +77,8 @@ def _request_class() -> type[Any]:
             return super().on_timeout(soft, timeout)
 
         def _end(self, outcome: str) -> None:
-            # A child that was lost told no duration, one that was never accepted has
-            # none.
+            # A child that was lost has reported no duration, and a task that was never
+            # accepted has none.
             seconds = self._runtime
             if seconds is None:
                 seconds = monotonic() - self._begun if self._begun else 0.0

@@ -1,18 +1,23 @@
-"""What a line of the log looks like, for people and for machines; no secret in it."""
+"""The formats of log lines, for people and for machines, with secrets masked."""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from traceback import TracebackException
 from typing import Any
 
 from ...config.masking import redacted, redacted_lines
+from ...config.values import key_of, origin_of
+from ...errors import UnknownChoice
 
-__all__ = ["TEXT", "JsonFormatter", "TextFormatter"]
+__all__ = ["TEXT", "JsonFormatter", "TextFormatter", "has_trace_ids", "make_formatter"]
+
+_FORMATS = ("text", "json", "a format of logging, such as %(levelname)s %(message)s")
 
 TEXT = (
     "%(asctime)s %(levelname)s [%(name)s] "
@@ -25,10 +30,39 @@ _UNKNOWN_IDS = {
     "otelServiceName": "",
     "otelTraceSampled": False,
 }
-# Looked for first: most lines hold none of these, and redacting costs 10 us.
+# Most lines hold none of these, and then masking, which costs 10 us, is not needed.
 _SUSPECT = ("://", "=", ":")
-# The exception's name stays, whatever it is called: InvalidToken is no secret.
-_NAMED = re.compile(r"[\w.<>]+: ")
+# The exception's name is never masked: InvalidToken is not a secret.
+_NAME = re.compile(r"[\w.<>]+: ")
+
+
+def make_formatter(settings: Mapping[str, Any]) -> logging.Formatter:
+    """Make the formatter that the ``LOGGING_`` section names.
+
+    Args:
+        settings: ``format``: ``text``, ``json`` or a format of :mod:`logging`.
+
+    Raises:
+        UnknownChoice: A format that does not exist.
+    """
+    key, origin = key_of(settings, "format"), origin_of(settings, "format")
+    chosen = settings.get("format")
+    if not chosen:
+        key, origin = "OTEL_PYTHON_LOG_FORMAT", None
+        chosen = os.environ.get(key)
+    if chosen == "json":
+        return JsonFormatter()
+    if not chosen or chosen == "text":
+        chosen = TEXT if has_trace_ids() else logging.BASIC_FORMAT
+    try:
+        return TextFormatter(chosen)
+    except (TypeError, ValueError):
+        raise UnknownChoice(key, chosen, "format", origin, _FORMATS) from None
+
+
+def has_trace_ids() -> bool:
+    """Whether records have trace ids: unless ``OTEL_PYTHON_LOG_CORRELATION=false``."""
+    return os.environ.get("OTEL_PYTHON_LOG_CORRELATION", "true").lower() != "false"
 
 
 class TextFormatter(logging.Formatter):
@@ -38,26 +72,26 @@ class TextFormatter(logging.Formatter):
         super().__init__(layout, defaults=_UNKNOWN_IDS)
 
     def format(self, record: logging.LogRecord) -> str:
-        # What another handler's formatter has left there is not redacted.
+        # Another handler's formatter may have left a text that is not masked.
         left, record.exc_text = record.exc_text, None
         if left and not record.exc_info:
             record.exc_text = redacted_lines(left)
         try:
             return super().format(record)
         except Exception:
-            return super().format(_without_arguments(record))
+            return super().format(_drop_arguments(record))
         finally:
             record.exc_text = left
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = _harmless_text(record.message)
+        record.message = _redact_text(record.message)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:
-        return _harmless_traceback(ei[1])
+        return _format_traceback(ei[1])
 
     def formatStack(self, stack_info: str) -> str:
-        return _without_urls(stack_info)
+        return _redact_urls(stack_info)
 
 
 class JsonFormatter(logging.Formatter):
@@ -68,80 +102,83 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
-            "message": _harmless_text(_message(record)),
+            "message": _redact_text(_make_message(record)),
         }
         if getattr(record, "otelTraceID", "0") != "0":
             found["trace_id"] = record.otelTraceID  # type: ignore[attr-defined]
             found["span_id"] = record.otelSpanID  # type: ignore[attr-defined]
         found |= getattr(record, "members", {})
         if record.exc_info and record.exc_info[1] is not None:
-            found["exception"] = _harmless_traceback(record.exc_info[1])
+            found["exception"] = _format_traceback(record.exc_info[1])
         elif record.exc_text:
             found["exception"] = redacted_lines(record.exc_text)
         if record.stack_info:
-            found["stack"] = _without_urls(record.stack_info)
+            found["stack"] = _redact_urls(record.stack_info)
         return json.dumps(found, ensure_ascii=False)
 
 
-def _message(record: logging.LogRecord) -> str:
+def _make_message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception:
-        return _without_arguments(record).getMessage()
+        return _drop_arguments(record).getMessage()
 
 
-def _without_arguments(record: logging.LogRecord) -> logging.LogRecord:
-    """For arguments that do not fit: :mod:`logging` would print them, secrets too."""
-    said = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+def _drop_arguments(record: logging.LogRecord) -> logging.LogRecord:
+    """Drop arguments that do not fit: :mod:`logging` would print them, secrets too."""
+    text = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
     place = f"{record.pathname}, line {record.lineno}"
-    text = f"{said} (its arguments do not fit, {place})"
-    return logging.makeLogRecord({**vars(record), "msg": text, "args": None})
+    message = f"{text} (its arguments do not fit, {place})"
+    return logging.makeLogRecord({**vars(record), "msg": message, "args": None})
 
 
-def _harmless_text(text: str) -> str:
+def _redact_text(text: str) -> str:
     for sign in _SUSPECT:
         if sign in text:
             return redacted(text)
     return text
 
 
-def _harmless_traceback(error: BaseException | None) -> str:
-    """What Python prints of ``error``, all that any exception in it says redacted.
+def _format_traceback(error: BaseException | None) -> str:
+    """Format ``error`` as Python does, with the text of every exception masked.
 
-    Code is shown as it stands: in it, ``key = `` is no secret.
+    Source code is shown unchanged: there, ``key = `` is not a secret.
     """
     if error is None:
         return "NoneType: None"
-    told = TracebackException.from_exception(error, compact=True)
-    for each in _all_in(told):
-        each.__class__ = _Harmless
-    return _without_urls("".join(told.format()).rstrip("\n"))
+    found = TracebackException.from_exception(error, compact=True)
+    for each in _walk(found):
+        each.__class__ = _RedactedException
+    return _redact_urls("".join(found.format()).rstrip("\n"))
 
 
-class _Harmless(TracebackException):
-    # Python 3.13 gives it two arguments more.
+class _RedactedException(TracebackException):
+    # Python 3.13 passes two more arguments.
     def format_exception_only(  # type: ignore[override]
         self, *args: Any, **options: Any
     ) -> Iterator[str]:
-        # As one text, with its notes: a name may end a line whose value is the next.
-        said = "".join(super().format_exception_only(*args, **options))
-        name = _NAMED.match(said)
+        # As one text, with its notes: a name may end a line, and its value be the next.
+        text = "".join(super().format_exception_only(*args, **options))
+        name = _NAME.match(text)
         end = name.end() if name else 0
-        yield said[:end] + redacted_lines(said[end:])
+        yield text[:end] + redacted_lines(text[end:])
 
 
-def _all_in(told: TracebackException) -> Iterator[TracebackException]:
-    """Itself, what caused it, what it hides and what it groups, to any depth."""
-    found: list[TracebackException | None] = [told]
-    while found:
-        each = found.pop()
-        if each is not None:
-            yield each
-            found += [each.__cause__, each.__context__]
-            found += getattr(each, "exceptions", None) or []
+def _walk(root: TracebackException) -> Iterator[TracebackException]:
+    """Yield ``root``, its causes, its contexts and the members of groups, to any depth.
+
+    :func:`modern_flask.failures.causes` walks over exceptions; this is another type.
+    """
+    waiting: list[TracebackException | None] = [root]
+    while waiting:
+        found = waiting.pop()
+        if found is not None:
+            yield found
+            waiting += [found.__cause__, found.__context__]
+            waiting += getattr(found, "exceptions", None) or []
 
 
-def _without_urls(text: str) -> str:
+def _redact_urls(text: str) -> str:
     if "://" not in text:
         return text
     lines = text.split("\n")

@@ -1,8 +1,8 @@
-"""Gunicorn's own lines, in the form of all others, the access log too.
+"""Gunicorn's own lines, the access log too, in the format of all others.
 
-It writes them outside of any request: the ids come from what the request left behind.
-What gunicorn was told to write otherwise (``--logger-class``, ``--log-config``) is left
-alone, but for the secrets.
+Gunicorn writes them outside of any request: the ids come from what the request left in
+its environment. Where gunicorn is configured otherwise (``--logger-class``,
+``--log-config``) its format stays, and only secrets are masked.
 """
 
 from __future__ import annotations
@@ -14,53 +14,61 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...config.masking import MASK, redacted
-from ..requests.exclusions import IDS as IDS_OF_ERROR
-from ..requests.exclusions import SIZE, TRACE_ID
+from ..requests.keys import IDS, SIZE, TRACE_ID
 from .formats import JsonFormatter, TextFormatter
 
-__all__ = ["ACCESS", "ACCESS_FORMAT", "complete", "dress", "gunicorn_lines"]
+__all__ = [
+    "ACCESS",
+    "ACCESS_FORMAT",
+    "complete_record",
+    "format_gunicorn",
+    "set_formatter",
+]
 
 ACCESS, ERROR = "gunicorn.access", "gunicorn.error"
 _TRACE, _SPAN = f"{{{TRACE_ID}}}e", "{modern_flask.span_id}e"
 _SENT = f"{{{SIZE}}}e"
 _IDS = f"trace_id=%({_TRACE})s span_id=%({_SPAN})s"
-# Not %(r)s, which has the query: that may hold a token.
+# Not %(r)s: it has the query, which may hold a token.
 ACCESS_FORMAT = f'%(h)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(M)sms {_IDS}'
 _FAILED, _QUERY = "Error handling request", re.compile(r"\?.+", re.DOTALL)
-# What gunicorn writes where nobody has chosen.
+# Gunicorn's default format.
 _DEFAULT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 
 
 @contextmanager
-def gunicorn_lines(formatter: logging.Formatter) -> Iterator[None]:
-    """Write them by ``formatter`` for as long as the block lasts."""
+def format_gunicorn(formatter: logging.Formatter) -> Iterator[None]:
+    """Write gunicorn's lines with ``formatter`` until the block ends."""
     access, error = logging.getLogger(ACCESS), logging.getLogger(ERROR)
-    before = dress(formatter)
-    access.addFilter(complete)
-    error.addFilter(_complete_error)
+    before = set_formatter(formatter)
+    access.addFilter(complete_record)
+    error.addFilter(_complete_error_record)
     try:
         yield
     finally:
-        access.removeFilter(complete)
-        error.removeFilter(_complete_error)
+        access.removeFilter(complete_record)
+        error.removeFilter(_complete_error_record)
         for handler, own in before:
             handler.setFormatter(own)
 
 
-def dress(
+def set_formatter(
     formatter: logging.Formatter,
 ) -> list[tuple[logging.Handler, logging.Formatter | None]]:
-    """Give gunicorn's own handlers ``formatter``; what they had before.
+    """Set the formatter of gunicorn's own handlers.
 
-    For people a line of the access log is one already: it has no level.
+    A text line of the access log stays as gunicorn writes it: it has no level.
+
+    Returns:
+        The handlers, each with the formatter that it had before.
     """
-    named = {ERROR: formatter}
+    formatters = {ERROR: formatter}
     if isinstance(formatter, JsonFormatter):
-        named[ACCESS] = _AccessJson()
+        formatters[ACCESS] = _AccessJson()
     before = []
-    for name, chosen in named.items():
+    for name, chosen in formatters.items():
         for handler in logging.getLogger(name).handlers:
-            # Not syslog's, whose lines begin with a prefix.
+            # Not the handler of syslog, whose lines begin with a prefix.
             own = getattr(handler, "_gunicorn", False) and hasattr(handler, "stream")
             if own and not isinstance(handler.formatter, JsonFormatter | TextFormatter):
                 before.append((handler, handler.formatter))
@@ -68,12 +76,15 @@ def dress(
     return before
 
 
-def complete(record: logging.LogRecord) -> bool:
-    """The ids of the request's span, and its URLs without what may be secret."""
+def complete_record(record: logging.LogRecord) -> bool:
+    """Add the ids of the request's span, and mask what may be secret in its URLs.
+
+    It is a filter of :mod:`logging`, and keeps every record.
+    """
     atoms = record.args
     if not isinstance(atoms, dict):
         return True
-    # As it was sent: a decoded line break would begin a line of its own.
+    # As it was sent: a decoded line break would begin a new line.
     path, mark, _ = atoms["{raw_uri}e"].partition("?")
     if "://" in path:
         path = redacted(path)
@@ -83,24 +94,24 @@ def complete(record: logging.LogRecord) -> bool:
     if "://" in atoms["f"]:
         atoms["f"] = redacted(atoms["f"])
     if _TRACE in atoms:
-        # 00-<trace>-<span>-<flags>, which the client got as well.
-        told = atoms["{traceresponse}o"].split("-")
-        atoms[_SPAN] = told[2] if atoms[_TRACE] in told[:2] else "-"
+        # 00-<trace>-<span>-<flags>, which was sent to the client as well.
+        parts = atoms["{traceresponse}o"].split("-")
+        atoms[_SPAN] = parts[2] if atoms[_TRACE] in parts[:2] else "-"
     if (size := atoms.get(_SENT)) and not atoms["B"]:
-        # Gunicorn does not count what goes out by sendfile.
+        # Gunicorn does not count the bytes that it sends with sendfile.
         atoms["B"], atoms["b"] = size, str(size)
     if record.msg == _DEFAULT:
         record.msg = f"{_DEFAULT} {_IDS}"
     return True
 
 
-def _complete_error(record: logging.LogRecord) -> bool:
-    """The ids of a request that has failed outside of Flask, and its URL cut.
+def _complete_error_record(record: logging.LogRecord) -> bool:
+    """Add the ids of a request that failed outside of Flask, and mask its query.
 
     ``Error handling request GET /x?code=...``: a token may have any name.
     """
     error = record.exc_info[1] if record.exc_info else None
-    if ids := getattr(error, IDS_OF_ERROR, None):
+    if ids := getattr(error, IDS, None):
         record.otelTraceID, record.otelSpanID = ids
     if isinstance(record.args, tuple) and str(record.msg).startswith(_FAILED):
         record.args = tuple(_QUERY.sub(f"?{MASK}", str(arg)) for arg in record.args)
@@ -128,5 +139,5 @@ def _members(atoms: Mapping[str, Any]) -> dict[str, Any]:
     }
     if _TRACE in atoms:
         members |= {"trace_id": atoms[_TRACE], "span_id": atoms[_SPAN]}
-    said = f"{method} {path} {atoms['s']}"
-    return {"msg": said, "args": None, "members": members}
+    message = f"{method} {path} {atoms['s']}"
+    return {"msg": message, "args": None, "members": members}

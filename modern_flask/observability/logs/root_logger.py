@@ -1,4 +1,4 @@
-"""Logs with the ids of the trace that they belong to, and without secrets."""
+"""The root logger as a resource: its level, its lines, and trace ids in its records."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from opentelemetry.instrumentation.logging import LoggingInstrumentor
 
 from ...config.values import key_of, origin_of
 from ...errors import UnknownChoice, UnknownSetting
-from .formats import TEXT, JsonFormatter, TextFormatter
-from .gunicorn import gunicorn_lines
+from .formats import has_trace_ids, make_formatter
+from .gunicorn import format_gunicorn
 
-__all__ = ["make_formatter", "open_logging"]
+__all__ = ["open_logging"]
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_FORMATS = ("text", "json", "a format of logging, such as %(levelname)s %(message)s")
 _KNOWN = ("format", "level", "levels")
-# They warn of each malformed header: any caller could fill the log with its own words.
-_TOLD_BY_CALLERS = ("opentelemetry.baggage.propagation", "opentelemetry.trace.span")
+# They warn of each malformed header: any caller could fill the log with its own text.
+_DRIVEN_BY_CALLERS = ("opentelemetry.baggage.propagation", "opentelemetry.trace.span")
 
 
 def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
-    """Put trace ids into every record; write lines where nobody else does.
+    """Put trace ids into every record, and write lines if no other handler does.
 
-    A root logger that has handlers keeps them; gunicorn's own, which it writes its
-    access log with, get the same form as ours. ``OTEL_PYTHON_LOG_CORRELATION=false``
-    leaves records alone; ``OTEL_PYTHON_LOG_FORMAT`` and ``_LEVEL`` are the
-    predecessor's names for what ``LOGGING_FORMAT`` and ``LOGGING_LEVEL`` say.
+    A root logger that has handlers keeps them. Gunicorn's own handlers, which also
+    write its access log, use the same format. ``OTEL_PYTHON_LOG_CORRELATION=false``
+    leaves records unchanged. ``OTEL_PYTHON_LOG_FORMAT`` and ``_LEVEL`` are the
+    predecessor's names for ``LOGGING_FORMAT`` and ``LOGGING_LEVEL``.
 
     Args:
         settings: ``level``, a name of :mod:`logging`; ``levels``, a mapping of a
@@ -43,7 +42,7 @@ def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
 
     Raises:
         UnknownSetting: Another key.
-        UnknownChoice: A level or a format that there is not.
+        UnknownChoice: A level or a format that does not exist.
     """
     for name in settings:
         if name not in _KNOWN:
@@ -51,21 +50,21 @@ def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
             raise UnknownSetting(
                 key_of(settings, name), origin_of(settings, name), known
             )
-    levels = _levels(settings)
+    levels = _read_levels(settings)
     formatter = make_formatter(settings)
-    if _correlates():
+    if has_trace_ids():
         _add_ids()
     root = logging.getLogger()
     with (
-        _levels_set(levels, bare=not root.handlers),
-        _lines(formatter),
-        gunicorn_lines(formatter),
+        _set_levels(levels, bare=not root.handlers),
+        _write_lines(formatter),
+        format_gunicorn(formatter),
     ):
         yield root
 
 
 @contextmanager
-def _lines(formatter: logging.Formatter) -> Iterator[None]:
+def _write_lines(formatter: logging.Formatter) -> Iterator[None]:
     root = logging.getLogger()
     if root.handlers:
         yield
@@ -81,7 +80,10 @@ def _lines(formatter: logging.Formatter) -> Iterator[None]:
 
 
 def _silence_flask() -> None:
-    """An app whose logger was used early has Flask's own handler: lines came twice."""
+    """Remove Flask's own handler, which an app's logger has if it was used early.
+
+    Otherwise each of its lines would appear twice.
+    """
     flask_logging = sys.modules.get("flask.logging")
     if flask_logging is None:
         return
@@ -91,8 +93,14 @@ def _silence_flask() -> None:
 
 
 @contextmanager
-def _levels_set(levels: Mapping[str, str], bare: bool) -> Iterator[None]:
-    """Set each logger's level for as long as the resource is open."""
+def _set_levels(levels: Mapping[str, str], bare: bool) -> Iterator[None]:
+    """Set each logger's level while the resource is open.
+
+    Args:
+        levels: Loggers' names to levels.
+        bare: Whether nobody else configures the root logger: its level is then INFO
+            by default.
+    """
     wanted = dict(levels)
     if bare:
         wanted.setdefault("", "INFO")
@@ -107,7 +115,7 @@ def _levels_set(levels: Mapping[str, str], bare: bool) -> Iterator[None]:
 
 
 def _add_ids() -> None:
-    """Once in a process: records gain ``otelTraceID`` and its kin."""
+    """Add ``otelTraceID`` and related attributes to all records, once in a process."""
     instrumentor = LoggingInstrumentor()
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument(
@@ -117,53 +125,28 @@ def _add_ids() -> None:
         )
 
 
-def _levels(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Loggers' names to levels; the root's name is empty."""
+def _read_levels(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Read loggers' names and their levels; the root's name is empty."""
     found = {}
     chosen = settings.get("level")
     variable = os.environ.get("OTEL_PYTHON_LOG_LEVEL")
     if "level" in settings:
         key, origin = key_of(settings, "level"), origin_of(settings, "level")
-        found[""] = _level(chosen, key, origin)
+        found[""] = _read_level(chosen, key, origin)
     elif variable:
-        found[""] = _level(variable, "OTEL_PYTHON_LOG_LEVEL", None)
+        found[""] = _read_level(variable, "OTEL_PYTHON_LOG_LEVEL", None)
     key, origin = key_of(settings, "levels"), origin_of(settings, "levels")
     for name, level in (settings.get("levels") or {}).items():
-        found[name] = _level(level, f'{key}["{name}"]', origin)
-    for name in _TOLD_BY_CALLERS:
+        found[name] = _read_level(level, f'{key}["{name}"]', origin)
+    for name in _DRIVEN_BY_CALLERS:
         if logging.getLogger(name).level == logging.NOTSET:
             found.setdefault(name, "ERROR")
     return found
 
 
-def _level(chosen: Any, key: str, origin: object) -> str:
+def _read_level(chosen: Any, key: str, origin: object) -> str:
     name = logging.getLevelName(chosen) if isinstance(chosen, int) else str(chosen)
     name = name.upper()
     if name not in _LEVELS:
         raise UnknownChoice(key, chosen, "level", origin, _LEVELS)
     return name
-
-
-def _correlates() -> bool:
-    return os.environ.get("OTEL_PYTHON_LOG_CORRELATION", "true").lower() != "false"
-
-
-def make_formatter(settings: Mapping[str, Any]) -> logging.Formatter:
-    """What writes a line as ``settings`` say; see :func:`open_logging`.
-
-    Raises:
-        UnknownChoice: A format that there is not.
-    """
-    key, origin = key_of(settings, "format"), origin_of(settings, "format")
-    chosen = settings.get("format")
-    if not chosen:
-        key, origin = "OTEL_PYTHON_LOG_FORMAT", None
-        chosen = os.environ.get(key)
-    if chosen == "json":
-        return JsonFormatter()
-    if not chosen or chosen == "text":
-        chosen = TEXT if _correlates() else logging.BASIC_FORMAT
-    try:
-        return TextFormatter(chosen)
-    except (TypeError, ValueError):
-        raise UnknownChoice(key, chosen, "format", origin, _FORMATS) from None

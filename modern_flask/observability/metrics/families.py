@@ -1,7 +1,7 @@
 """Every family of metrics that the kit exposes, made once in a process.
 
 ``http_request_duration_seconds`` and its labels are the predecessor's, so that
-dashboards live on. Labels are bounded: the URL's rule, never its path.
+existing dashboards keep working. Labels are bounded: the URL's rule, never its path.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ REQUEST_DURATION = NotingHistogram(
 )
 RESPONSE_SIZE = NotingHistogram(
     "http_response_size_bytes",
-    "Size of the bodies of HTTP responses in bytes, as they were handed to the server.",
+    "Size of the bodies of HTTP responses in bytes, as they are handed to the server.",
     ("method", "handler"),
     buckets=_SIZES,
 )
 IN_FLIGHT = Gauge(
     "http_requests_in_flight",
-    "HTTP requests whose body is not closed yet.",
+    "HTTP requests whose response body is not closed yet.",
     multiprocess_mode="livesum",
 )
 EXCEPTIONS = Counter(
@@ -37,18 +37,18 @@ EXCEPTIONS = Counter(
 )
 POOL_WAIT = Histogram(
     "database_pool_wait_seconds",
-    "Time until the pool gave a connection, in seconds, connecting included.",
+    "Time until the pool returns a connection, in seconds, connecting included.",
 )
 STORAGE_DURATION = Histogram(
     "storage_operation_duration_seconds",
-    "Duration of operations of the storage in seconds, of get until its bytes begin; "
-    "the outcome is success, or the error's class.",
+    "Duration of storage operations in seconds, of get until its first bytes; the "
+    "outcome is success or the error's class.",
     ("vendor", "operation", "outcome"),
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120),
 )
 STORAGE_BYTES = Counter(
     "storage_transferred_bytes",
-    "Bytes of objects that were stored (put) or read (get).",
+    "Bytes of objects that are stored (put) or read (get).",
     ("vendor", "operation"),
 )
 CACHE_LOOKUPS = Counter(
@@ -63,24 +63,24 @@ TASK_DURATION = Histogram(
     buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800),
 )
 TASK_RETRIES = Counter(
-    "celery_task_retries", "Runs of Celery tasks that asked to be repeated.", ("task",)
+    "celery_task_retries", "Runs of Celery tasks that ended with a retry.", ("task",)
 )
 SPANS = Counter(
     "telemetry_spans",
-    "Ended spans: sent, dropped (the queue was full) or failed (not taken in time).",
+    "Ended spans: sent, dropped (the queue was full) or failed (not accepted in time).",
     ("outcome",),
 )
 STARTUP = Gauge(
     "service_startup_seconds",
-    "From the start of the process until its telemetry was open, in seconds.",
+    "Time from the start of the process until telemetry is open, in seconds.",
     multiprocess_mode="livemax",
 )
 BUILD = Gauge(
     "modern_flask_build_info",
-    "1; what runs is in the labels.",
+    "Always 1; the labels hold the versions.",
     ("version", "python", "service_version"),
     multiprocess_mode="livemax",
 )
 for outcome in ("sent", "dropped", "failed"):
-    # There from the start: a rate over a series that appears late misses its first.
+    # From the start on: the rate of a series that appears late misses its first event.
     SPANS.labels(outcome)

@@ -1,7 +1,10 @@
-"""prometheus_client's histogram, which counts when it is read.
+"""A histogram of prometheus_client that counts its observations when it is read.
 
-An observation takes two locks and a search; noting it takes one append. Several workers
-write to files that others read at any time: there each one is counted at once.
+An observation takes two locks and a search; noting one takes a single append. Several
+workers write to files that others may read at any time: there each observation is
+counted at once.
+
+Only this module uses private names of prometheus_client's histogram.
 """
 
 from __future__ import annotations
@@ -17,11 +20,16 @@ from . import multiprocess
 
 __all__ = ["NotingHistogram"]
 
-_MOST = 1024  # notes that wait to be counted
+_MOST = 1024  # observations that wait to be counted
 
 
 class NotingHistogram(Histogram):
     """A histogram with :meth:`note`, which is :meth:`observe` for a hot path."""
+
+    @property
+    def bounds(self) -> list[float]:
+        """The upper bounds of its buckets; the last one is infinity."""
+        return list(self._upper_bounds)
 
     def _metric_init(self) -> None:
         super()._metric_init()
@@ -30,13 +38,13 @@ class NotingHistogram(Histogram):
             self.note = self.observe  # type: ignore[method-assign]
 
     def note(self, amount: float) -> None:
-        """Count ``amount`` before anybody looks."""
+        """Count ``amount`` before the histogram is read the next time."""
         self._notes.append(amount)
         if len(self._notes) >= _MOST:
             self._count()
 
     def _count(self) -> None:
-        """Several threads may count: each takes what it pops."""
+        """Count the notes. Several threads may do so: each counts what it pops."""
         noted, bounds = self._notes, self._upper_bounds
         numbers, total = [0] * len(bounds), 0.0
         for _ in range(len(noted)):

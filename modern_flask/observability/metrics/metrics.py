@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 from prometheus_client.exposition import choose_encoder
@@ -22,25 +22,21 @@ from ..errors import BadPort
 from ..requests.conventions import METHODS
 from . import families, multiprocess
 
-if TYPE_CHECKING:
-    from redis import Redis
-    from sqlalchemy import Engine
-
 __all__ = ["Metrics", "open_metrics"]
 
 _KNOWN = ("address", "port")
-_EXEMPLAR_EVERY = 1.0  # seconds: one costs twice what the observation does
-_BOUNDS = list(families.REQUEST_DURATION._upper_bounds)
+_EXEMPLAR_EVERY = 1.0  # seconds: an exemplar costs twice what its observation does
+_BOUNDS = families.REQUEST_DURATION.bounds
 
 logger = logging.getLogger(__name__)
 
 
 class Metrics:
-    """Observes requests and components, and writes what the process measured."""
+    """Counts what happens in the process, and writes what it has counted."""
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str, str], _Series] = {}
-        self.enter, self.leave = _in_flight()
+        self.enter, self.leave = _make_in_flight_counters()
 
     def request(
         self,
@@ -59,7 +55,7 @@ class Metrics:
             status: Three digits.
             seconds: The duration.
             size: Bytes of the body.
-            trace_id: Of a sampled trace: an example of such a request.
+            trace_id: The id of a sampled trace, as an exemplar of such a request.
         """
         key = (method, handler, status)
         series = self._series.get(key)
@@ -74,59 +70,31 @@ class Metrics:
         """Count an exception that no error handler expected."""
         families.EXCEPTIONS.labels(handler, kind).inc()
 
-    def engine(self, engine: Engine) -> None:
-        """Measure the engine's pool and the time until it gives a connection."""
-        from .pools import measure_engine
-
-        measure_engine(engine)
-
-    def redis(self, client: Redis) -> None:
-        """Measure the client's pool, and what ``cached`` finds by it."""
-        from .pools import measure_redis
-
-        measure_redis(client)
-        cached: Any = client
-        cached.observe_lookup = _looked_up
-
-    def storage(self, storage: Any) -> None:
-        """Measure the operations of ``storage`` and the bytes that it moves."""
-        from ..instruments.storage import measure_storage
-
-        measure_storage(storage)
-
-    def celery(self, app: Any) -> None:
-        """Measure the tasks that a worker of ``app`` runs, and what waits for one."""
-        from ..instruments.tasks import measure_tasks
-        from .queues import measure_queues
-
-        measure_tasks(app)
-        measure_queues(app)
+    def lookup(self, function: str, hit: bool) -> None:
+        """Count one call of a cached function: a hit is answered from the cache."""
+        families.CACHE_LOOKUPS.labels(function, "hit" if hit else "miss").inc()
 
     def write(self, accept: str) -> tuple[bytes, str]:
-        """The exposition and its content type, as ``accept`` prefers it."""
+        """The exposition and its content type; ``accept`` chooses the format."""
         encode, content_type = choose_encoder(accept)
-        return encode(_registry()), content_type
+        return encode(_find_registry()), content_type
 
 
-def _looked_up(function: str, hit: bool) -> None:
-    families.CACHE_LOOKUPS.labels(function, "hit" if hit else "miss").inc()
-
-
-# Counted without a lock: their difference is what the gauge says when it is asked.
+# Counted without a lock: the gauge is their difference whenever it is read.
 _entered, _left = count(), count()
 
 
-def _in_flight() -> tuple[Callable[[], object], Callable[[], object]]:
-    """What to call when a request enters and when it leaves."""
+def _make_in_flight_counters() -> tuple[Callable[[], object], Callable[[], object]]:
+    """The functions to call when a request enters and when it leaves."""
     gauge = families.IN_FLIGHT
     if multiprocess.folder() is not None:
         return gauge.inc, gauge.dec
-    # The number that a counter gives next is in its text; asking it would count.
-    gauge.set_function(lambda: _given(_entered) - _given(_left))
+    gauge.set_function(lambda: _read_count(_entered) - _read_count(_left))
     return _entered.__next__, _left.__next__
 
 
-def _given(counter: count[int]) -> int:
+def _read_count(counter: count[int]) -> int:
+    """Read the counter from its text: calling it would count."""
     return int(repr(counter)[len("count(") : -1])
 
 
@@ -154,20 +122,23 @@ class _Series:
             self.show(seconds, {"trace_id": trace_id})
 
 
-def _registry() -> CollectorRegistry:
-    """The process's own, or the sum of all workers in the multi-process mode."""
-    return multiprocess.registry() if multiprocess.folder() else REGISTRY
+def _find_registry() -> CollectorRegistry:
+    """The process's own registry, or the sum of all workers in multi-process mode."""
+    return multiprocess.make_registry() if multiprocess.folder() else REGISTRY
 
 
 def open_metrics(settings: Mapping[str, Any] | None = None) -> Iterator[Metrics]:
-    """What the process measures.
+    """Measure the process, and serve the metrics on a port if one is set.
 
     Args:
-        settings: ``port``: serve the metrics there as well, as a Celery worker has no
-            other; ``address``: where to listen, every interface by default.
+        settings: ``port``: serve the metrics there as well; a Celery worker has no
+            other way. ``address``: where to listen, by default on every interface.
+
+    Yields:
+        What the process measures.
 
     Raises:
-        BadPort: ``port`` is none.
+        BadPort: ``port`` is not a port number.
         UnknownSetting: Another key.
     """
     settings = settings or {}
@@ -191,18 +162,18 @@ def open_metrics(settings: Mapping[str, Any] | None = None) -> Iterator[Metrics]
 
 
 def _serve(settings: Mapping[str, Any]) -> Any:
-    port, address = _port(settings), settings.get("address", "0.0.0.0")
+    port, address = _read_port(settings), settings.get("address", "0.0.0.0")
     try:
-        server, _ = start_http_server(port, address, registry=_registry())
+        server, _ = start_http_server(port, address, registry=_find_registry())
     except OSError as error:
-        # Of several workers one has the port; it answers for all of them.
+        # One of several workers has the port; it answers for all of them.
         logger.info("Metrics are not served on port %d: %s.", port, error.strerror)
         return None
     logger.info("Metrics are served on port %d.", port)
     return server
 
 
-def _port(settings: Mapping[str, Any]) -> int:
+def _read_port(settings: Mapping[str, Any]) -> int:
     try:
         port = int(settings["port"])
     except (TypeError, ValueError):
@@ -220,12 +191,15 @@ def _describe_process() -> None:
         own = "0"
     of_service = os.environ.get("SERVICE_VERSION", "")
     families.BUILD.labels(own, platform.python_version(), of_service).set(1)
-    if (begun := _begun()) is not None:
-        families.STARTUP.set(max(0.0, time.time() - begun))
+    if (start := _start_time()) is not None:
+        families.STARTUP.set(max(0.0, time.time() - start))
 
 
-def _begun() -> float | None:
-    """When this process began, in seconds since the epoch; Linux tells it."""
+def _start_time() -> float | None:
+    """When this process started, in seconds since the epoch; None outside of Linux.
+
+    proc(5): the 22nd field of ``/proc/self/stat``, in clock ticks after the boot.
+    """
     with suppress(OSError, ValueError, IndexError):
         with open("/proc/self/stat", "rb") as stat:
             ticks = float(stat.read().rpartition(b")")[2].split()[19])

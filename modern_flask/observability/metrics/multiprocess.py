@@ -1,8 +1,8 @@
-"""Several workers, one answer: prometheus_client's multi-process mode, kept in order.
+"""One scrape for several workers: prometheus_client's multi-process mode, maintained.
 
-Each worker writes to files of its own in ``PROMETHEUS_MULTIPROC_DIR``. The files of a
-worker that has ended are merged into one: counters never go back, and a scrape does not
-grow with every worker that there ever was.
+Each worker writes to its own files in ``PROMETHEUS_MULTIPROC_DIR``. The files of a
+worker that has ended are merged into one: counters never decrease, and a scrape does
+not grow with each worker that ever ran.
 """
 
 from __future__ import annotations
@@ -22,29 +22,41 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.registry import Collector
 
-__all__ = ["bury", "folder", "leave", "outside", "prepare", "reading", "registry"]
+__all__ = [
+    "VARIABLE",
+    "folder",
+    "hold_files",
+    "make_registry",
+    "merge_worker",
+    "outside",
+    "prepare_folder",
+    "remove_folder",
+]
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _LOCK = "lock"
-_ADDED = ("counter", "histogram", "summary")  # kinds of which dead workers count on
+_ADDED = ("counter", "histogram", "summary")  # kinds that outlive their worker
 
 outside: list[Collector] = []
-"""Tell of what no worker's file holds: whichever worker is scraped asks them itself."""
+"""Collectors of what no worker's file holds; the worker that is scraped calls them."""
 
 logger = logging.getLogger(__name__)
 _made: Path | None = None
 
 
 def folder() -> Path | None:
-    """Where the workers write; None with one worker."""
+    """The folder that the workers write to; None with one worker."""
     path = os.environ.get(VARIABLE)
     return Path(path) if path else None
 
 
-def prepare(workers: int) -> None:
-    """Make the folder ready, in the master, before any family is made.
+def prepare_folder(workers: int) -> None:
+    """Make the folder, in the master, before any family of metrics is made.
 
-    A folder that the variable names is emptied of what an earlier run has left.
+    A folder that the variable names may hold files of an earlier run: they are removed.
+
+    Args:
+        workers: How many processes will count.
     """
     global _made
     path = folder()
@@ -55,8 +67,9 @@ def prepare(workers: int) -> None:
             return
         if "prometheus_client" in sys.modules:
             logger.warning(
-                "Each of the %d workers counts for itself: prometheus_client was "
-                "imported before their number was known. Set %s to an empty folder.",
+                "Each of the %d workers exposes only its own metrics, because "
+                "prometheus_client was imported before their number was known. Set %s "
+                "to an empty folder.",
                 workers,
                 VARIABLE,
             )
@@ -69,8 +82,8 @@ def prepare(workers: int) -> None:
         old.unlink()
 
 
-def leave() -> None:
-    """Remove the folder that :func:`prepare` has made."""
+def remove_folder() -> None:
+    """Remove the folder, if :func:`prepare_folder` has made it."""
     global _made
     if _made is not None:
         shutil.rmtree(_made, ignore_errors=True)
@@ -78,11 +91,12 @@ def leave() -> None:
         _made = None
 
 
-def bury(pid: int) -> None:
-    """Merge what the worker ``pid``, which has ended, has left.
+def merge_worker(pid: int) -> None:
+    """Merge the files of a worker that has ended into those of all dead workers.
 
-    Call it for own children that were reaped only: a living worker's files would be
-    taken away under it.
+    Args:
+        pid: A child of this process that has been reaped. A living worker would lose
+            its files.
     """
     path = folder()
     if path is None:
@@ -90,11 +104,11 @@ def bury(pid: int) -> None:
     from prometheus_client.mmap_dict import MmapedDict
     from prometheus_client.multiprocess import mark_process_dead
 
-    with _locked(path, fcntl.LOCK_EX):
+    with _lock(path, fcntl.LOCK_EX):
         mark_process_dead(pid, str(path))  # type: ignore[no-untyped-call]
         for kind in _ADDED:
             left = path / f"{kind}_{pid}.db"
-            if not left.exists() or not _begun(left):
+            if not left.exists() or not _has_begun(left):
                 left.unlink(missing_ok=True)
                 continue
             read: Any = MmapedDict.read_all_values_from_file
@@ -108,43 +122,45 @@ def bury(pid: int) -> None:
             left.unlink()
 
 
-def registry() -> CollectorRegistry:
-    """All workers together, whoever reads it: ``/metrics`` or a port of its own."""
+def make_registry() -> CollectorRegistry:
+    """Make the registry of all workers together, for ``/metrics`` or a port."""
     from prometheus_client import CollectorRegistry
     from prometheus_client.multiprocess import MultiProcessCollector
 
     class Workers(MultiProcessCollector):
         def collect(self) -> Any:
-            # Before the lock: they may wait for a server, and a burial for the lock.
-            told = [family for each in outside for family in each.collect()]
+            # Before the lock: they may wait for a server, and a merge for the lock.
+            others = [family for each in outside for family in each.collect()]
             path: Any = self._path
-            with reading():
-                # A file that a worker is just making is empty: the library stumbles.
-                files = [str(file) for file in Path(path).glob("*.db") if _begun(file)]
-                return [*self.merge(files, accumulate=True), *told]  # type: ignore[no-untyped-call]
+            with hold_files():
+                # The library can't read a file that a worker has just made.
+                files = [
+                    str(file) for file in Path(path).glob("*.db") if _has_begun(file)
+                ]
+                return [*self.merge(files, accumulate=True), *others]  # type: ignore[no-untyped-call]
 
     found = CollectorRegistry()
     Workers(found)  # type: ignore[no-untyped-call]
     return found
 
 
-def _begun(file: Path) -> bool:
+def _has_begun(file: Path) -> bool:
     return file.stat().st_size > 0
 
 
 @contextmanager
-def reading() -> Iterator[None]:
-    """While the files are read, none is merged."""
+def hold_files() -> Iterator[None]:
+    """Keep the files from being merged while they are read."""
     path = folder()
     if path is None:
         yield
     else:
-        with _locked(path, fcntl.LOCK_SH):
+        with _lock(path, fcntl.LOCK_SH):
             yield
 
 
 @contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
+def _lock(path: Path, how: int) -> Iterator[None]:
     with open(path / _LOCK, "ab") as lock:
         fcntl.flock(lock, how)
         yield

@@ -1,9 +1,9 @@
-"""Connections of the database's and Redis' pools, asked for when metrics are read.
+"""Connections of the database's and Redis' pools, counted when metrics are read.
 
-Of several workers the one that is scraped can't ask the others' pools: there each one
-writes down its own every second, from its first use of a pool on. Writing at each
-check-out and return would be exact, and could lock up: the garbage collector returns
-forgotten connections at any moment, also in the middle of a write.
+With several workers, the worker that is scraped can't read the pools of the others.
+There each worker writes its own numbers to its file every second, from its first use of
+a pool on. To write at each check-out and return would be exact, but could deadlock: the
+garbage collector returns forgotten connections at any moment, even during a write.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["measure_engine", "measure_redis"]
 
-_NOTICED = 0.001  # seconds of waiting from which a span tells of it
-_EVERY = 1.0  # seconds between two looks of a worker at its own pools
+_NOTICEABLE = 0.001  # seconds: a span records a wait that is at least this long
+_EVERY = 1.0  # seconds after which a worker writes its pools' numbers again
 
 logger = logging.getLogger(__name__)
 _engines: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -41,10 +41,10 @@ _clients: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def measure_engine(engine: Engine) -> None:
-    """Measure how long each connection is waited for, and who holds how many."""
+    """Measure the wait for each connection, and count the pool's connections."""
     _engines.add(engine)
-    _time(engine, known=True)
-    event.listen(engine, "engine_disposed", _renewed)
+    _time_connects(engine, known=True)
+    event.listen(engine, "engine_disposed", _measure_new_pool)
 
 
 def measure_redis(client: Redis) -> None:
@@ -55,47 +55,48 @@ def measure_redis(client: Redis) -> None:
         get = pool.get_connection
 
         def get_connection(*args: Any, **options: Any) -> Any:
-            _book.keep()
+            _writer.start()
             return get(*args, **options)
 
         pool.get_connection = get_connection
 
 
-def _renewed(engine: Any) -> None:
-    """Disposing of an engine gives it a new pool, which counts when it is used.
+def _measure_new_pool(engine: Any) -> None:
+    """Measure the pool that a disposed engine has got, from the pool's first use on.
 
-    It is mostly the engine's end, and closed engines may live on: those of the check at
-    start do, in a server that forks its workers later.
+    Most engines are disposed of when they are closed, and a closed engine may stay in
+    memory: the engines of the check at start do so in a server that forks its workers
+    later.
     """
     _engines.discard(engine)
-    _time(engine, known=False)
+    _time_connects(engine, known=False)
 
 
-def _time(engine: Any, known: bool) -> None:
-    pool, found = engine.pool, weakref.ref(engine)
+def _time_connects(engine: Any, known: bool) -> None:
+    pool, reference = engine.pool, weakref.ref(engine)
     connect, observe = pool.connect, POOL_WAIT.observe
     several = multiprocess.folder() is not None
 
-    def timed() -> Any:
+    def connect_timed() -> Any:
         nonlocal known
-        if not known and (engine := found()) is not None:
+        if not known and (engine := reference()) is not None:
             known = True
             _engines.add(engine)
         if several:
-            _book.keep()
+            _writer.start()
         begun = perf_counter()
         try:
             return connect()
         finally:
             seconds = perf_counter() - begun
             observe(seconds)
-            if seconds >= _NOTICED:
+            if seconds >= _NOTICEABLE:
                 span = trace.get_current_span()
                 if span.is_recording():
-                    waited = {"db.client.connection.wait_time": seconds}
-                    span.add_event("db.pool.wait", waited)
+                    wait = {"db.client.connection.wait_time": seconds}
+                    span.add_event("db.pool.wait", wait)
 
-    pool.connect = timed
+    pool.connect = connect_timed
 
 
 class _Pools(Collector):
@@ -106,27 +107,27 @@ class _Pools(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         if _engines:
-            yield from _databases()
+            yield from _count_databases()
         if _clients:
-            yield _redis()
+            yield _count_redis()
 
 
-def _databases() -> Iterator[GaugeMetricFamily]:
+def _count_databases() -> Iterator[GaugeMetricFamily]:
     size = GaugeMetricFamily(
         "database_pool_size", "Connections that the pool keeps.", labels=("database",)
     )
     held = GaugeMetricFamily(
         "database_pool_connections",
-        "Connections of the pool: checked_out, idle, or overflow, beyond its size.",
+        "Connections of the pool: checked_out, idle, or overflow (beyond its size).",
         labels=("database", "state"),
     )
-    # Engines of one database are added up: a series may be told once only.
+    # Engines of one database are added up: a scrape may hold a series only once.
     sizes: Counter[str] = Counter()
     states: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for engine in list(_engines):
         name, pool = engine.url.database or "", engine.pool
         if not hasattr(pool, "checkedout"):
-            # One connection for each thread, or for all: nothing is pooled.
+            # A pool of one connection for each thread, or for all, has no numbers.
             continue
         sizes[name] += pool.size()
         states[name]["checked_out"] += pool.checkedout()
@@ -140,13 +141,13 @@ def _databases() -> Iterator[GaugeMetricFamily]:
     yield held
 
 
-def _redis() -> GaugeMetricFamily:
+def _count_redis() -> GaugeMetricFamily:
     held = GaugeMetricFamily(
         "redis_pool_connections",
         "Connections of Redis' pool: in_use or idle.",
         labels=("state",),
     )
-    # Of a client that was closed the pool still holds what was connected once.
+    # The pool of a closed client still holds its connections, disconnected.
     states = {"in_use": "_in_use_connections", "idle": "_available_connections"}
     pools = [client.connection_pool for client in list(_clients)]
     for state, attribute in states.items():
@@ -159,52 +160,52 @@ def _redis() -> GaugeMetricFamily:
     return held
 
 
-class _Book:
-    """What this worker's pools hold, in its file; it is added up with the others'.
+class _Writer:
+    """Writes the numbers of this worker's pools to its file, from a thread.
 
-    The file goes with the worker, and so do its connections.
+    A scrape adds up the files of all workers. The file goes with the worker, and so do
+    its connections.
     """
 
     def __init__(self, pools: Collector) -> None:
         self._pools = pools
         self._gauges: dict[str, Gauge] = {}
         self._written: dict[Any, Any] = {}
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
-        """A forked child has no thread of its parent."""
+    def reset(self) -> None:
+        """Forget the thread: a forked child has none of its parent's."""
         self._thread: threading.Thread | None = None
 
-    def keep(self) -> None:
-        """Write from now on until the process ends."""
+    def start(self) -> None:
+        """Write every second until the process ends; a second call does nothing."""
         if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._write_on, name="pools", daemon=True
-            )
+            self._thread = threading.Thread(target=self._run, name="pools", daemon=True)
             self._thread.start()
 
-    def _write_on(self) -> None:
+    def _run(self) -> None:
         while True:
             try:
                 self.write()
             except Exception:
-                # Such as a folder that is gone, at the end of all.
+                # The server removes the folder when it ends.
                 logger.debug("The pools' numbers were not written.", exc_info=True)
             sleep(_EVERY)
 
     def write(self) -> None:
+        """Write the numbers as they are now; a pool that is gone counts 0."""
         gone = dict(self._written)
         for family in self._pools.collect():
             for sample in family.samples:
                 key = (family.name, *sample.labels.values())
                 gone.pop(key, None)
                 if key not in self._written:
-                    self._written[key] = self._gauge(family, sample)
+                    self._written[key] = self._make_gauge(family, sample)
                 self._written[key].set(sample.value)
         for gauge in gone.values():
             gauge.set(0)
 
-    def _gauge(self, family: Any, sample: Any) -> Any:
+    def _make_gauge(self, family: Any, sample: Any) -> Any:
         name, labels = family.name, sample.labels
         if name not in self._gauges:
             self._gauges[name] = Gauge(
@@ -214,8 +215,8 @@ class _Book:
 
 
 _pools = _Pools()
-_book = _Book(_pools)
+_writer = _Writer(_pools)
 if multiprocess.folder() is None:
     REGISTRY.register(_pools)
 else:
-    os.register_at_fork(after_in_child=_book.forget)
+    os.register_at_fork(after_in_child=_writer.reset)

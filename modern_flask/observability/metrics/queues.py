@@ -1,10 +1,10 @@
-"""Messages that wait in Celery's queues, asked of the broker when metrics are read.
+"""Messages that wait in Celery's queues, counted by the broker at each scrape.
 
-Whichever process is scraped asks, if it has Celery open: the worker's parent by
-``METRICS_PORT``, and the web process by ``/metrics``, for when no worker is left the
-number is wanted most and there is nobody else to tell it. Only a scrape asks, so one
-that never comes costs nothing. All processes tell the same number: take the maximum,
-not the sum.
+The process that is scraped asks the broker, if it has Celery open: the worker's parent
+on ``METRICS_PORT``, and the web process at ``/metrics``, because the number matters
+most when no worker is left to expose it. Only a scrape asks: a service that is never
+scraped pays nothing. All processes expose the same number: take the maximum, not the
+sum.
 """
 
 from __future__ import annotations
@@ -17,36 +17,41 @@ from itertools import islice
 from time import monotonic
 from typing import Any
 
-from opentelemetry import context
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from ...failures import describe
+from ..sdk import suppress_in_thread
 from . import multiprocess
 
-__all__ = ["measure_queues"]
+__all__ = ["ask_broker", "measure_queues", "queues_of"]
 
 DEADLINE = 1.0  # seconds that a scrape waits; Prometheus gives it 10
-KEPT = 5.0  # seconds for which an answer, or none, is good
-MOST = 100  # queues: a label is bounded
-_WAITS = {
+KEPT = 5.0  # seconds for which an answer, or its absence, is kept
+MOST = 100  # queues: the values of a label are bounded
+_TIMEOUTS = {
     "amqp": ("read_timeout", "write_timeout"),
     "redis": ("socket_timeout", "socket_connect_timeout"),
 }
-"""The options that bound a broker's waits, by the kind of the transport."""
+"""The transport options that bound a broker's waits, by the kind of transport."""
 
 logger = logging.getLogger(__name__)
-_asked: weakref.WeakKeyDictionary[Any, _Queues] = weakref.WeakKeyDictionary()
+_observed: weakref.WeakKeyDictionary[Any, _Queues] = weakref.WeakKeyDictionary()
 
 
 def measure_queues(app: Any) -> None:
-    """Tell how many messages wait in the queues of ``app`` whenever somebody asks."""
-    _asked[app] = _Queues(app)
+    """Expose how many messages wait in the queues of ``app``, at each scrape."""
+    _observed[app] = _Queues(app)
 
 
 class _Queues:
-    """What the broker said last of one app's queues."""
+    """The depths of one app's queues, as the broker reported them last.
+
+    The thread is its own, and no :class:`~modern_flask.waiting.BackgroundCall`: that
+    would call the broker without a deadline where no thread can start, and would not
+    notice in a forked child that its thread is gone.
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = weakref.ref(app)
@@ -54,14 +59,14 @@ class _Queues:
         self._thread: threading.Thread | None = None
         self._begun = float("-inf")
         self._depths: dict[str, int] = {}
-        self._told = False
+        self._warned = False
 
     def depths(self) -> dict[str, int]:
-        """Queue -> messages; nothing while the broker does not say, or not in time."""
+        """Queue -> messages; empty while the broker gives no answer in time."""
         with self._lock:
             thread, now = self._thread, monotonic()
             alive = thread is not None and thread.is_alive()
-            # One that is stuck is enough; without an answer there is no number.
+            # One thread that hangs is enough; without an answer there is no number.
             if not alive and now - self._begun >= KEPT:
                 self._begun, self._depths = now, {}
                 thread = threading.Thread(target=self._ask, name="queues", daemon=True)
@@ -77,66 +82,70 @@ class _Queues:
         return self._depths
 
     def _ask(self) -> None:
-        context.attach(context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        suppress_in_thread()
         app = self._app()
         if app is None or not _is_open(app):
             return
         try:
             found = ask_broker(app, DEADLINE)
         except Exception as error:
-            # Its text may quote the broker's URL.
-            kind = type(error).__name__
-            say = logger.debug if self._told else logger.warning
-            say("How many messages wait in Celery's queues is not known: %s.", kind)
-            self._told = True
+            log = logger.debug if self._warned else logger.warning
+            log(
+                "The number of messages in Celery's queues is not known: %s.",
+                # Not the error's text, which may quote the broker's URL.
+                describe(error),
+            )
+            self._warned = True
         else:
-            self._depths, self._told = found, False
+            self._depths, self._warned = found, False
 
 
 def ask_broker(app: Any, timeout: float) -> dict[str, int]:
-    """Queue -> messages that wait, by a connection of its own, as a ping has it.
+    """Ask the broker how many messages wait in each queue of ``app``.
+
+    The connection is a new one, as that of a ping is.
 
     Args:
         app: A Celery app.
         timeout: Seconds for each wait, with RabbitMQ and Redis.
 
     Raises:
-        Exception: Whatever the transport has when the broker does not answer.
+        Exception: What the transport raises when the broker does not answer.
     """
     connection = app.connection_for_read()
     connection.connect_timeout = timeout
-    waits = _WAITS.get(connection.get_transport_cls().driver_type, ())
-    given = connection.transport_options or {}
-    connection.transport_options = {**given, **dict.fromkeys(waits, timeout)}
+    names = _TIMEOUTS.get(connection.get_transport_cls().driver_type, ())
+    options = connection.transport_options or {}
+    connection.transport_options = {**options, **dict.fromkeys(names, timeout)}
     with connection:
         more = max(len(connection.alt), 1) - 1
         connection.ensure_connection(max_retries=more, interval_start=0)
-        return {name: depth(connection, name) for name in queues_of(app)}
+        return {name: count_messages(connection, name) for name in queues_of(app)}
 
 
-def depth(connection: Any, queue: str) -> int:
-    """How many messages wait in ``queue``; none where it is not there."""
+def count_messages(connection: Any, queue: str) -> int:
+    """How many messages wait in ``queue``; 0 for a queue that does not exist."""
     with connection.channel() as channel:
         try:
             return int(channel.queue_declare(queue=queue, passive=True).message_count)
         except connection.channel_errors as error:
-            # Not declared yet; and in Redis an empty list is none.
+            # The queue is not declared yet; and Redis has no empty list.
             if str(getattr(error, "reply_code", "")) == "404":
                 return 0
             raise
 
 
 def queues_of(app: Any) -> list[str]:
-    """Those that the process consumes from, and those that tasks are routed to.
+    """The queues that the process consumes from, and those that tasks are routed to.
 
-    Not those that a call named by itself: they may be as many as there are calls.
+    A queue that only a call names does not count: there may be as many as calls.
     """
-    names = [*app.amqp.queues.consume_from, *_routed(app.conf.task_routes)]
+    names = [*app.amqp.queues.consume_from, *_find_routed(app.conf.task_routes)]
     return list(islice(dict.fromkeys(names), MOST))
 
 
-def _routed(routes: Any) -> Iterator[str]:
-    """The queues that ``task_routes`` names; not those that a function may choose."""
+def _find_routed(routes: Any) -> Iterator[str]:
+    """The queues that ``task_routes`` names, without those that a function chooses."""
     for table in routes if isinstance(routes, list | tuple) else [routes]:
         pairs = table.items() if isinstance(table, Mapping) else table
         if not isinstance(pairs, list | tuple | ItemsView):
@@ -149,7 +158,7 @@ def _routed(routes: Any) -> Iterator[str]:
 
 
 def _is_open(app: Any) -> bool:
-    """Whether ``app`` was not closed: what is closed may live on for a while."""
+    """Whether ``app`` is open: a closed app may stay in memory for a while."""
     from celery._state import _get_active_apps
 
     return app in _get_active_apps()
@@ -161,14 +170,14 @@ class _Depths(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         found: dict[str, int] = {}
-        for queues in list(_asked.values()):
+        for queues in list(_observed.values()):
             for name, number in queues.depths().items():
-                # Two apps with one queue, which may be one queue or two.
+                # Two apps may name one queue, or two queues alike.
                 found[name] = max(number, found.get(name, 0))
         if found:
             family = GaugeMetricFamily(
                 "celery_queue_messages",
-                "Messages that wait in the queue. Every process tells the same.",
+                "Messages that wait in the queue; the same number in every process.",
                 labels=("queue",),
             )
             for name, number in found.items():

@@ -1,4 +1,4 @@
-"""A WSGI environment in the words of the stable conventions for HTTP servers.
+"""The attributes of a request's span, by the stable conventions for HTTP servers.
 
 opentelemetry.io/docs/specs/semconv/http/http-spans
 """
@@ -17,14 +17,15 @@ METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 )
 _PAIR = re.compile(r"([^=&]+)=([^&]*)")
-# The header is the client's: int() refuses 5,000 digits, and a backend 64 bits.
+# A client may send any text: int() raises for 5,000 digits, and a back end rejects a
+# number of more than 64 bits.
 _PORT = re.compile(r"[0-9]{1,5}")
-# The conventions name these; the kit's own rule finds the others.
+# Names from the conventions; `is_secret` knows the others.
 _SIGNATURES = frozenset({"awsaccesskeyid", "signature", "sig", "x-goog-signature"})
 
 
 def describe(environ: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes that are known before the request is handled."""
+    """The attributes of a request that are known before the app handles it."""
     method = environ["REQUEST_METHOD"]
     found: dict[str, Any] = {
         "http.request.method": method,
@@ -44,11 +45,11 @@ def describe(environ: Mapping[str, Any]) -> dict[str, Any]:
             found["server.port"] = int(port)
     query = environ.get("QUERY_STRING")
     if query:
-        found["url.query"] = _PAIR.sub(_hidden, query)
+        found["url.query"] = _PAIR.sub(_mask_pair, query)
     peer = environ.get("REMOTE_ADDR")
     if peer:
-        # Werkzeug's ProxyFix has put the client's address there, and it alone knows
-        # which proxies are trusted; the raw header can be forged.
+        # Werkzeug's ProxyFix puts the client's address there. It alone knows which
+        # proxies are trusted; the raw header can be forged.
         found["client.address"] = peer
         behind = environ.get("werkzeug.proxy_fix.orig")
         found["network.peer.address"] = behind["REMOTE_ADDR"] if behind else peer
@@ -62,14 +63,14 @@ def describe(environ: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def path_of(environ: Mapping[str, Any]) -> str:
-    """The path as text: WSGI hands over its bytes as Latin-1."""
+    """The path as text: WSGI passes its bytes as Latin-1 (PEP 3333)."""
     path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     if not path.isascii():
         path = path.encode("latin-1", "replace").decode("utf-8", "replace")
     return path or "/"
 
 
-def _hidden(pair: re.Match[str]) -> str:
+def _mask_pair(pair: re.Match[str]) -> str:
     name = pair[1]
     secret = name.lower() in _SIGNATURES or is_secret(name)
     return f"{name}={MASK}" if secret else pair[0]

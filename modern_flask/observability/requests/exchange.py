@@ -1,16 +1,16 @@
-"""One request and its answer: where its span and its metric begin and end."""
+"""One request and its response: where its span and its metric begin and end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from contextvars import ContextVar
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, request
 from opentelemetry import context, trace
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import (
     NonRecordingSpan,
@@ -19,41 +19,52 @@ from opentelemetry.trace import (
     Status,
     StatusCode,
 )
-from opentelemetry.trace.propagation import _SPAN_KEY
 
+from ..sdk import SPAN_KEY, ServerSpan, attach, detach, suppress_spans
 from .conventions import METHODS
-from .exclusions import IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
-from .server_span import ServerSpan
+from .keys import IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
+from .server_span import StartSpan
 
 if TYPE_CHECKING:
     from ..metrics.metrics import Metrics
-    from .middleware import RequestTelemetry
 
-__all__ = ["Exchange", "record"]
+__all__ = ["Exchange", "RequestObserver", "record_exception"]
 
 _UNMATCHED = "/404"
 _FAILURE = "modern_flask.exception"
 _RECORDED = "modern_flask.exception_recorded"
 _END: Any = object()  # of a body
-# OpenTelemetry's attach and detach, without the four calls around this variable: each
-# request needs them at least four times.
-_variable = getattr(context._RUNTIME_CONTEXT, "_current_context", None)
-_attach: Callable[[Context], Any] = context.attach
-_detach: Callable[[Any], None] = context.detach
-if isinstance(_variable, ContextVar):
-    _attach, _detach = _variable.set, _variable.reset
-# Through the proxy of the request, looked up once.
-_request: Callable[[], Any] = request._get_current_object  # type: ignore[attr-defined]
+# What the proxy of the request calls, looked up once.
+_find_request: Callable[[], Any] = request._get_current_object  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestObserver:
+    """The parts that observe all requests of one app.
+
+    Args:
+        wsgi_app: The app that answers.
+        metrics: Where requests are counted.
+        traced: Whether a request without a caller's trace gets a span.
+        start_span: Starts a request's span.
+        read_caller: Reads the caller's context; None for a request without one.
+    """
+
+    wsgi_app: Callable[[dict[str, Any], Any], Iterable[bytes]]
+    metrics: Metrics
+    traced: bool
+    start_span: StartSpan
+    read_caller: Callable[[dict[str, Any]], Context | None]
 
 
 class Exchange:
-    """One request and its answer; the server iterates this object itself."""
+    """One request and its response; the server iterates over this object itself."""
 
     # On the class: most exchanges never change them.
     span: Span | None = None
     trace_id: str | None = None
     sampled = 0
-    told: tuple[str, str] | None = None
+    header: tuple[str, str] | None = None
     context: Context | None = None
     measured = True
     status = "500"
@@ -63,38 +74,40 @@ class Exchange:
 
     def __init__(
         self,
-        telemetry: RequestTelemetry,
-        metrics: Metrics,
+        observer: RequestObserver,
         environ: dict[str, Any],
         start_response: Any,
     ) -> None:
         self.begun = perf_counter()
-        self.telemetry, self.metrics = telemetry, metrics
+        self.observer, self.metrics = observer, observer.metrics
         self.environ, self.start_response = environ, start_response
 
     def enter(self) -> None:
-        """Begin the span, with the caller's as its parent."""
-        telemetry, environ = self.telemetry, self.environ
-        parent = telemetry.parent(environ)
+        """Start the span, with the caller's span as its parent."""
+        observer, environ = self.observer, self.environ
+        parent = observer.read_caller(environ)
         if parent is None:
-            if not telemetry.traced:
+            if not observer.traced:
                 return
             parent = context.get_current()
         method = environ["REQUEST_METHOD"]
         name = method if method in METHODS else "HTTP"
-        span = telemetry.start_span(name, parent, environ)
+        span = observer.start_span(name, parent, environ)
         trace_id, span_id, _, flags, _, valid = span.get_span_context()
         if not valid:
             return
-        self.span, self.context = span, Context({**parent, _SPAN_KEY: span})
+        self.span, self.context = span, Context({**parent, SPAN_KEY: span})
         self.trace_id = environ[TRACE_ID] = text = f"{trace_id:032x}"
         self.sampled = flags & 1
-        told = f"00-{text}-{span_id:016x}-{self.sampled:02x}"
-        self.told = ("traceresponse", told)
+        ids = f"00-{text}-{span_id:016x}-{self.sampled:02x}"
+        self.header = ("traceresponse", ids)
 
-    def enter_quietly(self) -> None:
-        """No span, nor orphans of what the view does; the caller's trace ends here."""
-        parent = self.telemetry.parent(self.environ)
+    def enter_untraced(self) -> None:
+        """Start no span for the request, nor for anything that its view calls.
+
+        The caller's trace ends here.
+        """
+        parent = self.observer.read_caller(self.environ)
         caller = trace.get_current_span(parent).get_span_context()
         ids = RandomIdGenerator()
         unsampled = SpanContext(
@@ -102,42 +115,45 @@ class Exchange:
             caller.span_id or ids.generate_span_id(),
             is_remote=False,
         )
-        quiet = context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True, parent)
-        self.context = trace.set_span_in_context(NonRecordingSpan(unsampled), quiet)
+        self.context = trace.set_span_in_context(
+            NonRecordingSpan(unsampled), suppress_spans(parent)
+        )
 
     def run(self) -> Iterable[bytes]:
+        """Call the app; what the server is to iterate over."""
         environ, inside = self.environ, self.context
-        token = _attach(inside) if inside is not None else None
+        token = attach(inside) if inside is not None else None
         if self.measured:
             self.metrics.enter()
         try:
-            self.parts = body = self.telemetry.inner(environ, self.start)
+            self.parts = body = self.observer.wsgi_app(environ, self.start)
         except BaseException as error:
             self.end(error)
             raise
         finally:
             if token is not None:
-                _detach(token)
+                detach(token)
         if type(body) is environ.get("wsgi.file_wrapper"):
-            # The server sends it by the system's own call; it stays what it is.
-            return _followed(body, self)
+            # The server sends such a file by a system call, and recognizes its class.
+            return _end_on_close(body, self)
         return self
 
     def start(self, status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+        """Take the place of ``start_response``: note the status, add the header."""
         self.status = status[:3]
         _note_rule(self.environ)
-        if self.told is not None:
-            headers = [*headers, self.told]
+        if self.header is not None:
+            headers = [*headers, self.header]
         self.headers = headers
         return self.start_response(status, headers, *rest)
 
     def __iter__(self) -> Iterator[bytes]:
-        """The body, each part of it made while the context is active."""
+        """Yield the body, each part made while the request's context is active."""
         inside, parts = self.context, iter(self.parts)
         token = None
         while True:
             if inside is not None:
-                token = _attach(inside)
+                token = attach(inside)
             try:
                 part = next(parts, _END)
             except BaseException as error:
@@ -145,7 +161,7 @@ class Exchange:
                 raise
             finally:
                 if token is not None:
-                    _detach(token)
+                    detach(token)
             if part is _END:
                 return
             self.size += len(part)
@@ -154,7 +170,7 @@ class Exchange:
     def close(self) -> None:
         close = getattr(self.parts, "close", None)
         inside = self.context
-        token = _attach(inside) if inside is not None else None
+        token = attach(inside) if inside is not None else None
         try:
             if close is not None:
                 close()
@@ -163,10 +179,11 @@ class Exchange:
             raise
         finally:
             if token is not None:
-                _detach(token)
+                detach(token)
             self.end()
 
     def end(self, error: BaseException | None = None) -> None:
+        """Measure the request and end its span; a second call does nothing."""
         if self.begun < 0:
             return
         seconds, self.begun = perf_counter() - self.begun, -1.0
@@ -174,11 +191,11 @@ class Exchange:
         rule = environ.get(RULE)
         if error is not None:
             environ.setdefault(_FAILURE, type(error).__qualname__)
-            if self.told is not None:
-                # The server tells of it when the context is gone; an exception that
-                # takes no attribute is told without ids.
+            if self.header is not None:
+                # The server logs the error after the context is gone. It logs an
+                # exception that takes no attribute without ids.
                 with suppress(Exception):
-                    setattr(error, IDS, self.told[1].split("-")[1:3])
+                    setattr(error, IDS, self.header[1].split("-")[1:3])
         if self.measured:
             metrics.leave()
             if _FAILURE in environ:
@@ -206,7 +223,7 @@ class Exchange:
             name = f"{method if method in METHODS else 'HTTP'} {rule}"
             found["http.route"] = rule
         if error is not None or status >= "500":
-            # Whatever Flask turned into an answer is recorded already.
+            # An error that Flask turned into a response is already recorded.
             if error is not None and _RECORDED not in environ:
                 span.record_exception(error)
             found["error.type"] = environ.get(_FAILURE, status)
@@ -220,7 +237,8 @@ class Exchange:
         span.end()
 
 
-def _followed(body: Any, exchange: Exchange) -> Iterable[bytes]:
+def _end_on_close(body: Any, exchange: Exchange) -> Iterable[bytes]:
+    """Let closing ``body`` end ``exchange``, and return the same object."""
     close = getattr(body, "close", None)
     for name, value in exchange.headers:
         if name.lower() == "content-length" and value.isdecimal():
@@ -234,26 +252,27 @@ def _followed(body: Any, exchange: Exchange) -> Iterable[bytes]:
             exchange.end()
 
     body.close = close_and_end
-    followed: Iterable[bytes] = body
-    return followed
+    same: Iterable[bytes] = body
+    return same
 
 
 def _note_rule(environ: dict[str, Any]) -> None:
-    """The context is gone when the body is closed: keep what the metric needs.
+    """Keep the URL rule, which the metric needs after Flask's context is gone.
 
-    The response starts inside it, which costs less than a hook on each request.
+    The response starts inside the context, which costs less than a hook on each
+    request.
     """
     try:
-        rule = _request().url_rule
+        rule = _find_request().url_rule
     except RuntimeError:
-        # Something between us and Flask has answered.
+        # A middleware between this one and Flask has responded.
         return
     if rule is not None:
         environ[RULE] = rule.rule
 
 
-def record(sender: Flask, exception: BaseException, **_: Any) -> None:
-    """Note what Flask turns into an answer, while its context is there."""
+def record_exception(sender: Flask, exception: BaseException, **_: Any) -> None:
+    """Record an exception that Flask turns into a response, while its context lives."""
     _note_rule(request.environ)
     request.environ[_FAILURE] = type(exception).__qualname__
     span = trace.get_current_span()

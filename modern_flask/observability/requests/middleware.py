@@ -1,134 +1,80 @@
-"""The span and the metric of a request: from its head until its body is closed."""
+"""WSGI middleware: a span and a metric from a request's head to its body's end."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, got_request_exception
-from opentelemetry import propagate, trace
-from opentelemetry.context import Context
-from opentelemetry.propagators.textmap import Getter
-from werkzeug.exceptions import HTTPException
+from opentelemetry import trace
 
-from .exchange import Exchange, record
-from .exclusions import TRACE_ID, UNTRACED, ignore_metrics, ignore_traces
+from .caller import make_reader
+from .exchange import Exchange, RequestObserver, record_exception
+from .exclusions import Exclusions, read_pattern
 from .server_span import make_starter
 
 if TYPE_CHECKING:
     from ..metrics.metrics import Metrics
 
-__all__ = ["TRACE_ID", "RequestTelemetry", "ignore_metrics", "ignore_traces"]
+__all__ = ["RequestTelemetry"]
 
-_SILENT = frozenset({"/metrics", "/livez", "/readyz"})
-_UNMEASURED = _SILENT | {"/healthz", "/favicon.ico"}
-_NONE = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
-
-_WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
+_UNTRACED_PATHS = frozenset({"/metrics", "/livez", "/readyz"})
+_UNMEASURED_PATHS = _UNTRACED_PATHS | {"/healthz", "/favicon.ico"}
+_NO_PROVIDERS = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
 
 
 class RequestTelemetry:
-    """WSGI middleware; ``started`` is called before the first request.
+    """WSGI middleware that traces and measures the requests of a Flask app.
 
     Args:
-        app: The Flask app, whose ``wsgi_app`` it wraps.
-        metrics: Finds the metrics; asked once, when the first request comes.
-        started: Opens what telemetry stands on.
+        app: The Flask app, whose ``wsgi_app`` is wrapped.
+        find_metrics: Returns the metrics; called once, at the first request.
+        open_telemetry: Opens the resources that telemetry needs; called once, before
+            the first request is observed.
     """
 
     def __init__(
-        self, app: Flask, metrics: Callable[[], Metrics], started: Callable[[], None]
+        self,
+        app: Flask,
+        find_metrics: Callable[[], Metrics],
+        open_telemetry: Callable[[], None],
     ) -> None:
         self.app, self.inner = app, app.wsgi_app
-        self._metrics, self._started = metrics, started
-        self.metrics: Metrics | None = None
-        self.excluded = _excluded(os.environ)
-        got_request_exception.connect(record, app)
+        self.observer: RequestObserver | None = None
+        self._find_metrics, self._open_telemetry = find_metrics, open_telemetry
+        # At once: a bad pattern is an error of the configuration.
+        self._pattern = read_pattern(os.environ)
+        got_request_exception.connect(record_exception, app)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        metrics = self.metrics or self._start()
-        exchange = Exchange(self, metrics, environ, start_response)
+        exchange = Exchange(self.observer or self.start(), environ, start_response)
         path = environ.get("PATH_INFO", "/")
-        if path in _UNMEASURED:
+        if path in _UNMEASURED_PATHS:
             exchange.measured = False
-        if path in _SILENT or (self.selective and self.is_excluded(environ)):
-            exchange.enter_quietly()
+        if path in _UNTRACED_PATHS or (
+            self._selective and self.exclusions.contains(environ)
+        ):
+            exchange.enter_untraced()
         else:
             exchange.enter()
         return exchange.run()
 
-    def _start(self) -> Metrics:
-        self._started()
+    def start(self) -> RequestObserver:
+        """Open telemetry and make what observes each request from now on."""
+        self._open_telemetry()
         provider = trace.get_tracer_provider()
-        self.traced = not isinstance(provider, _NONE)
-        if not self.traced:
-            # Another app's provider that comes later must not wake this one's tracer.
+        traced = not isinstance(provider, _NO_PROVIDERS)
+        if not traced:
+            # A provider that another app sets later must not enable this tracer.
             provider = trace.NoOpTracerProvider()
-        self.start_span = make_starter(provider.get_tracer("modern_flask.http"))
-        fields = propagate.get_global_textmap().fields | {"b3"}
-        self.headers = tuple(sorted(_variable(name) for name in fields))
-        self.marked = any(
-            getattr(view, UNTRACED, False) for view in self.app.view_functions.values()
+        self.exclusions = Exclusions(self.app, self._pattern)
+        self._selective = not self.exclusions.is_empty
+        self.observer = RequestObserver(
+            wsgi_app=self.inner,
+            metrics=self._find_metrics(),
+            traced=traced,
+            start_span=make_starter(provider.get_tracer("modern_flask.http")),
+            read_caller=make_reader(),
         )
-        self.selective = self.marked or self.excluded is not None
-        self.metrics = metrics = self._metrics()
-        return metrics
-
-    def is_excluded(self, environ: dict[str, Any]) -> bool:
-        """Whether the variables or the view's mark leave the request untraced."""
-        if self.excluded and self.excluded.search(_url(environ)):
-            return True
-        if not self.marked:
-            return False
-        try:
-            endpoint, _ = self.app.url_map.bind_to_environ(environ).match()
-        except HTTPException:
-            return False
-        return getattr(self.app.view_functions.get(endpoint), UNTRACED, False)
-
-    def parent(self, environ: dict[str, Any]) -> Context | None:
-        """The caller's context; headers are decoded only where there are any."""
-        if environ.keys().isdisjoint(self.headers):
-            return None
-        return propagate.extract(environ, getter=_GETTER)
-
-
-class _EnvironGetter(Getter[dict[str, Any]]):
-    def get(self, carrier: dict[str, Any], key: str) -> list[str] | None:
-        value = carrier.get(_variable(key))
-        return None if value is None else [value]
-
-    def keys(self, carrier: dict[str, Any]) -> list[str]:
-        return [
-            key[5:].replace("_", "-").lower()
-            for key in carrier
-            if key.startswith("HTTP_")
-        ]
-
-
-_GETTER = _EnvironGetter()
-
-
-def _variable(header: str) -> str:
-    return "HTTP_" + header.upper().replace("-", "_")
-
-
-def _url(environ: dict[str, Any]) -> str:
-    host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
-    query = environ.get("QUERY_STRING")
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "/")
-    url = f"{environ['wsgi.url_scheme']}://{host}{path}"
-    return f"{url}?{query}" if query else url
-
-
-def _excluded(environ: Mapping[str, str]) -> re.Pattern[str] | None:
-    """Patterns with commas between them, searched in the whole URL.
-
-    As OpenTelemetry's package for Flask reads them.
-    """
-    special = environ.get("OTEL_PYTHON_FLASK_EXCLUDED_URLS")
-    text = special or environ.get("OTEL_PYTHON_EXCLUDED_URLS") or ""
-    patterns = [part.strip() for part in text.split(",") if part.strip()]
-    return re.compile("|".join(patterns)) if patterns else None
+        return self.observer

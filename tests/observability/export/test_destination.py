@@ -9,7 +9,7 @@ import pytest
 
 from modern_flask.config.values import Origin, Section
 from modern_flask.errors import UnknownChoice
-from modern_flask.observability.errors import BadEndpoint, UnreadableFile
+from modern_flask.observability.errors import FIX_FILE, BadEndpoint, UnreadableFile
 from modern_flask.observability.export.destination import (
     Destination,
     choose_destination,
@@ -86,7 +86,7 @@ def test_unknown_exporter() -> None:
 
     assert str(caught.value) == (
         'OTEL_EXPORTER = "jager" names no exporter.\n'
-        "  choose   console, jaeger, none, otlp or zipkin"
+        "  fix      use console, jaeger, none, otlp or zipkin"
     )
 
 
@@ -102,11 +102,11 @@ def test_origin_of_an_unknown_exporter() -> None:
     assert str(ours.value) == (
         'OTEL_EXPORTER = "jager" names no exporter.\n'
         "  set in   config.py, line 7\n"
-        "  choose   console, jaeger, none, otlp or zipkin"
+        "  fix      use console, jaeger, none, otlp or zipkin"
     )
     assert str(theirs.value) == (
         'OTEL_EXPORTER = "zipkni" names no exporter.\n'
-        "  choose   console, jaeger, none, otlp or zipkin"
+        "  fix      use console, jaeger, none, otlp or zipkin"
     )
 
 
@@ -125,7 +125,7 @@ def test_origin_of_an_endpoint(variable: str) -> None:
         choose_destination({variable: "x"}, otel(**{variable: "x"}))
 
     assert str(caught.value).splitlines()[:2] == [
-        f'{variable} = "x" is no URL of a collector.',
+        f'{variable} = "x" is not the URL of a collector.',
         "  set in   config.py, line 7",
     ]
 
@@ -139,8 +139,8 @@ def test_endpoint_that_is_no_url(value: str) -> None:
         choose(OTEL_EXPORTER_ZIPKIN_ENDPOINT=value)
 
     assert str(caught.value) == (
-        f'OTEL_EXPORTER_ZIPKIN_ENDPOINT = "{value}" is no URL of a collector.\n'
-        "  write    a URL with http:// or https://, such as "
+        f'OTEL_EXPORTER_ZIPKIN_ENDPOINT = "{value}" is not the URL of a collector.\n'
+        "  fix      use a URL with http:// or https://, such as "
         "http://localhost:9411/api/v2/spans"
     )
 
@@ -280,9 +280,9 @@ def test_file_that_is_none(prefix: str, name: str) -> None:
         choose_destination(values, otel(**values))
 
     assert str(caught.value) == (
-        f'{variable} = "/nowhere.pem" is no file that can be read.\n'
+        f'{variable} = "/nowhere.pem" is not a readable file.\n'
         "  set in   config.py, line 7\n"
-        "  write    the path of a PEM file, or nothing for the system's"
+        f"  fix      {FIX_FILE}"
     )
 
 
@@ -291,7 +291,7 @@ def test_compression_that_is_none(caplog: pytest.LogCaptureFixture) -> None:
     assert chosen(OTEL_EXPORTER="otlp", **{TRACES + "COMPRESSION": "zstd"}).compressed
 
     assert caplog.messages == [
-        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION is neither gzip nor none; gzip it is."
+        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION is neither gzip nor none; gzip is used."
     ]
 
 
@@ -335,7 +335,7 @@ def test_timeout_that_is_none(value: str, caplog: pytest.LogCaptureFixture) -> N
 
     assert found.timeout == 10
     assert caplog.messages == [
-        "OTEL_EXPORTER_ZIPKIN_TIMEOUT is not a number of seconds; 10 s it is."
+        "OTEL_EXPORTER_ZIPKIN_TIMEOUT is not a number of seconds; 10 s is used."
     ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Status, StatusCode
 
-from modern_flask.observability.export.redaction import harmless
+from modern_flask.observability.export.redaction import redact_span
 from tests.observability.requests.test_server_span import ACTS, pair, told
 
 Made = Callable[..., ReadableSpan]
@@ -29,7 +29,7 @@ def test_attributes(made: Made, value: Any, shown: Any) -> None:
     """An attribute with a URL is redacted; any other stays."""
     span = made(attributes={"what": value, "other": "x"})
 
-    assert harmless(span).attributes == {"what": shown, "other": "x"}
+    assert redact_span(span).attributes == {"what": shown, "other": "x"}
 
 
 def test_status(made: Made) -> None:
@@ -37,7 +37,7 @@ def test_status(made: Made) -> None:
     said = "Max retries exceeded with url: /x?page=hunter2 (Caused by it)"
     span = made(act=lambda span: span.set_status(Status(StatusCode.ERROR, said)))
 
-    status = harmless(span).status
+    status = redact_span(span).status
 
     assert status.status_code is StatusCode.ERROR
     assert status.description == (
@@ -56,7 +56,7 @@ def test_exception(made: Made) -> None:
 
     span = made(act=fail)
 
-    (event,) = harmless(span).events
+    (event,) = redact_span(span).events
     attributes = dict(event.attributes or {})
     assert (event.name, event.timestamp) == ("exception", span.events[0].timestamp)
     assert attributes["exception.type"] == "OSError"
@@ -72,7 +72,7 @@ def test_what_is_no_text(made: Made) -> None:
         span.record_exception(OSError("\udc80 is gone"))
         span.set_status(Status(StatusCode.ERROR, "\udc80 is gone"))
 
-    shown = harmless(made(act=fail))
+    shown = redact_span(made(act=fail))
 
     message = (shown.events[0].attributes or {})["exception.message"]
     assert message == shown.status.description == "? is gone"
@@ -82,10 +82,10 @@ def test_the_span_itself_stays(made: Made) -> None:
     """Other processors still see what was recorded; a harmless span is not copied."""
     suspect, plain = made(attributes={"url.full": URL}), made(attributes={"a": 1})
 
-    harmless(suspect)
+    redact_span(suspect)
 
     assert dict(suspect.attributes or {}) == {"url.full": URL}
-    assert harmless(plain) is plain
+    assert redact_span(plain) is plain
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -98,4 +98,4 @@ def test_all_the_rest_is_kept(act: str) -> None:
         span.add_event("asked", {"number": 7})
 
     for span in pair(also_call):
-        assert told(harmless(span)) == told(span)
+        assert told(redact_span(span)) == told(span)

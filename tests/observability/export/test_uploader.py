@@ -173,7 +173,7 @@ def test_threads_never_overfill(zipkin: ZipkinCollector, serve: Serve) -> None:
     eventually(lambda: zipkin.requests)
     uploader = service.uploader
     assert len(uploader._queue) <= 50
-    held = len(uploader._queue) + uploader._on_its_way
+    held = len(uploader._queue) + uploader._in_flight
     assert held + uploader.dropped == 800
 
 
@@ -297,7 +297,7 @@ def test_close_keeps_its_deadline(
     assert service.counted == (0, 0, 12)
     assert in_metrics("failed") - before == 12
     assert caplog.messages[-1].endswith(
-        f"spans are lost: zipkin at {zipkin.url} did not take them within 0.4 s."
+        f"spans are lost: zipkin at {zipkin.url} did not accept them within 0.4 s."
     ) or caplog.messages[-1].startswith("Spans are lost: ")
 
 
@@ -460,7 +460,7 @@ def test_bad_limit(value: str, caplog: pytest.LogCaptureFixture) -> None:
     """A limit that is no positive number is told, and the default holds."""
     assert Limits.read({"OTEL_BSP_SCHEDULE_DELAY": value}) == Limits()
     assert caplog.messages == [
-        "OTEL_BSP_SCHEDULE_DELAY is no positive number; 5000 it is."
+        "OTEL_BSP_SCHEDULE_DELAY is not a positive number; 5000 is used."
     ]
 
 

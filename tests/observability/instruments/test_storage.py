@@ -8,10 +8,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from prometheus_client import REGISTRY
 
 from modern_flask.observability.instruments.storage import trace_storage
-from modern_flask.observability.metrics.metrics import Metrics
 from modern_flask.storage import MemoryStorage, ObjectNotFound, Storage
 from modern_flask.storage.local import LocalStorage
 from modern_flask.storage.transfer import CHUNK
+from tests.observability.conftest import untraced_telemetry
 
 
 @pytest.fixture(params=["memory", "local"])
@@ -19,7 +19,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """One that is measured, under a name that no other test has counted."""
     made = MemoryStorage() if request.param == "memory" else LocalStorage(tmp_path)
     made.vendor = f"{request.node.name}"
-    Metrics().storage(made)
+    untraced_telemetry().storage(made)
     return made
 
 

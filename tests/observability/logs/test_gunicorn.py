@@ -13,8 +13,8 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from modern_flask.observability.logs.formats import TEXT, JsonFormatter, TextFormatter
-from modern_flask.observability.logs.gunicorn import ACCESS_FORMAT, gunicorn_lines
-from modern_flask.observability.requests.exclusions import TRACE_ID
+from modern_flask.observability.logs.gunicorn import ACCESS_FORMAT, format_gunicorn
+from modern_flask.observability.requests.keys import TRACE_ID
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 FORMATTERS = {"text": lambda: TextFormatter(TEXT), "json": JsonFormatter}
@@ -37,7 +37,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
         for name, value in {"accesslog": "-", **(settings or {})}.items():
             cfg.set(name, value)
         logger = Logger(cfg)
-        with gunicorn_lines(FORMATTERS[form]()):
+        with format_gunicorn(FORMATTERS[form]()):
             answer(logger, uri, traced, environ)
         return stream.getvalue().splitlines()
 
@@ -151,7 +151,7 @@ def test_gunicorns_errors(serve: Serve, form: str, capsys: Any) -> None:
     """What gunicorn says of an error has the form of all other lines, too."""
     logger = Logger(Config())
 
-    with gunicorn_lines(FORMATTERS[form]()):
+    with format_gunicorn(FORMATTERS[form]()):
         logger.error("Error handling request %s %s", "GET", "/x?code=hunter2")
     logger.error("closed")
 

@@ -26,7 +26,7 @@ from modern_flask.observability.errors import BadPort
 from modern_flask.observability.metrics.histogram import NotingHistogram
 from modern_flask.observability.metrics.metrics import Metrics, open_metrics
 from modern_flask.redis import make_cached
-from tests.observability.conftest import opened
+from tests.observability.conftest import opened, untraced_telemetry
 from tests.observability.shop import fetch, run
 from tests.servers.eventually import eventually
 from tests.servers.postgresql import PostgreSQL
@@ -214,7 +214,7 @@ def test_engines_of_one_database_are_added_up() -> None:
     """Two engines of one name are one series: told twice, a scrape would be refused."""
     engines = [create_engine("sqlite:///twice.db", pool_size=n) for n in (2, 3)]
     for engine in engines:
-        Metrics().engine(engine)
+        untraced_telemetry().engine(engine)
 
     told = Metrics().write("application/openmetrics-text;version=1.0.0")[0].decode()
 
@@ -232,7 +232,7 @@ def test_closed_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A closed engine is not counted, as long as it may live on, until it is used."""
     monkeypatch.chdir(tmp_path)
     engine = create_engine("sqlite:///closed.db", poolclass=QueuePool, pool_size=2)
-    Metrics().engine(engine)
+    untraced_telemetry().engine(engine)
     size = "database_pool_size"
 
     assert value(size, database="closed.db") == 2
@@ -247,7 +247,7 @@ def test_database_pool(postgresql: PostgreSQL, spans: list[ReadableSpan]) -> Non
     """Connections are counted by state, and the wait for one is measured."""
     engine = create_engine(postgresql.database(), pool_size=2, max_overflow=1)
     name = engine.url.database or ""
-    Metrics().engine(engine)
+    untraced_telemetry().engine(engine)
     waits = value("database_pool_wait_seconds_count")
 
     def held(state: str) -> float:
@@ -279,7 +279,7 @@ def test_redis_pool(redis_url: str) -> None:
     # What earlier tests have left may go at any moment, and with it its connections.
     gc.collect()
     before = value("redis_pool_connections", state="idle")
-    Metrics().redis(client)
+    untraced_telemetry().redis(client)
 
     client.ping()
 
@@ -291,7 +291,7 @@ def test_redis_pool(redis_url: str) -> None:
 def test_cache(redis_url: str) -> None:
     """Calls of a cached function are hits or misses, by the function's name."""
     client = Redis.from_url(redis_url)
-    Metrics().redis(client)
+    untraced_telemetry().redis(client)
 
     @make_cached(lambda: client)(60)
     def price(number: int) -> int:

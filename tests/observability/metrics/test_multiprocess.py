@@ -142,7 +142,7 @@ def used_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def sold() -> list[float]:
     return [
         sample.value
-        for family in multiprocess.registry().collect()
+        for family in multiprocess.make_registry().collect()
         for sample in family.samples
         if sample.name == "sold_total"
     ]
@@ -152,9 +152,9 @@ def test_burying(used_folder: Callable[..., Path]) -> None:
     """A dead worker's counters go on in one file, its gauges end with it."""
     folder = used_folder(3, 4, 5)
 
-    multiprocess.bury(3)
-    multiprocess.bury(4)
-    multiprocess.bury(4)
+    multiprocess.merge_worker(3)
+    multiprocess.merge_worker(4)
+    multiprocess.merge_worker(4)
 
     assert sold() == [12.0]
     assert sorted(file.name for file in folder.glob("*.db")) == [
@@ -171,7 +171,7 @@ def test_file_that_is_just_made(used_folder: Callable[..., Path]) -> None:
         (folder / f"counter_{pid}.db").touch()
 
     assert sold() == [3.0]
-    multiprocess.bury(4)
+    multiprocess.merge_worker(4)
     assert not (folder / "counter_4.db").exists()
     assert (folder / "counter_5.db").exists()
 
@@ -184,7 +184,7 @@ def test_nobody_reads_while_files_are_merged(
     answers: list[float] = []
     reader = threading.Thread(target=lambda: answers.extend(sold()))
 
-    with multiprocess._locked(folder, fcntl.LOCK_EX):
+    with multiprocess._lock(folder, fcntl.LOCK_EX):
         reader.start()
         reader.join(0.3)
         assert answers == []
@@ -195,17 +195,17 @@ def test_nobody_reads_while_files_are_merged(
 
 def test_one_worker_needs_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """With one worker, and no variable, there is no multi-process mode."""
-    multiprocess.prepare(1)
+    multiprocess.prepare_folder(1)
 
     assert multiprocess.folder() is None
-    multiprocess.bury(os.getpid())
-    with multiprocess.reading():
-        multiprocess.leave()
+    multiprocess.merge_worker(os.getpid())
+    with multiprocess.hold_files():
+        multiprocess.remove_folder()
 
 
 def test_too_late(caplog: pytest.LogCaptureFixture) -> None:
     """Where prometheus_client is imported already, it is told what to do."""
-    multiprocess.prepare(3)
+    multiprocess.prepare_folder(3)
 
     assert multiprocess.folder() is None
     assert caplog.messages == [
@@ -219,6 +219,6 @@ def test_named_folder_is_emptied(used_folder: Callable[..., Path]) -> None:
     """What an earlier run has left in a named folder does not count again."""
     folder = used_folder(3)
 
-    multiprocess.prepare(1)
+    multiprocess.prepare_folder(1)
 
     assert list(folder.glob("*.db")) == []

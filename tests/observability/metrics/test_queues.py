@@ -123,7 +123,8 @@ def test_broker_that_is_down(
         clock.now += queues.KEPT
 
     assert caplog.messages == [
-        "How many messages wait in Celery's queues is not known: OperationalError."
+        "The number of messages in Celery's queues is not known: "
+        "OperationalError: connection refused."
     ]
     assert "hunter2" not in caplog.text
 
@@ -169,14 +170,14 @@ def test_broker_that_is_silent(
     server: RedisServer | RabbitMQ = request.getfixturevalue(kind)
     server.heal()
     request.addfinalizer(server.heal)
-    really = queues.depth
+    really = queues.count_messages
 
     def freeze(*words: Any) -> int:
         server.pause()
         return really(*words)
 
     if when == "asking":
-        monkeypatch.setattr(queues, "depth", freeze)
+        monkeypatch.setattr(queues, "count_messages", freeze)
     else:
         server.pause()
     asked = queues._Queues(make_celery(server.url))

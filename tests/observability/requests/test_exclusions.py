@@ -2,12 +2,8 @@
 
 from flask import Flask, request
 
-from modern_flask.observability.requests.exclusions import (
-    UNCOUNTED,
-    UNTRACED,
-    ignore_metrics,
-    ignore_traces,
-)
+from modern_flask.observability.requests.exclusions import ignore_metrics, ignore_traces
+from modern_flask.observability.requests.keys import UNCOUNTED, UNTRACED
 
 
 def view() -> str:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -13,11 +14,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from modern_flask.observability.requests.exclusions import (
-    TRACE_ID,
-    ignore_metrics,
-    ignore_traces,
-)
+from modern_flask.observability.requests.exclusions import ignore_metrics, ignore_traces
+from modern_flask.observability.requests.keys import TRACE_ID
 from modern_flask.observability.requests.server_span import make_starter
 from tests.observability.conftest import Kept, Measured, observe
 
@@ -498,9 +496,10 @@ def test_sampled_out(app: Flask, measured: Measured, kept: Kept) -> None:
     """What is not sampled is not recorded; it has ids all the same, and is measured."""
     plain = Flask("plain")
     telemetry = observe(plain, measured)
-    telemetry._start()
     provider = TracerProvider(sampler=sampling.ALWAYS_OFF, shutdown_on_exit=False)
-    telemetry.start_span = make_starter(provider.get_tracer("test"))
+    telemetry.observer = replace(
+        telemetry.start(), start_span=make_starter(provider.get_tracer("test"))
+    )
 
     @plain.get("/orders")
     def orders() -> str:
@@ -541,7 +540,7 @@ def test_sampler_that_looks(measured: Measured, spans: Spans) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trace, "get_tracer_provider", lambda: provider)
         telemetry = observe(app, measured)
-        telemetry._start()
+        telemetry.start()
         app.test_client().get("/x", headers={"User-Agent": "curl"})
 
     assert seen[0]["user_agent.original"] == "curl"
@@ -553,7 +552,7 @@ def test_nothing_is_traced_without_a_provider(measured: Measured) -> None:
     telemetry = observe(app, measured)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trace, "get_tracer_provider", trace.NoOpTracerProvider)
-        telemetry._start()
+        telemetry.start()
 
     response = app.test_client().get("/x")
 

@@ -26,7 +26,8 @@ from opentelemetry.trace import StatusCode as Code
 from werkzeug.test import EnvironBuilder
 
 from modern_flask.observability.requests.conventions import describe
-from modern_flask.observability.requests.server_span import ServerSpan, make_starter
+from modern_flask.observability.requests.server_span import make_starter
+from modern_flask.observability.sdk import ServerSpan
 
 ENVIRON = EnvironBuilder("/orders?a=1").get_environ()
 
