@@ -302,8 +302,8 @@ def test_header_that_is_none(pair: str, caplog: pytest.LogCaptureFixture) -> Non
 
     assert chosen(OTEL_EXPORTER="otlp", **headers).headers == {"good": "1"}
     assert caplog.messages == [
-        "OTEL_EXPORTER_OTLP_HEADERS: what is no name=value is left out; a comma in a "
-        "value is %2C."
+        "OTEL_EXPORTER_OTLP_HEADERS: a part that is not name=value is left out. Write "
+        "a comma in a value as %2C."
     ]
 
 
@@ -345,7 +345,7 @@ def test_other_protocols(protocol: str, caplog: pytest.LogCaptureFixture) -> Non
     chosen(OTEL_EXPORTER="otlp", OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
 
     assert caplog.messages == [
-        f"OTEL_EXPORTER_OTLP_PROTOCOL asks for {protocol}; spans are sent as "
+        f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol}; spans are sent as "
         "http/protobuf. Point OTEL_EXPORTER_OTLP_ENDPOINT at the port for HTTP, which "
         "is 4318 by default."
     ]

@@ -154,7 +154,7 @@ def test_arguments_that_do_not_fit(write: Write, form: str) -> None:
 
     assert "pa55" not in line
     assert "%d orders (its arguments do not fit, " in line
-    assert "test_logs.py, line " in line
+    assert "test_root_logger.py, line " in line
     if form == "json":
         assert json.loads(line)["level"] == "INFO"
 
@@ -242,7 +242,7 @@ def test_unknown_level(settings: dict[str, Any], wrong: str) -> None:
     assert str(caught.value) == (
         f"{wrong} names no level.\n"
         "  set in   config.py, line 4\n"
-        "  choose   DEBUG, INFO, WARNING, ERROR or CRITICAL"
+        "  fix      use DEBUG, INFO, WARNING, ERROR or CRITICAL"
     )
 
 
@@ -263,7 +263,7 @@ def test_unknown_format(form: Any) -> None:
     assert str(caught.value) == (
         f'LOGGING_FORMAT = "{form}" names no format.\n'
         "  set in   config.py, line 4\n"
-        "  choose   text, json or a format of logging, such as "
+        "  fix      use text, json or a format of logging, such as "
         "%(levelname)s %(message)s"
     )
 
@@ -282,7 +282,7 @@ def test_unknown_key() -> None:
         next(open_logging(section(fromat="json")))
 
     assert str(caught.value) == (
-        "LOGGING_FROMAT is no setting that is known here.\n"
+        "LOGGING_FROMAT is not a known setting.\n"
         "  set in   config.py, line 4\n"
         "  did you mean  LOGGING_FORMAT"
     )

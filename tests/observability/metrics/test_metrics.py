@@ -22,7 +22,7 @@ from sqlalchemy import QueuePool, create_engine
 from modern_flask import Container, create_app
 from modern_flask.config.values import Section
 from modern_flask.errors import UnknownSetting
-from modern_flask.observability.errors import BadPort
+from modern_flask.observability.errors import FIX_PORT, BadPort
 from modern_flask.observability.metrics.histogram import NotingHistogram
 from modern_flask.observability.metrics.metrics import Metrics, open_metrics
 from modern_flask.redis import make_cached
@@ -138,8 +138,8 @@ def test_exemplar(app: Flask) -> None:
 
     response = app.test_client().get("/exemplary")
 
-    metrics: Any = app.wsgi_app
-    text = metrics.metrics.write(OPENMETRICS)[0].decode()
+    telemetry: Any = app.wsgi_app
+    text = telemetry.observer.metrics.write(OPENMETRICS)[0].decode()
     trace_id = response.headers["traceresponse"].split("-")[1]
     exemplars = {
         sample.exemplar.labels["trace_id"]
@@ -148,7 +148,7 @@ def test_exemplar(app: Flask) -> None:
         if sample.labels.get("handler") == "/exemplary" and sample.exemplar
     }
     assert exemplars == {trace_id}
-    assert trace_id not in metrics.metrics.write("")[0].decode()
+    assert trace_id not in telemetry.observer.metrics.write("")[0].decode()
 
 
 def test_exemplars_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,7 +355,7 @@ def test_unknown_key() -> None:
         next(open_metrics(settings))
 
     assert str(caught.value) == (
-        "METRICS_PROT is no setting that is known here.\n  did you mean  METRICS_PORT"
+        "METRICS_PROT is not a known setting.\n  did you mean  METRICS_PORT"
     )
 
 
@@ -368,8 +368,7 @@ def test_port_that_is_none(port: object) -> None:
         next(open_metrics(settings))
 
     assert str(raised.value) == (
-        f'METRICS_PORT = "{port}" is no port.\n'
-        "  write    a number from 0 to 65535; 0 takes any that is free"
+        f'METRICS_PORT = "{port}" is not a port number.\n  fix      {FIX_PORT}'
     )
 
 

@@ -209,9 +209,9 @@ def test_too_late(caplog: pytest.LogCaptureFixture) -> None:
 
     assert multiprocess.folder() is None
     assert caplog.messages == [
-        "Each of the 3 workers counts for itself: prometheus_client was imported "
-        "before their number was known. Set PROMETHEUS_MULTIPROC_DIR to an empty "
-        "folder."
+        "Each of the 3 workers exposes only its own metrics, because prometheus_client "
+        "was imported before their number was known. Set PROMETHEUS_MULTIPROC_DIR to "
+        "an empty folder."
     ]
 
 
