@@ -50,7 +50,7 @@ class Telemetry:
 
             measure_redis(client)
             cached: Any = client
-            cached.observe_lookup = self.metrics.lookup
+            cached.observe_lookup = self.metrics.count_lookup
         if self.tracing.on:
             from .instruments.redis import trace_commands
 

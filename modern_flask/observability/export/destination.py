@@ -107,28 +107,13 @@ def choose_destination(
     kind = _choose_kind(environ, settings)
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
-    for variable in ("HOST", "PORT"):
-        name = f"OTEL_EXPORTER_JAEGER_AGENT_{variable}"
-        if environ.get(name):
-            logger.warning(
-                "%s is set, but Jaeger's agent no longer exists. Set "
-                "OTEL_EXPORTER_OTLP_ENDPOINT to the collector, such as "
-                "http://jaeger-collector:4318.",
-                name,
-            )
+    _warn_of_agent(environ)
     if kind == "none":
         return None
     if kind == "console":
         return Destination("console", "", "", "console")
     if kind == "zipkin":
-        return Destination(
-            kind,
-            _read_url(environ, settings, "OTEL_EXPORTER_ZIPKIN_ENDPOINT", _ZIPKIN)
-            or _ZIPKIN,
-            "application/json",
-            "zipkin",
-            timeout=_read_seconds(environ, "OTEL_EXPORTER_ZIPKIN_TIMEOUT"),
-        )
+        return _make_zipkin(environ, settings)
     if kind == "jaeger" and environ.get("OTEL_EXPORTER_JAEGER_ENDPOINT"):
         return _make_jaeger(environ, settings)
     return _make_otlp(kind, environ, settings)
@@ -153,6 +138,29 @@ def _choose_kind(environ: Mapping[str, str], settings: _Settings) -> str:
         if environ.get(variable):
             return kind
     return "none"
+
+
+def _warn_of_agent(environ: Mapping[str, str]) -> None:
+    for variable in ("HOST", "PORT"):
+        name = f"OTEL_EXPORTER_JAEGER_AGENT_{variable}"
+        if environ.get(name):
+            logger.warning(
+                "%s is set, but Jaeger's agent no longer exists. Set "
+                "OTEL_EXPORTER_OTLP_ENDPOINT to the collector, such as "
+                "http://jaeger-collector:4318.",
+                name,
+            )
+
+
+def _make_zipkin(environ: Mapping[str, str], settings: _Settings) -> Destination:
+    url = _read_url(environ, settings, "OTEL_EXPORTER_ZIPKIN_ENDPOINT", _ZIPKIN)
+    return Destination(
+        "zipkin",
+        url or _ZIPKIN,
+        "application/json",
+        "zipkin",
+        timeout=_read_seconds(environ, "OTEL_EXPORTER_ZIPKIN_TIMEOUT"),
+    )
 
 
 def _make_jaeger(environ: Mapping[str, str], settings: _Settings) -> Destination:
@@ -187,10 +195,8 @@ def _make_otlp(
         environ, settings, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", _OTLP + "/v1/traces"
     )
     if not endpoint:
-        root = (
-            _read_url(environ, settings, "OTEL_EXPORTER_OTLP_ENDPOINT", _OTLP) or _OTLP
-        )
-        endpoint = root.rstrip("/") + "/v1/traces"
+        root = _read_url(environ, settings, "OTEL_EXPORTER_OTLP_ENDPOINT", _OTLP)
+        endpoint = (root or _OTLP).rstrip("/") + "/v1/traces"
     certificate = _read_path(environ, settings, "CLIENT_CERTIFICATE")
     key = _read_path(environ, settings, "CLIENT_KEY")
     return Destination(

@@ -56,28 +56,50 @@ _FIRST = re.compile(r"[a-z]+", re.IGNORECASE)
 
 def trace_statements(engine: Engine) -> None:
     """Make a client span for each statement that ``engine`` sends."""
-    tracer = trace.get_tracer("modern_flask.sql")
-    target = _describe_target(engine)
-    mysql = engine.dialect.name in ("mysql", "mariadb")
+    statements = _Statements(engine)
+    event.listen(engine, "before_cursor_execute", statements.start)
+    event.listen(engine, "after_cursor_execute", statements.end)
+    event.listen(engine, "handle_error", statements.fail)
 
-    def before(
-        connection: Any, cursor: Any, statement: str, values: Any, ctx: Any, many: bool
+
+class _Statements:
+    """Starts a span before each statement of an engine, and ends it afterwards."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._tracer = trace.get_tracer("modern_flask.sql")
+        self._target = _describe_target(engine)
+        self._mysql = engine.dialect.name in ("mysql", "mariadb")
+
+    def start(
+        self,
+        connection: Any,
+        cursor: Any,
+        statement: str,
+        values: Any,
+        execution: Any,
+        many: bool,
     ) -> None:
         if is_suppressed():
             return
-        name, described = describe(statement[:_LONGEST], mysql)
-        attributes = {**target, **described}
+        name, described = describe(statement[:_LONGEST], self._mysql)
+        attributes = {**self._target, **described}
         if many and len(values) > 1:
             attributes["db.operation.batch.size"] = len(values)
         # The execution context holds the span: one cursor may run many statements.
-        ctx._modern_flask_span = tracer.start_span(
+        execution._modern_flask_span = self._tracer.start_span(
             name, kind=SpanKind.CLIENT, attributes=attributes
         )
 
-    def after(
-        connection: Any, cursor: Any, statement: str, values: Any, ctx: Any, many: bool
+    def end(
+        self,
+        connection: Any,
+        cursor: Any,
+        statement: str,
+        values: Any,
+        execution: Any,
+        many: bool,
     ) -> None:
-        span = _pop_span(ctx)
+        span = _pop_span(execution)
         if span is None:
             return
         # Only if the driver knows the number: SQLite counts changed rows only.
@@ -85,7 +107,7 @@ def trace_statements(engine: Engine) -> None:
             span.set_attribute("db.response.returned_rows", cursor.rowcount)
         span.end()
 
-    def handle_error(failure: Any) -> None:
+    def fail(self, failure: Any) -> None:
         span = _pop_span(failure.execution_context)
         if span is not None:
             kind = type(failure.original_exception).__name__
@@ -95,10 +117,6 @@ def trace_statements(engine: Engine) -> None:
                 span.set_attribute("db.response.status_code", state)
             span.set_status(Status(StatusCode.ERROR, kind))
             span.end()
-
-    event.listen(engine, "before_cursor_execute", before)
-    event.listen(engine, "after_cursor_execute", after)
-    event.listen(engine, "handle_error", handle_error)
 
 
 def _describe_target(engine: Engine) -> dict[str, Any]:

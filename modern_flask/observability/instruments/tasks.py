@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from time import monotonic
 from typing import Any
-
-from ..metrics.families import TASK_DURATION, TASK_RETRIES
 
 __all__ = ["measure_tasks"]
 
@@ -24,64 +21,11 @@ def measure_tasks(app: Any) -> None:
     def install(sender: Any = None, **_: Any) -> None:
         celery = reference()
         if sender is not None and celery is not None and sender.app is celery:
-            celery.Task.Request = _make_request_class()
+            from .task_request import MeasuredRequest
+
+            celery.Task.Request = MeasuredRequest
 
     name = f"modern_flask.{id(app)}"
     worker_init.connect(install, weak=False, dispatch_uid=name)
     # Another app may have the same identity later.
     weakref.finalize(app, worker_init.disconnect, dispatch_uid=name)
-
-
-def _make_request_class() -> type[Any]:
-    """Make the class by which a worker's parent keeps a task and learns of its end."""
-    from billiard.einfo import ExceptionWithTraceback
-    from celery.exceptions import Ignore, Reject, Retry
-    from celery.worker.request import Request
-
-    class Measured(Request):  # type: ignore[misc]
-        _begun: float | None = None
-        _runtime: float | None = None
-
-        def __init_subclass__(cls) -> None:
-            # Celery makes a class for each task; its on_success calls no other class's.
-            settle = cls.on_success
-
-            def on_success(self: Any, failed__retval__runtime: Any, **rest: Any) -> Any:
-                failed, _, self._runtime = failed__retval__runtime
-                if not failed:
-                    self._end("success")
-                return settle(self, failed__retval__runtime, **rest)
-
-            cls.on_success = on_success
-
-        def on_accepted(self, pid: int, time_accepted: float) -> None:
-            self._begun = monotonic()
-            super().on_accepted(pid, time_accepted)
-
-        def on_retry(self, exc_info: Any) -> None:
-            TASK_RETRIES.labels(self.name).inc()
-            self._end("retry")
-            super().on_retry(exc_info)
-
-        def on_failure(self, exc_info: Any, *args: Any, **rest: Any) -> Any:
-            raised = exc_info.exception
-            if isinstance(raised, ExceptionWithTraceback):
-                raised = raised.exc
-            if not isinstance(raised, Retry | Ignore | Reject):
-                self._end("failure")
-            return super().on_failure(exc_info, *args, **rest)
-
-        def on_timeout(self, soft: bool, timeout: float) -> Any:
-            if not soft:
-                self._end("timeout")
-            return super().on_timeout(soft, timeout)
-
-        def _end(self, outcome: str) -> None:
-            # A child that was lost has reported no duration, and a task that was never
-            # accepted has none.
-            seconds = self._runtime
-            if seconds is None:
-                seconds = monotonic() - self._begun if self._begun else 0.0
-            TASK_DURATION.labels(self.name, outcome).observe(seconds)
-
-    return Measured

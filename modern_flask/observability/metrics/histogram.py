@@ -34,7 +34,7 @@ class NotingHistogram(Histogram):
     def _metric_init(self) -> None:
         super()._metric_init()
         self._notes: deque[float] = deque()
-        if multiprocess.folder() is not None:
+        if multiprocess.find_folder() is not None:
             self.note = self.observe  # type: ignore[method-assign]
 
     def note(self, amount: float) -> None:

@@ -19,7 +19,7 @@ from prometheus_client.exposition import choose_encoder
 from ...config.values import key_of, origin_of
 from ...errors import UnknownSetting
 from ..errors import BadPort
-from ..requests.conventions import METHODS
+from ..methods import METHODS
 from . import families, multiprocess
 
 __all__ = ["Metrics", "open_metrics"]
@@ -38,7 +38,7 @@ class Metrics:
         self._series: dict[tuple[str, str, str], _Series] = {}
         self.enter, self.leave = _make_in_flight_counters()
 
-    def request(
+    def count_request(
         self,
         method: str,
         handler: str,
@@ -66,11 +66,11 @@ class Metrics:
                 self._series[key] = series
         series.observe(seconds, size, trace_id)
 
-    def exception(self, handler: str, kind: str) -> None:
+    def count_exception(self, handler: str, kind: str) -> None:
         """Count an exception that no error handler expected."""
         families.EXCEPTIONS.labels(handler, kind).inc()
 
-    def lookup(self, function: str, hit: bool) -> None:
+    def count_lookup(self, function: str, hit: bool) -> None:
         """Count one call of a cached function: a hit is answered from the cache."""
         families.CACHE_LOOKUPS.labels(function, "hit" if hit else "miss").inc()
 
@@ -87,7 +87,7 @@ _entered, _left = count(), count()
 def _make_in_flight_counters() -> tuple[Callable[[], object], Callable[[], object]]:
     """The functions to call when a request enters and when it leaves."""
     gauge = families.IN_FLIGHT
-    if multiprocess.folder() is not None:
+    if multiprocess.find_folder() is not None:
         return gauge.inc, gauge.dec
     gauge.set_function(lambda: _read_count(_entered) - _read_count(_left))
     return _entered.__next__, _left.__next__
@@ -124,7 +124,7 @@ class _Series:
 
 def _find_registry() -> CollectorRegistry:
     """The process's own registry, or the sum of all workers in multi-process mode."""
-    return multiprocess.make_registry() if multiprocess.folder() else REGISTRY
+    return multiprocess.make_registry() if multiprocess.find_folder() else REGISTRY
 
 
 def open_metrics(settings: Mapping[str, Any] | None = None) -> Iterator[Metrics]:

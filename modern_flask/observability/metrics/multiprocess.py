@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VARIABLE",
-    "folder",
+    "find_folder",
     "hold_files",
     "make_registry",
     "merge_worker",
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 _made: Path | None = None
 
 
-def folder() -> Path | None:
+def find_folder() -> Path | None:
     """The folder that the workers write to; None with one worker."""
     path = os.environ.get(VARIABLE)
     return Path(path) if path else None
@@ -59,7 +59,7 @@ def prepare_folder(workers: int) -> None:
         workers: How many processes will count.
     """
     global _made
-    path = folder()
+    path = find_folder()
     if path is not None and path == _made:
         return
     if path is None:
@@ -98,7 +98,7 @@ def merge_worker(pid: int) -> None:
         pid: A child of this process that has been reaped. A living worker would lose
             its files.
     """
-    path = folder()
+    path = find_folder()
     if path is None:
         return
     from prometheus_client.mmap_dict import MmapedDict
@@ -151,7 +151,7 @@ def _has_begun(file: Path) -> bool:
 @contextmanager
 def hold_files() -> Iterator[None]:
     """Keep the files from being merged while they are read."""
-    path = folder()
+    path = find_folder()
     if path is None:
         yield
     else:

@@ -50,7 +50,7 @@ def measure_engine(engine: Engine) -> None:
 def measure_redis(client: Redis) -> None:
     """Count the connections of the client's pool."""
     _clients.add(client)
-    if multiprocess.folder() is not None:
+    if multiprocess.find_folder() is not None:
         pool: Any = client.connection_pool
         get = pool.get_connection
 
@@ -75,7 +75,7 @@ def _measure_new_pool(engine: Any) -> None:
 def _time_connects(engine: Any, known: bool) -> None:
     pool, reference = engine.pool, weakref.ref(engine)
     connect, observe = pool.connect, POOL_WAIT.observe
-    several = multiprocess.folder() is not None
+    several = multiprocess.find_folder() is not None
 
     def connect_timed() -> Any:
         nonlocal known
@@ -216,7 +216,7 @@ class _Writer:
 
 _pools = _Pools()
 _writer = _Writer(_pools)
-if multiprocess.folder() is None:
+if multiprocess.find_folder() is None:
     REGISTRY.register(_pools)
 else:
     os.register_at_fork(after_in_child=_writer.reset)

@@ -10,12 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...config.values import MASK, is_secret
+from ..methods import METHODS
 
-__all__ = ["METHODS", "describe", "path_of"]
+__all__ = ["describe", "path_of"]
 
-METHODS = frozenset(
-    {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
-)
 _PAIR = re.compile(r"([^=&]+)=([^&]*)")
 # A client may send any text: int() raises for 5,000 digits, and a back end rejects a
 # number of more than 64 bits.

@@ -20,8 +20,8 @@ from opentelemetry.trace import (
     StatusCode,
 )
 
+from ..methods import METHODS
 from ..sdk import SPAN_KEY, ServerSpan, attach, detach, suppress_spans
-from .conventions import METHODS
 from .keys import IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
 from .server_span import StartSpan
 
@@ -199,9 +199,9 @@ class Exchange:
         if self.measured:
             metrics.leave()
             if _FAILURE in environ:
-                metrics.exception(rule or _UNMATCHED, environ[_FAILURE])
+                metrics.count_exception(rule or _UNMATCHED, environ[_FAILURE])
             if UNCOUNTED not in environ:
-                metrics.request(
+                metrics.count_request(
                     environ["REQUEST_METHOD"],
                     rule or _UNMATCHED,
                     self.status,

@@ -1,4 +1,4 @@
-"""Where spans go: every variable of the predecessor and of the specification."""
+"""Where spans are sent: every variable of the predecessor and of the specification."""
 
 import base64
 import logging
@@ -80,7 +80,7 @@ def otel(**values: str) -> Section:
 
 
 def test_unknown_exporter() -> None:
-    """An exporter that there is not is a fault with the choices."""
+    """An unknown exporter is a fault that lists the choices."""
     with pytest.raises(UnknownChoice) as caught:
         choose(OTEL_EXPORTER="jager")
 
@@ -91,7 +91,7 @@ def test_unknown_exporter() -> None:
 
 
 def test_origin_of_an_unknown_exporter() -> None:
-    """The fault says where the configuration has set it, unless a variable won."""
+    """The fault says where a key was set, unless a variable wins over it."""
     section = otel(OTEL_EXPORTER="jager")
 
     with pytest.raises(UnknownChoice) as ours:
@@ -120,7 +120,7 @@ def test_origin_of_an_unknown_exporter() -> None:
     ],
 )
 def test_origin_of_an_endpoint(variable: str) -> None:
-    """An endpoint that is no URL is told with where it was set."""
+    """An endpoint that is not a URL is reported with where it was set."""
     with pytest.raises(BadEndpoint) as caught:
         choose_destination({variable: "x"}, otel(**{variable: "x"}))
 
@@ -146,13 +146,13 @@ def test_endpoint_that_is_no_url(value: str) -> None:
 
 
 def test_disabled_sdk() -> None:
-    """OTEL_SDK_DISABLED=true switches all of it off, as the specification says."""
+    """OTEL_SDK_DISABLED=true turns tracing off, as the specification says."""
     assert choose(OTEL_SDK_DISABLED="True", OTEL_EXPORTER="zipkin") is None
     assert choose(OTEL_SDK_DISABLED="1", OTEL_EXPORTER="zipkin") is not None
 
 
 def test_jaeger_with_endpoint_speaks_thrift() -> None:
-    """The predecessor's endpoint takes jaeger.thrift, with its user and password."""
+    """The predecessor's endpoint gets jaeger.thrift, with user and password."""
     found = chosen(
         OTEL_EXPORTER="jaeger",
         OTEL_EXPORTER_JAEGER_ENDPOINT="http://jaeger:14268/api/traces",
@@ -173,7 +173,7 @@ def test_jaeger_with_endpoint_speaks_thrift() -> None:
 
 @pytest.mark.parametrize("variable", ["HOST", "PORT"])
 def test_agent_is_gone(variable: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The agent's variables warn, and name what takes their place."""
+    """A warning names the variable that replaces the agent's variables."""
     name = f"OTEL_EXPORTER_JAEGER_AGENT_{variable}"
 
     found = chosen(OTEL_EXPORTER="jaeger", **{name: "6831"})
@@ -200,7 +200,7 @@ def test_otlp_endpoints() -> None:
 
 
 def test_otlp_headers() -> None:
-    """Headers are pairs with commas between them, values percent-encoded."""
+    """Headers are pairs separated by commas, with percent-encoded values."""
     found = chosen(
         OTEL_EXPORTER="otlp",
         OTEL_EXPORTER_OTLP_HEADERS="a=1, authorization = Bearer%20x=y,broken",
@@ -216,7 +216,7 @@ def test_otlp_headers() -> None:
 
 
 def test_otlp_compression_and_certificates(tmp_path: Path) -> None:
-    """Compression can be switched off; certificates are files for the connection."""
+    """Compression can be turned off; the connection uses the certificate files."""
     ca, me, key = (str(tmp_path / name) for name in ("ca.pem", "me.pem", "me.key"))
     for path in (ca, me, key):
         Path(path).touch()
@@ -287,7 +287,7 @@ def test_file_that_is_none(prefix: str, name: str) -> None:
 
 
 def test_compression_that_is_none(caplog: pytest.LogCaptureFixture) -> None:
-    """A compression that the kit does not speak is told, and gzip is taken."""
+    """An unknown compression is reported, and gzip is used."""
     assert chosen(OTEL_EXPORTER="otlp", **{TRACES + "COMPRESSION": "zstd"}).compressed
 
     assert caplog.messages == [
@@ -297,7 +297,7 @@ def test_compression_that_is_none(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("pair", ["hunter2", "a b=hunter2", "=hunter2", "a=%0ahunter2"])
 def test_header_that_is_none(pair: str, caplog: pytest.LogCaptureFixture) -> None:
-    """What could not be sent as a header is left out and told, without its text."""
+    """What is not a valid header is left out and reported, without its text."""
     headers = {"OTEL_EXPORTER_OTLP_HEADERS": f"good=1,{pair}"}
 
     assert chosen(OTEL_EXPORTER="otlp", **headers).headers == {"good": "1"}
@@ -324,13 +324,13 @@ def test_header_that_is_none(pair: str, caplog: pytest.LogCaptureFixture) -> Non
     ],
 )
 def test_timeouts(environ: dict[str, str], seconds: float) -> None:
-    """Each exporter's timeout, in seconds as OpenTelemetry for Python has it."""
+    """Each exporter's timeout is in seconds, as in OpenTelemetry for Python."""
     assert chosen(**environ).timeout == seconds
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "0", "nan", "inf"])
 def test_timeout_that_is_none(value: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A timeout that is no number of seconds is told, and the default holds."""
+    """A timeout that is not a number of seconds is reported; the default holds."""
     found = chosen(OTEL_EXPORTER="zipkin", OTEL_EXPORTER_ZIPKIN_TIMEOUT=value)
 
     assert found.timeout == 10
@@ -341,7 +341,7 @@ def test_timeout_that_is_none(value: str, caplog: pytest.LogCaptureFixture) -> N
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/json"])
 def test_other_protocols(protocol: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A protocol that the kit does not speak is told, with what to do."""
+    """An unsupported protocol is reported, with what to do."""
     chosen(OTEL_EXPORTER="otlp", OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
 
     assert caplog.messages == [
@@ -369,7 +369,7 @@ def test_other_protocols(protocol: str, caplog: pytest.LogCaptureFixture) -> Non
 def test_credentials_are_not_printed(
     environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither text nor repr of a destination holds what opens it."""
+    """Neither str nor repr of a destination contains its credentials."""
     caplog.set_level(logging.DEBUG)
     found: Any = chosen(**environ)
     token = base64.b64encode(b"ann:pa55").decode()

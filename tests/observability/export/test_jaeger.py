@@ -1,4 +1,4 @@
-"""jaeger.thrift, read back by the classes that Thrift generated for Jaeger."""
+"""jaeger.thrift, decoded by the classes that Thrift generated for Jaeger."""
 
 import sys
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def tags(found: Any) -> dict[str, Any]:
 
 
 def test_span(made: Made, read: Read) -> None:
-    """Ids, times in microseconds, kind and typed tags arrive as they were."""
+    """Ids, times in microseconds, kind and typed tags arrive unchanged."""
     attributes = {"text": "中文", "n": -3, "f": 0.5, "yes": True, "list": [1, 2]}
     span = made(
         "GET /orders",
@@ -125,7 +125,7 @@ def test_error_and_events(made: Made, read: Read) -> None:
 
 
 def test_values_that_do_not_fit(made: Made, read: Read) -> None:
-    """A number beyond 64 bits and a text that is none don't break the batch."""
+    """A number beyond 64 bits and text with surrogates don't break the batch."""
     span = made("x \udcff", attributes={"big": 1 << 70, "file": "a\udcff"})
 
     (found,) = read(encode([span])).spans

@@ -1,4 +1,4 @@
-"""OTLP, read back by OpenTelemetry's definitions and by a real collector."""
+"""OTLP, decoded by OpenTelemetry's definitions and by a real collector."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def test_otlp(otlp: OtlpCollector) -> None:
 
 
 def test_real_collector(rotel: Rotel) -> None:
-    """A real collector takes them, compressed as they come."""
+    """A real collector accepts the compressed spans."""
     send(rotel.own_url())
 
     found: dict[str, Any] = {span["name"]: span for span in rotel.wait_for(2)}

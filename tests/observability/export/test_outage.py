@@ -1,4 +1,4 @@
-"""A backend that is out of order costs spans, which are counted, and nothing else."""
+"""A broken back end costs spans, which are counted, and nothing else."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ PORTION = 100  # requests between two looks at the clock
 
 
 def counted(port: int) -> dict[str, float]:
-    """Spans by what became of them."""
+    """The numbers of spans by their outcome."""
     return {
         sample.labels["outcome"]: sample.value
         for family in text_string_to_metric_families(fetch(port, "/metrics"))
@@ -93,13 +93,13 @@ def test_outage(
         found = counted(port)
         assert found["dropped"] + found["failed"] == total - len(zipkin.spans)
         assert found["dropped"] + found["failed"] > 0
-        told = process.output.count("Spans are lost")
-        assert 1 <= told <= 1 + (time.monotonic() - begun) / QUIET
+        lines = process.output.count("Spans are lost")
+        assert 1 <= lines <= 1 + (time.monotonic() - begun) / QUIET
         check_end(process, port, break_it[fault])
 
 
 def ask_for(seconds: float, port: int) -> int:
-    """Send requests that long, each of which is answered; their number."""
+    """Send requests for some seconds, each of which is answered; their number."""
     number, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
         assert ask(port, PORTION) == {200: PORTION}
@@ -108,7 +108,7 @@ def ask_for(seconds: float, port: int) -> int:
 
 
 def check_end(process: Process, port: int, break_it: Callable[[], None]) -> None:
-    """It ends in time while the backend is out of order."""
+    """The process ends in time while the back end is broken."""
     break_it()
     assert ask(port, 20) == {200: 20}
 

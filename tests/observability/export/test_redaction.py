@@ -1,4 +1,4 @@
-"""What is sent of a span holds no secret, and all the rest of it."""
+"""A span is sent without its secrets, and otherwise complete."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Status, StatusCode
 
 from modern_flask.observability.export.redaction import redact_span
-from tests.observability.requests.test_server_span import ACTS, pair, told
+from tests.observability.requests.test_server_span import ACTS, describe_span, pair
 
 Made = Callable[..., ReadableSpan]
 
@@ -26,14 +26,14 @@ SHOWN = "http://******@shop/x?page=******"
     ],
 )
 def test_attributes(made: Made, value: Any, shown: Any) -> None:
-    """An attribute with a URL is redacted; any other stays."""
+    """An attribute with a URL is masked; any other stays."""
     span = made(attributes={"what": value, "other": "x"})
 
     assert redact_span(span).attributes == {"what": shown, "other": "x"}
 
 
 def test_status(made: Made) -> None:
-    """A status keeps its code; what it says is redacted."""
+    """A status keeps its code; its description is masked."""
     said = "Max retries exceeded with url: /x?page=hunter2 (Caused by it)"
     span = made(act=lambda span: span.set_status(Status(StatusCode.ERROR, said)))
 
@@ -46,7 +46,7 @@ def test_status(made: Made) -> None:
 
 
 def test_exception(made: Made) -> None:
-    """An exception's lines are redacted one by one: after a URL the next stays."""
+    """An exception's lines are masked one by one: the line after a URL stays."""
 
     def fail(span: Any) -> None:
         try:
@@ -66,7 +66,7 @@ def test_exception(made: Made) -> None:
 
 
 def test_what_is_no_text(made: Made) -> None:
-    """Half a character in an exception, as of a file's name, does not lose its span."""
+    """A surrogate in an exception, as in a file's name, does not lose its span."""
 
     def fail(span: Any) -> None:
         span.record_exception(OSError("\udc80 is gone"))
@@ -79,7 +79,7 @@ def test_what_is_no_text(made: Made) -> None:
 
 
 def test_the_span_itself_stays(made: Made) -> None:
-    """Other processors still see what was recorded; a harmless span is not copied."""
+    """Other processors still see the original; a harmless span is not copied."""
     suspect, plain = made(attributes={"url.full": URL}), made(attributes={"a": 1})
 
     redact_span(suspect)
@@ -90,7 +90,7 @@ def test_the_span_itself_stays(made: Made) -> None:
 
 @pytest.mark.parametrize("act", ACTS)
 def test_all_the_rest_is_kept(act: str) -> None:
-    """Of our span and of the SDK's nothing is lost, nor the number of what was."""
+    """All else of a span stays, the numbers of dropped fields too."""
 
     def also_call(span: Any) -> None:
         ACTS[act](span)
@@ -98,4 +98,4 @@ def test_all_the_rest_is_kept(act: str) -> None:
         span.add_event("asked", {"number": 7})
 
     for span in pair(also_call):
-        assert told(redact_span(span)) == told(span)
+        assert describe_span(redact_span(span)) == describe_span(span)

@@ -1,4 +1,4 @@
-"""The uploader: bounded, patient within a budget, silent about secrets."""
+"""The uploader is bounded, retries within a budget, and logs no secret."""
 
 import os
 import socket
@@ -43,7 +43,7 @@ class Service:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Service]]:
-    """``serve(collector, queue=...)``: a service; its uploader is closed in the end."""
+    """``serve(collector, queue=...)``: a service; its uploader is closed later."""
     with ExitStack() as stack:
 
         def make(collector: Collector | str, **limits: Any) -> Service:
@@ -85,7 +85,7 @@ def test_batches(zipkin: ZipkinCollector, serve: Serve) -> None:
 
 
 def test_compression(zipkin: ZipkinCollector, serve: Serve) -> None:
-    """A body that is worth it is compressed; a small one is sent as it is."""
+    """A large body is compressed; a small one is sent as it is."""
     service = serve(zipkin, delay=60)
 
     service.work(200)
@@ -135,7 +135,7 @@ def test_unsampled_spans_stay(zipkin: ZipkinCollector, serve: Serve) -> None:
 def test_full_queue_drops(
     zipkin: ZipkinCollector, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A full queue drops what comes, counts it, and tells it once."""
+    """A full queue drops new spans, counts them, and logs it once."""
     zipkin.fall_silent()
     before = in_metrics("dropped")
     # With a short delay the first batch might leave before it is full.
@@ -154,7 +154,7 @@ def test_full_queue_drops(
 
 
 def test_threads_never_overfill(zipkin: ZipkinCollector, serve: Serve) -> None:
-    """Many threads together don't get past the bound, and no span goes uncounted."""
+    """Many threads together don't exceed the bound, and every span is counted."""
     zipkin.fall_silent()
     service = serve(zipkin, queue=50, batch=50, delay=60)
     start = threading.Barrier(8)
@@ -181,7 +181,7 @@ def test_threads_never_overfill(zipkin: ZipkinCollector, serve: Serve) -> None:
 def test_a_passing_fault_loses_nothing(
     zipkin: ZipkinCollector, serve: Serve, status: int
 ) -> None:
-    """What may pass is tried again."""
+    """An answer that may be temporary is repeated, and loses no span."""
     zipkin.fail(status)
     service = serve(zipkin, delay=0.01)
     service.work(3)
@@ -200,7 +200,7 @@ def test_a_final_answer_is_not_repeated(
     status: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What will not pass is not tried again: the batch is lost, counted and told."""
+    """A final answer is not repeated: the batch is lost, counted and logged."""
     zipkin.fail(status)
     before = in_metrics("failed")
     service = serve(zipkin, delay=60)
@@ -217,7 +217,7 @@ def test_a_final_answer_is_not_repeated(
 
 
 def test_restart_of_the_backend(zipkin: ZipkinCollector, serve: Serve) -> None:
-    """A backend that restarts breaks the kept connection, and loses nothing."""
+    """A back end that restarts breaks the connection, and loses no span."""
     service = serve(zipkin, delay=60)
     service.work()
     assert service.uploader.force_flush(30_000)
@@ -232,7 +232,7 @@ def test_restart_of_the_backend(zipkin: ZipkinCollector, serve: Serve) -> None:
 def test_budget_ends_the_retries(
     zipkin: ZipkinCollector, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch is given up when its budget is used up, and the next one has its turn."""
+    """A batch whose budget is used up is given up, and the next one is sent."""
     monkeypatch.setattr("modern_flask.observability.export.post.PAUSE", 0.01)
     zipkin.fail(503)
     service = serve(zipkin, delay=0.01, budget=1.5)
@@ -246,7 +246,7 @@ def test_budget_ends_the_retries(
 def test_one_line_for_many_losses(
     zipkin: ZipkinCollector, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A backend that is down is one line in a minute, not one for each batch."""
+    """A back end that is down causes one line a minute, not one a batch."""
     zipkin.fail(400)
     service = serve(zipkin, batch=1, delay=0.01)
 
@@ -257,7 +257,7 @@ def test_one_line_for_many_losses(
 
 
 def test_retry_after_is_heeded(zipkin: ZipkinCollector) -> None:
-    """An answer that asks for more time than there is ends the tries at once."""
+    """A Retry-After beyond the budget ends the attempts at once."""
     asked: list[float] = []
 
     class Answering(Poster):
@@ -278,7 +278,7 @@ def test_close_keeps_its_deadline(
     fault: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Closing ends within its deadline whatever the backend does; losses are told."""
+    """Closing keeps its deadline whatever the back end does; losses are logged."""
     {
         "refused": zipkin.refuse,
         "silent": zipkin.fall_silent,
@@ -302,7 +302,7 @@ def test_close_keeps_its_deadline(
 
 
 def test_close_delivers(zipkin: ZipkinCollector, serve: Serve) -> None:
-    """Closing delivers what is queued, in batches, without waiting for the delay."""
+    """Closing sends the queued spans in batches, without waiting for the delay."""
     service = serve(zipkin, delay=60, batch=100)
     service.work(95)
 
@@ -313,7 +313,7 @@ def test_close_delivers(zipkin: ZipkinCollector, serve: Serve) -> None:
 
 
 def test_after_close(zipkin: ZipkinCollector, serve: Serve) -> None:
-    """A span that ends after closing is counted as dropped; closing twice is once."""
+    """A span that ends after closing is dropped; closing twice is harmless."""
     service = serve(zipkin)
     assert service.uploader.close(1)
 
@@ -324,7 +324,7 @@ def test_after_close(zipkin: ZipkinCollector, serve: Serve) -> None:
 
 
 def test_shutdown_of_the_provider(zipkin: ZipkinCollector, serve: Serve) -> None:
-    """OpenTelemetry's own shutdown delivers, too."""
+    """OpenTelemetry's own shutdown sends the queued spans, too."""
     service = serve(zipkin, delay=60)
     service.work(2)
 
@@ -333,10 +333,10 @@ def test_shutdown_of_the_provider(zipkin: ZipkinCollector, serve: Serve) -> None
     assert len(zipkin.spans) == 2
 
 
-def test_credentials_are_sent_and_not_told(
+def test_credentials_are_sent_and_not_logged(
     zipkin: ZipkinCollector, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A URL's account opens the backend and appears in no line."""
+    """The credentials of a URL are sent, and appear in no line."""
     zipkin.fail(401)
     service = serve(zipkin.url.replace("//", "//ann:pa55word@"), delay=0.01)
 
@@ -349,7 +349,7 @@ def test_credentials_are_sent_and_not_told(
 
 
 def test_one_bad_span_spares_the_others(zipkin: ZipkinCollector, serve: Serve) -> None:
-    """A span that can't be encoded is lost alone."""
+    """A span that can't be encoded does not lose the others."""
     service = serve(zipkin, delay=60)
     encode = service.uploader._encode
 
@@ -367,7 +367,7 @@ def test_one_bad_span_spares_the_others(zipkin: ZipkinCollector, serve: Serve) -
 
 
 def test_forked_child_sends_its_own(zipkin: ZipkinCollector, serve: Serve) -> None:
-    """A child sends what it makes, and not what its parent had queued."""
+    """A forked child sends its own spans, and not its parent's."""
     service = serve(zipkin, delay=60)
     service.work(4)
 
@@ -404,7 +404,7 @@ def test_sending_is_not_traced(zipkin: ZipkinCollector, serve: Serve) -> None:
 def test_no_thread_can_be_started(
     zipkin: ZipkinCollector, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where no thread can be had any more, closing delivers by itself."""
+    """Where no thread can start any more, closing sends the spans itself."""
 
     def refuse(self: threading.Thread) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
@@ -419,7 +419,7 @@ def test_no_thread_can_be_started(
 
 
 def test_trickling_answer(serve: Serve) -> None:
-    """A backend whose answer never ends holds the closing up no longer than allowed."""
+    """An answer that never ends does not delay closing beyond its deadline."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         service = serve(f"http://127.0.0.1:{server.getsockname()[1]}/", delay=0.01)
         service.work()
@@ -457,7 +457,7 @@ def test_limits(environ: dict[str, str], limits: Limits) -> None:
 
 @pytest.mark.parametrize("value", ["many", "0", "-5", "nan", "inf"])
 def test_bad_limit(value: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A limit that is no positive number is told, and the default holds."""
+    """A limit that is not a positive number is reported; the default holds."""
     assert Limits.read({"OTEL_BSP_SCHEDULE_DELAY": value}) == Limits()
     assert caplog.messages == [
         "OTEL_BSP_SCHEDULE_DELAY is not a positive number; 5000 is used."
@@ -465,7 +465,7 @@ def test_bad_limit(value: str, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_span_without_context_is_ignored(zipkin: ZipkinCollector, serve: Serve) -> None:
-    """A readable span that somebody made by hand is left alone."""
+    """A readable span without a context is ignored."""
     service = serve(zipkin)
 
     service.uploader.on_end(ReadableSpan("bare"))

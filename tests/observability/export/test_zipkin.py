@@ -97,7 +97,7 @@ def test_span(made: Made) -> None:
 
 @pytest.mark.parametrize("kind", list(SpanKind))
 def test_package_says_the_same(made: Made, kind: SpanKind) -> None:
-    """OpenTelemetry's package writes the same, but for what it gets wrong.
+    """OpenTelemetry's package writes the same, except for its mistakes.
 
     It rounds times up, cuts tags at 128 characters, sends ``debug`` with every sampled
     span, a null kind, and the old names of the scope.
@@ -130,7 +130,7 @@ def test_package_says_the_same(made: Made, kind: SpanKind) -> None:
 
 
 def test_no_duration_is_zero(made: Made) -> None:
-    """Zipkin refuses a duration of 0: it is 1 at least."""
+    """Zipkin rejects a duration of 0: it is at least 1."""
     (found,) = encoded(made(start_time=5_000_000, end_time=5_000_400))
 
     assert found["duration"] == 1
@@ -160,7 +160,7 @@ def test_errors_and_events(made: Made) -> None:
 
 
 def test_each_tag_once(made: Made) -> None:
-    """An attribute with the name of a tag of ours or the resource's makes no second."""
+    """An attribute never becomes a second tag of the same name."""
     mine = {"error": "mine", "otel.scope.name": "mine", "k8s.pod.name": "mine"}
     span = made(attributes=mine, act=rich)
 
@@ -214,7 +214,7 @@ def test_remote_endpoint(
 
 
 def test_what_was_dropped_is_told(made: Made) -> None:
-    """Attributes beyond the limit are counted, as the specification demands."""
+    """Attributes beyond the limit are counted, as the specification requires."""
     many = {f"a{number}": number for number in range(130)}
 
     (found,) = encoded(made(attributes=many))
@@ -223,7 +223,7 @@ def test_what_was_dropped_is_told(made: Made) -> None:
 
 
 def test_names_that_are_no_text(made: Made) -> None:
-    """A file's name with bytes that are no UTF-8 does not break the batch."""
+    """A file's name that is not UTF-8 does not break the batch."""
     (found,) = encoded(made("x \udcff", attributes={"file": "\udcff中文"}))
 
     assert found["tags"]["file"] == "\udcff中文"

@@ -24,7 +24,7 @@ def redis(redis_url: str, spans: Spans) -> Any:
 
 
 def test_command(redis: Any, spans: Spans) -> None:
-    """A command is a client span; its arguments, keys too, are hidden."""
+    """A command is a client span; its arguments and keys are hidden."""
     redis.set("ann@example.com", "secret", ex=10)
     assert redis.get("ann@example.com") == b"secret"
 
@@ -59,7 +59,7 @@ def test_pipeline(redis: Any, spans: Spans) -> None:
 
 
 def test_error(redis: Any, spans: Spans) -> None:
-    """A command that Redis refuses is an error with its type."""
+    """A command that Redis rejects is an error with its type."""
     redis.set("a", "text")
     with pytest.raises(ResponseError):
         redis.incr("a")
@@ -94,7 +94,7 @@ def test_other_clients_stay(redis: Any, redis_url: str, spans: Spans) -> None:
 
 
 def test_parent(redis: Any, spans: Spans) -> None:
-    """A command belongs to what runs it."""
+    """A command's span is a child of the current span."""
     outer = trace.get_tracer("test").start_span("outer")
     with trace.use_span(outer):
         redis.get("a")
@@ -133,7 +133,7 @@ def test_many_arguments(redis: Any, spans: Spans) -> None:
 def test_command_in_one_text(
     redis: Any, spans: Spans, command: str | bytes, name: str
 ) -> None:
-    """redis-py sends a text with spaces as several words: all but a command hide."""
+    """redis-py splits a text at spaces: all words but the command are hidden."""
     redis.execute_command(command)
     with redis.pipeline() as pipeline:
         pipeline.execute_command(command)
@@ -146,7 +146,7 @@ def test_command_in_one_text(
 
 
 def test_name_that_is_no_text(redis: Any, spans: Spans) -> None:
-    """Bytes that are no command are Redis's to refuse, not ours."""
+    """Redis rejects bytes that are not a command; tracing them raises nothing."""
     with pytest.raises(ResponseError):
         redis.execute_command(b"\xff")
 

@@ -46,7 +46,7 @@ def test_statement(engine: Engine, spans: Spans) -> None:
 
 
 def test_parent(engine: Engine, spans: Spans) -> None:
-    """A statement belongs to what runs it, and does not become current itself."""
+    """A statement's span is a child of the current span, and never current."""
     outer = trace.get_tracer("test").start_span("outer")
     with trace.use_span(outer), engine.connect() as connection:
         connection.execute(text("select 1"))
@@ -56,7 +56,7 @@ def test_parent(engine: Engine, spans: Spans) -> None:
 
 
 def test_error(engine: Engine, spans: Spans) -> None:
-    """A statement that fails is an error with its type, and no text of the driver's."""
+    """A failed statement is an error with its type, without the driver's text."""
     with engine.connect() as connection:
         with pytest.raises(OperationalError):
             connection.execute(text("select * from nowhere where name = 'ann'"))
@@ -113,7 +113,7 @@ def test_one_cursor_many_statements(engine: Engine, spans: Spans) -> None:
 
 
 def test_postgresql(postgresql: PostgreSQL, spans: Spans) -> None:
-    """PostgreSQL is named with its port, rows are counted, an error has its state."""
+    """A span names PostgreSQL's port, counts rows, and has an error's state."""
     engine = create_engine(postgresql.database())
     trace_statements(engine)
     with engine.connect() as connection:
@@ -156,7 +156,7 @@ def test_postgresql(postgresql: PostgreSQL, spans: Spans) -> None:
     ],
 )
 def test_literals(statement: str, plain: str) -> None:
-    """Every literal becomes a question mark, wherever quotes and comments stand."""
+    """Every literal becomes a question mark, whatever quotes and comments do."""
     _, described = describe(statement)
 
     assert described["db.query.text"] == plain
@@ -183,7 +183,7 @@ def test_strings_of_mysql() -> None:
     ],
 )
 def test_names(statement: str, name: str) -> None:
-    """A span is named after what is done to what."""
+    """A span is named after the operation and its table."""
     assert describe(statement)[0] == name
 
 
@@ -197,7 +197,7 @@ def test_long_statement_is_cut(engine: Engine, spans: Spans) -> None:
 
 
 def test_comment_of_mysql() -> None:
-    """An apostrophe in MySQL's own comment does not turn literals inside out."""
+    """An apostrophe in a MySQL comment does not begin a string."""
     statement = "select 1 # don't\n, 'secret', \"secret\" from orders"
 
     _, found = describe(statement, mysql=True)

@@ -16,7 +16,7 @@ from tests.observability.conftest import untraced_telemetry
 
 @pytest.fixture(params=["memory", "local"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    """One that is measured, under a name that no other test has counted."""
+    """A measured storage, under a vendor name that no other test uses."""
     made = MemoryStorage() if request.param == "memory" else LocalStorage(tmp_path)
     made.vendor = f"{request.node.name}"
     untraced_telemetry().storage(made)
@@ -35,7 +35,7 @@ def moved(storage: Storage, operation: str) -> float:
 
 
 def test_durations(storage: Storage) -> None:
-    """Each operation is timed once, by what it is and how it ended."""
+    """Each operation is timed once, by its name and its outcome."""
     storage.put("a.txt", b"x")
     storage.get("a.txt").close()
     storage.head("a.txt")
@@ -52,7 +52,7 @@ def test_durations(storage: Storage) -> None:
 
 
 def test_bytes(storage: Storage) -> None:
-    """Bytes count when they are stored, and when they are read; not those left."""
+    """Bytes count when they are stored or read; unread bytes do not."""
     storage.put("a.bin", b"x" * (CHUNK + 10))
     storage.put("b.bin", iter([b"abc", b"de"]))
 
@@ -66,7 +66,7 @@ def test_bytes(storage: Storage) -> None:
 
 
 def test_body_that_breaks(storage: Storage) -> None:
-    """A body that raises is the outcome, and moved nothing."""
+    """The error of a body is the outcome, and no bytes count."""
 
     def body() -> Any:
         yield b"abc"
@@ -80,7 +80,7 @@ def test_body_that_breaks(storage: Storage) -> None:
 
 
 def test_span_beside_the_duration(storage: Storage, spans: list[ReadableSpan]) -> None:
-    """Where it is traced, too, one operation is one span and one duration."""
+    """With tracing on, one operation is one span and one duration."""
     trace_storage(storage)
 
     storage.put("a.txt", b"x")

@@ -1,4 +1,4 @@
-"""Gunicorn's access log: one form of line for people, one object for machines."""
+"""Gunicorn's access log: a line for people, an object for machines."""
 
 import io
 import json
@@ -66,7 +66,7 @@ def answer(logger: Any, uri: str, traced: bool, more: dict[str, str]) -> None:
 
 
 def test_json(serve: Serve) -> None:
-    """With LOGGING_FORMAT=json a request is one object, its query absent."""
+    """With LOGGING_FORMAT=json a request is one object, without its query."""
     (line,) = serve("json", '/no%0Aw"here?token=hunter2')
 
     found = json.loads(line)
@@ -88,14 +88,14 @@ def test_json(serve: Serve) -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"access_log_format": ACCESS_FORMAT}])
 def test_json_has_one_form(serve: Serve, settings: Any) -> None:
-    """The object is the same whatever format gunicorn has been given."""
+    """The object is the same whatever format gunicorn is configured with."""
     (line,) = serve("json", "/x", settings=settings)
 
     assert json.loads(line)["path"] == "/x"
 
 
 def test_json_without_a_trace(serve: Serve) -> None:
-    """A request that is not traced has no ids; nobody else's header makes one."""
+    """An untraced request has no ids, whatever headers it has."""
     (line,) = serve("json", "/livez", traced=False)
 
     assert {"trace_id", "span_id"}.isdisjoint(json.loads(line))
@@ -128,7 +128,7 @@ def test_gunicorns_format(serve: Serve) -> None:
 
 
 def test_other_formats(serve: Serve) -> None:
-    """A format that somebody has chosen is kept as it is, without secrets."""
+    """A configured format stays, with secrets masked."""
     (line,) = serve(
         "text", "/x?a=hunter2", settings={"access_log_format": "%(U)s %(q)s"}
     )
@@ -137,7 +137,7 @@ def test_other_formats(serve: Serve) -> None:
 
 
 def test_untraced_line(serve: Serve) -> None:
-    """Without a trace a line has dashes for ids."""
+    """A line without a trace has dashes for ids."""
     settings = {"access_log_format": ACCESS_FORMAT}
 
     (line,) = serve("text", "http://u:hunter2@h/x", traced=False, settings=settings)
@@ -148,7 +148,7 @@ def test_untraced_line(serve: Serve) -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_gunicorns_errors(serve: Serve, form: str, capsys: Any) -> None:
-    """What gunicorn says of an error has the form of all other lines, too."""
+    """Gunicorn's error lines have the format of all others."""
     logger = Logger(Config())
 
     with format_gunicorn(FORMATTERS[form]()):
@@ -164,7 +164,7 @@ def test_gunicorns_errors(serve: Serve, form: str, capsys: Any) -> None:
 
 
 def test_handlers_of_others(serve: Serve) -> None:
-    """A handler that gunicorn has not made keeps its form; its secrets are masked."""
+    """A handler that is not gunicorn's keeps its format; secrets are masked."""
     stream = io.StringIO()
     mine = logging.StreamHandler(stream)
     mine.setFormatter(logging.Formatter("mine: %(message)s"))

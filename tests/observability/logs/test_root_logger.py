@@ -1,4 +1,4 @@
-"""Lines with the ids of their trace, and without secrets."""
+"""Log lines have the ids of their trace, and no secrets."""
 
 import io
 import json
@@ -19,7 +19,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from modern_flask.config.values import Origin, Section
 from modern_flask.errors import UnknownChoice, UnknownSetting
 from modern_flask.observability.logs.root_logger import open_logging
-from tests.observability.conftest import opened
+from tests.observability.conftest import open_resource
 
 Write = Callable[..., list[str]]
 
@@ -35,7 +35,7 @@ def section(**settings: Any) -> Section:
 
 @contextmanager
 def bare_root() -> Iterator[logging.Logger]:
-    """The root logger as a fresh process has it; pytest's handlers come back after."""
+    """The root logger of a fresh process; pytest's handlers return afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.handlers[:] = []
@@ -54,7 +54,7 @@ def write(monkeypatch: pytest.MonkeyPatch) -> Write:
     def lines(act: Callable[[], Any], **settings: Any) -> list[str]:
         stream = io.StringIO()
         monkeypatch.setattr("sys.stderr", stream)
-        with bare_root(), opened(open_logging(section(**settings))):
+        with bare_root(), open_resource(open_logging(section(**settings))):
             act()
         return stream.getvalue().splitlines()
 
@@ -110,7 +110,7 @@ def test_json(write: Write) -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_exception(write: Write, form: str) -> None:
-    """An exception comes with its stack; in JSON it stays on its line."""
+    """An exception has its stack; in JSON all of it is in one line."""
 
     def fail() -> None:
         try:
@@ -130,9 +130,9 @@ def test_exception(write: Write, form: str) -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_secrets(write: Write, form: str) -> None:
-    """Passwords in URLs and in pairs don't reach a line, nor one in an exception."""
+    """Passwords in URLs and pairs are in no line, nor in an exception's."""
 
-    def tell() -> None:
+    def log_lines() -> None:
         log.info("using postgresql://u:pa55@db/shop and token=pa55")
         log.info("%s", {"password": "pa55"})
         try:
@@ -140,7 +140,7 @@ def test_secrets(write: Write, form: str) -> None:
         except ValueError:
             log.exception("failed")
 
-    text = "\n".join(write(tell, format=form))
+    text = "\n".join(write(log_lines, format=form))
 
     assert "pa55" not in text
     assert "postgresql://u:******@db/shop" in text
@@ -149,7 +149,7 @@ def test_secrets(write: Write, form: str) -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_arguments_that_do_not_fit(write: Write, form: str) -> None:
-    """They cost one line that names its place, and are not printed as they are."""
+    """Arguments that do not fit cause one line with the place, without them."""
     (line,) = write(lambda: log.info("%d orders", "pa55"), format=form)
 
     assert "pa55" not in line
@@ -160,7 +160,7 @@ def test_arguments_that_do_not_fit(write: Write, form: str) -> None:
 
 
 def test_own_format(write: Write) -> None:
-    """A format of logging's own is taken; it may name OpenTelemetry's fields."""
+    """A format of logging is accepted; it may name OpenTelemetry's fields."""
     (line,) = write(lambda: log.info("x"), format="%(levelname)s|%(otelTraceID)s")
 
     assert line == "INFO|0"
@@ -171,12 +171,12 @@ def test_predecessors_variables(write: Write, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("OTEL_PYTHON_LOG_FORMAT", "old %(message)s")
     monkeypatch.setenv("OTEL_PYTHON_LOG_LEVEL", "error")
 
-    def tell() -> None:
+    def log_lines() -> None:
         log.info("info")
         log.error("error")
 
-    assert write(tell) == ["old error"]
-    assert write(tell, level="info", format="new %(message)s") == [
+    assert write(log_lines) == ["old error"]
+    assert write(log_lines, level="info", format="new %(message)s") == [
         "new info",
         "new error",
     ]
@@ -191,27 +191,27 @@ def test_no_correlation(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("level", ["debug", "DEBUG", logging.DEBUG])
 def test_level(write: Write, level: Any) -> None:
-    """A level is a name, however written, or logging's number."""
+    """A level is a name in any case, or logging's number."""
     assert len(write(lambda: log.debug("x"), level=level)) == 1
 
 
 def test_level_of_a_logger(write: Write) -> None:
-    """LOGGING_LEVELS sets single loggers, for as long as the app is open."""
+    """LOGGING_LEVELS sets single loggers while the app is open."""
 
-    def tell() -> None:
-        log.debug("told")
+    def log_lines() -> None:
+        log.debug("written")
         logging.getLogger("other").debug("untold")
         logging.getLogger("noisy").info("untold")
 
-    lines = write(tell, levels={"shop": "DEBUG", "noisy": "ERROR"})
+    lines = write(log_lines, levels={"shop": "DEBUG", "noisy": "ERROR"})
 
     assert len(lines) == 1
-    assert lines[0].endswith("told")
+    assert lines[0].endswith("written")
     assert logging.getLogger("shop").level == logging.NOTSET
 
 
 def test_headers_of_a_caller(write: Write) -> None:
-    """Malformed headers write no line, unless LOGGING_LEVELS asks for it."""
+    """Malformed headers cause no line, unless LOGGING_LEVELS says so."""
     headers = {
         "traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01",
         "tracestate": "Hunter 2",
@@ -235,7 +235,7 @@ def test_headers_of_a_caller(write: Write) -> None:
     ],
 )
 def test_unknown_level(settings: dict[str, Any], wrong: str) -> None:
-    """A level that there is not is a fault with the choices."""
+    """An unknown level is a fault that lists the choices."""
     with pytest.raises(UnknownChoice) as caught:
         next(open_logging(section(**settings)))
 
@@ -247,7 +247,7 @@ def test_unknown_level(settings: dict[str, Any], wrong: str) -> None:
 
 
 def test_unknown_level_of_the_predecessor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The predecessor's variable is named when it is wrong."""
+    """A fault names the predecessor's variable when its level is wrong."""
     monkeypatch.setenv("OTEL_PYTHON_LOG_LEVEL", "LOUD")
 
     with pytest.raises(UnknownChoice, match=r'^OTEL_PYTHON_LOG_LEVEL = "LOUD" names'):
@@ -256,7 +256,7 @@ def test_unknown_level_of_the_predecessor(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("form", ["yaml", 5])
 def test_unknown_format(form: Any) -> None:
-    """A format that logging does not take is a fault with what may stand there."""
+    """A format that logging rejects is a fault that lists the choices."""
     with pytest.raises(UnknownChoice) as caught:
         next(open_logging(section(format=form)))
 
@@ -269,7 +269,7 @@ def test_unknown_format(form: Any) -> None:
 
 
 def test_unknown_format_of_the_predecessor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The predecessor's variable is named when its format is wrong."""
+    """A fault names the predecessor's variable when its format is wrong."""
     monkeypatch.setenv("OTEL_PYTHON_LOG_FORMAT", "yaml")
 
     with pytest.raises(UnknownChoice, match=r'^OTEL_PYTHON_LOG_FORMAT = "yaml" names'):
@@ -277,7 +277,7 @@ def test_unknown_format_of_the_predecessor(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_unknown_key() -> None:
-    """A key that is none is a fault with the nearest one."""
+    """An unknown key is a fault that names the nearest one."""
     with pytest.raises(UnknownSetting) as caught:
         next(open_logging(section(fromat="json")))
 
@@ -289,14 +289,14 @@ def test_unknown_key() -> None:
 
 
 def test_handlers_of_others_stay() -> None:
-    """A root logger that writes already keeps its handlers and gains the ids."""
+    """A root logger that has handlers keeps them, and records gain the ids."""
     stream = io.StringIO()
     mine = logging.StreamHandler(stream)
     mine.setFormatter(logging.Formatter("%(otelTraceID)s %(message)s"))
     with bare_root() as root:
         root.addHandler(mine)
 
-        with opened(open_logging(section(level="INFO"))):
+        with open_resource(open_logging(section(level="INFO"))):
             assert root.handlers == [mine]
             log.info("x")
 
@@ -308,7 +308,7 @@ def test_closing_takes_the_handler_away() -> None:
     """Two apps that are opened and closed in turn leave nothing behind."""
     with bare_root() as root:
         for _ in range(2):
-            with opened(open_logging(section())):
+            with open_resource(open_logging(section())):
                 assert len(root.handlers) == 1
             assert root.handlers == []
 
@@ -332,7 +332,7 @@ secret:
 
 
 class Unauthorised(Exception):
-    """Says what it is made with."""
+    """An error whose text is its argument."""
 
 
 def chained() -> None:
@@ -355,7 +355,7 @@ def grouped() -> None:
 
 
 def noted() -> None:
-    error = ValueError("told below")
+    error = ValueError("see the note below")
     error.add_note(SAID)
     raise error
 
@@ -365,15 +365,15 @@ def noted() -> None:
 def test_every_line_of_an_exception(
     write: Write, form: str, fail: Callable[[], None]
 ) -> None:
-    """No line that an exception says has a secret: a cause's, a group's or a note's."""
+    """No line of an exception has a secret: of a cause, a group or a note."""
 
-    def tell() -> None:
+    def log_lines() -> None:
         try:
             fail()
         except Exception:
             log.exception("failed")
 
-    text = "\n".join(write(tell, format=form))
+    text = "\n".join(write(log_lines, format=form))
 
     assert "cannot connect" in text
     assert "postgresql://u:******@db/shop" in text
@@ -381,25 +381,25 @@ def test_every_line_of_an_exception(
 
 
 def test_name_of_an_exception(write: Write) -> None:
-    """What an exception is called is no secret, whatever the name sounds like."""
+    """An exception's name is never masked, whatever it sounds like."""
 
     class InvalidToken(Exception):
         pass
 
-    def tell() -> None:
+    def log_lines() -> None:
         try:
             raise InvalidToken("too old")
         except InvalidToken:
             log.exception("failed")
 
-    assert write(tell)[-1].endswith("InvalidToken: too old")
+    assert write(log_lines)[-1].endswith("InvalidToken: too old")
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_exception_that_another_has_formatted(write: Write, form: str) -> None:
-    """A traceback's text that another handler left in the record is redacted too."""
+    """A traceback that another handler left in the record is masked, too."""
 
-    def tell() -> None:
+    def log_lines() -> None:
         try:
             raise ValueError(SAID)
         except ValueError as error:
@@ -411,7 +411,7 @@ def test_exception_that_another_has_formatted(write: Write, form: str) -> None:
         record.exc_info = None
         log.handle(record)
 
-    text = "\n".join(write(tell, format=form))
+    text = "\n".join(write(log_lines, format=form))
 
     assert text.count("cannot connect") == 2
     assert "pa55" not in text
@@ -419,12 +419,12 @@ def test_exception_that_another_has_formatted(write: Write, form: str) -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_stack(write: Write, form: str) -> None:
-    """A stack that is asked for comes with the line, its URLs without passwords."""
+    """A requested stack is in the line, its URLs without passwords."""
 
-    def tell() -> None:
+    def log_lines() -> None:
         log.info("here", stack_info=bool("redis://:pa55@cache/0"))
 
-    text = "\n".join(write(tell, format=form))
+    text = "\n".join(write(log_lines, format=form))
 
-    assert "in tell" in text
+    assert "in log_lines" in text
     assert "pa55" not in text

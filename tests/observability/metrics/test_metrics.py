@@ -1,4 +1,4 @@
-"""What ``/metrics`` says, and in which words."""
+"""What ``/metrics`` exposes, and under which names."""
 
 import gc
 import socket
@@ -26,7 +26,7 @@ from modern_flask.observability.errors import FIX_PORT, BadPort
 from modern_flask.observability.metrics.histogram import NotingHistogram
 from modern_flask.observability.metrics.metrics import Metrics, open_metrics
 from modern_flask.redis import make_cached
-from tests.observability.conftest import opened, untraced_telemetry
+from tests.observability.conftest import open_resource, untraced_telemetry
 from tests.observability.shop import fetch, run
 from tests.servers.eventually import eventually
 from tests.servers.postgresql import PostgreSQL
@@ -118,7 +118,7 @@ def test_methods_are_bounded() -> None:
     """Methods that a client invents are one series together."""
     metrics = Metrics()
     for number in range(50):
-        metrics.request(f"M{number}", "/bounded", "200", 0.1)
+        metrics.count_request(f"M{number}", "/bounded", "200", 0.1)
 
     text = metrics.write("")[0].decode()
 
@@ -157,13 +157,13 @@ def test_exemplars_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modern_flask.observability.metrics.metrics.time", clock)
     taken: list[Any] = []
     metrics = Metrics()
-    metrics.request("GET", "/few", "200", 0.1)
+    metrics.count_request("GET", "/few", "200", 0.1)
     series = metrics._series["GET", "/few", "200"]
     monkeypatch.setattr(series, "show", lambda seconds, label: taken.append(label))
 
     for _ in range(100):
-        metrics.request("GET", "/few", "200", 0.1, 0, "a" * 32)
-        metrics.request("GET", "/few", "200", 3.0, 0, "a" * 32)
+        metrics.count_request("GET", "/few", "200", 0.1, 0, "a" * 32)
+        metrics.count_request("GET", "/few", "200", 3.0, 0, "a" * 32)
 
     assert len(taken) == 2
 
@@ -211,16 +211,16 @@ def test_in_flight(app: Flask) -> None:
 
 
 def test_engines_of_one_database_are_added_up() -> None:
-    """Two engines of one name are one series: told twice, a scrape would be refused."""
+    """Engines of one name are one series: Prometheus rejects a series that is twice."""
     engines = [create_engine("sqlite:///twice.db", pool_size=n) for n in (2, 3)]
     for engine in engines:
         untraced_telemetry().engine(engine)
 
-    told = Metrics().write("application/openmetrics-text;version=1.0.0")[0].decode()
+    text = Metrics().write("application/openmetrics-text;version=1.0.0")[0].decode()
 
     sizes = [
         sample.value
-        for family in openmetrics.text_string_to_metric_families(told)
+        for family in openmetrics.text_string_to_metric_families(text)
         for sample in family.samples
         if sample.name == "database_pool_size"
         and sample.labels == {"database": "twice.db"}
@@ -269,7 +269,7 @@ def test_database_pool(postgresql: PostgreSQL, spans: list[ReadableSpan]) -> Non
     with engine.connect():
         assert value("database_pool_wait_seconds_count") == waits + 4
     engine.dispose()
-    # Connecting took a while: the span tells it.
+    # Connecting took a while: the span records it.
     assert spans[0].events[0].name == "db.pool.wait"
 
 
@@ -312,8 +312,8 @@ def test_cache(redis_url: str) -> None:
 
 
 def test_what_runs() -> None:
-    """The versions are labels of a gauge that is 1; the start's duration is told."""
-    with opened(open_metrics()):
+    """The versions are labels of a gauge that is 1; the start is measured."""
+    with open_resource(open_metrics()):
         names = ("version", "python", "service_version")
         text = Metrics().write("")[0].decode()
 
@@ -326,7 +326,7 @@ def test_port_of_their_own() -> None:
     """METRICS_PORT serves them on a port of their own, until closed."""
     port = free_port()
 
-    with opened(open_metrics({"port": port, "address": "127.0.0.1"})):
+    with open_resource(open_metrics({"port": port, "address": "127.0.0.1"})):
         assert "http_request_duration_seconds" in fetch(port, "/metrics")
 
     with pytest.raises(ConnectionRefusedError):
@@ -339,7 +339,7 @@ def test_port_that_is_taken(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        with opened(open_metrics({"port": port, "address": "127.0.0.1"})):
+        with open_resource(open_metrics({"port": port, "address": "127.0.0.1"})):
             pass
 
     assert caplog.messages == [
@@ -361,7 +361,7 @@ def test_unknown_key() -> None:
 
 @pytest.mark.parametrize("port", ["http", -1, 65536, [9000]])
 def test_port_that_is_none(port: object) -> None:
-    """A METRICS_PORT that is no port is told with its key."""
+    """A METRICS_PORT that is not a port number is reported with its key."""
     settings = Section("METRICS_", {"METRICS_PORT": port})
 
     with pytest.raises(BadPort) as raised:

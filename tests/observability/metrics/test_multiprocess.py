@@ -179,7 +179,7 @@ def test_file_that_is_just_made(used_folder: Callable[..., Path]) -> None:
 def test_nobody_reads_while_files_are_merged(
     used_folder: Callable[..., Path],
 ) -> None:
-    """Whoever collects waits for a burial, on a port of its own as on /metrics."""
+    """A scrape waits until files are merged, on a port as on /metrics."""
     folder = used_folder(3)
     answers: list[float] = []
     reader = threading.Thread(target=lambda: answers.extend(sold()))
@@ -197,17 +197,17 @@ def test_one_worker_needs_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """With one worker, and no variable, there is no multi-process mode."""
     multiprocess.prepare_folder(1)
 
-    assert multiprocess.folder() is None
+    assert multiprocess.find_folder() is None
     multiprocess.merge_worker(os.getpid())
     with multiprocess.hold_files():
         multiprocess.remove_folder()
 
 
 def test_too_late(caplog: pytest.LogCaptureFixture) -> None:
-    """Where prometheus_client is imported already, it is told what to do."""
+    """If prometheus_client is imported already, a warning says what to do."""
     multiprocess.prepare_folder(3)
 
-    assert multiprocess.folder() is None
+    assert multiprocess.find_folder() is None
     assert caplog.messages == [
         "Each of the 3 workers exposes only its own metrics, because prometheus_client "
         "was imported before their number was known. Set PROMETHEUS_MULTIPROC_DIR to "

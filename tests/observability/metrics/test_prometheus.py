@@ -92,8 +92,8 @@ class Shop:
         port = free_port()
         cli = ("-m", "modern_flask.cli", "--app", "shop", "worker")
         options = ("--concurrency", "1", "--without-mingle", "--without-gossip")
-        told = {"FLASK_METRICS_PORT": str(port), "FLASK_METRICS_ADDRESS": "127.0.0.1"}
-        with self.run("worker.log", *cli, *options, **told) as process:
+        keys = {"FLASK_METRICS_PORT": str(port), "FLASK_METRICS_ADDRESS": "127.0.0.1"}
+        with self.run("worker.log", *cli, *options, **keys) as process:
             process.wait_for_line(r" ready\.", 60)
             yield port
 
@@ -108,7 +108,7 @@ class Shop:
 
 @pytest.fixture
 def shop(tmp_path: Path, redis_url: str) -> Shop:
-    """The one that uses everything."""
+    """The shop that uses every component."""
     (tmp_path / "shop.py").write_text(SERVICE)
     return Shop(
         tmp_path,
@@ -121,7 +121,7 @@ def shop(tmp_path: Path, redis_url: str) -> Shop:
 
 @pytest.fixture
 def promtool() -> Callable[[str], str]:
-    """What promtool has against an exposition."""
+    """What promtool reports about an exposition."""
     try:
         check_metrics("")
     except CannotRun as missing:
@@ -154,7 +154,7 @@ def families(text: str) -> set[str]:
 
 
 def use(port: int) -> None:
-    """Ask for each of the service's pages, and for one that is not there."""
+    """Request each of the service's pages, and one that does not exist."""
     for path in ("/orders/1", "/orders/1", "/orders/2"):
         assert ask(port, 1, 1, path) == {200: 1}
     assert ask(port, 1, 1, "/broken") == {500: 1}
@@ -163,7 +163,7 @@ def use(port: int) -> None:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_promtool(shop: Shop, promtool: Callable[[str], str], workers: str) -> None:
-    """promtool has nothing against our names and texts, in either mode."""
+    """promtool accepts the kit's names and texts, in either mode."""
     with shop.serving("--workers", workers) as (_, port):
         use(port)
         # A worker writes its pools down every second.
@@ -174,7 +174,7 @@ def test_promtool(shop: Shop, promtool: Callable[[str], str], workers: str) -> N
 
 
 def test_promtool_on_a_worker(shop: Shop, promtool: Callable[[str], str]) -> None:
-    """Nor against those that a worker's parent tells."""
+    """promtool accepts what a worker's parent exposes, too."""
     with shop.serving() as (_, server), shop.working() as port:
         use(server)
         wanted = {"celery_task_duration_seconds_count", "celery_queue_messages"}
@@ -185,7 +185,7 @@ def test_promtool_on_a_worker(shop: Shop, promtool: Callable[[str], str]) -> Non
 
 
 def test_promtool_finds_faults(promtool: Callable[[str], str]) -> None:
-    """It is really asked: a counter of another name is refused."""
+    """promtool really runs: it rejects a counter with a wrong name."""
     assert "_total" in promtool("# HELP sold Sold.\n# TYPE sold counter\nsold 1\n")
 
 
@@ -215,7 +215,7 @@ def test_scraped_service(
 def test_killed_workers(
     tmp_path: Path, private_server: Callable[..., Prometheus]
 ) -> None:
-    """Prometheus sees no counter go back when workers are killed, on either port."""
+    """No counter decreases when workers are killed, on either port."""
     write_shop(tmp_path)
     own = free_port()
     shop = Shop(tmp_path, METRICS_PORT=str(own), METRICS_ADDRESS="127.0.0.1")
@@ -245,7 +245,7 @@ def wait_for_all(prometheus: Prometheus, number: int) -> None:
 
 
 def kill_one(process: Process) -> None:
-    """``kill -9`` for one worker; another takes its place."""
+    """``kill -9`` one worker; another replaces it."""
     before = workers_of(process)
     os.kill(min(before).pid, signal.SIGKILL)
     eventually(lambda: len(workers_of(process) - before) == 1, 60)
@@ -257,7 +257,7 @@ def workers_of(process: Process) -> set[Life]:
 
 @pytest.mark.parametrize("server", ["gunicorn", "serve"])
 def test_pools_of_workers(shop: Shop, server: str) -> None:
-    """The pools of all workers are added up; what killed ones held is gone."""
+    """The pools of all workers are added up, without those of killed ones."""
     size = 'database_pool_size{database="shop.db"}'
     held = 'redis_pool_connections{state="idle"}'
     with shop.serving("--workers", "2", server=server) as (process, port):
@@ -270,7 +270,7 @@ def test_pools_of_workers(shop: Shop, server: str) -> None:
 
 
 def used(port: int) -> dict[str, float]:
-    """The pools once some have been used; together, so that both workers answer."""
+    """The pools after use; in parallel, so that both workers answer."""
     ask(port, 20, path="/orders/1")
     return gauges(port)
 

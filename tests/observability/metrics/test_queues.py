@@ -1,4 +1,4 @@
-"""Messages that wait in Celery's queues, asked of real brokers."""
+"""Messages that wait in Celery's queues, counted by real brokers."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ def make_celery() -> Iterator[Callable[..., Celery]]:
 
 
 def waiting(queue: str) -> float | None:
-    """What a scrape says of ``queue``."""
+    """The number of messages in ``queue``, as a scrape exposes it."""
     return REGISTRY.get_sample_value("celery_queue_messages", {"queue": queue})
 
 
@@ -70,7 +70,7 @@ def test_messages_that_wait(
     clock: SimpleNamespace,
     patient: None,
 ) -> None:
-    """The broker is asked; a queue that is not there yet has no messages."""
+    """The broker counts the messages; a queue that does not exist has none."""
     name, urgent = f"queue-{uuid4().hex}", f"urgent-{uuid4().hex}"
     celery = make_celery(url, task_routes={"hurry": {"queue": urgent}})
     celery.conf.task_default_queue = name
@@ -91,7 +91,7 @@ def test_answer_is_kept(
     clock: SimpleNamespace,
     patient: None,
 ) -> None:
-    """Who scrapes often does not ask the broker each time."""
+    """Frequent scrapes do not ask the broker each time."""
     celery = make_celery(redis_url)
     name = celery.conf.task_default_queue
     measure_queues(celery)
@@ -111,7 +111,7 @@ def test_broker_that_is_down(
     patient: None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """There is no number, one line says so, and nothing of the URL is in it."""
+    """There is no number; one line says so, without any part of the URL."""
     server = private_server(RedisServer)
     celery = make_celery(server.url.replace("//", "//:hunter2@"))
     name = celery.conf.task_default_queue
@@ -134,7 +134,7 @@ def test_scrape_does_not_hang(
     monkeypatch: pytest.MonkeyPatch,
     clock: SimpleNamespace,
 ) -> None:
-    """While the broker says nothing a scrape goes on without it; one asks, no more."""
+    """While the broker is silent, scrapes go on without it; only one thread asks."""
     monkeypatch.setattr(queues, "DEADLINE", 0.01)
     silence, asking = threading.Event(), count()
 
@@ -166,7 +166,7 @@ def test_broker_that_is_silent(
     kind: str,
     when: str,
 ) -> None:
-    """A broker that freezes is given up, before or after it let us in."""
+    """A broker that freezes is given up, while connecting and afterwards."""
     server: RedisServer | RabbitMQ = request.getfixturevalue(kind)
     server.heal()
     request.addfinalizer(server.heal)
@@ -195,7 +195,7 @@ def test_number_returns_with_the_broker(
     clock: SimpleNamespace,
     patient: None,
 ) -> None:
-    """A broker that was away and comes back is asked again."""
+    """A broker that returns after an outage is asked again."""
     server = private_server(RedisServer)
     celery = make_celery(server.url)
     name = celery.conf.task_default_queue
@@ -210,12 +210,12 @@ def test_number_returns_with_the_broker(
 
 
 def choose(name: str, *_: Any, **__: Any) -> dict[str, str]:
-    """A route that nobody can ask for all that it may answer."""
+    """A route whose possible results are not known."""
     return {"queue": f"chosen-for-{name}"}
 
 
 def test_queues_are_bounded(make_celery: Callable[..., Celery]) -> None:
-    """Queues that the settings name are told; those that a call invents are not."""
+    """Queues that the settings name are counted; those that a call invents are not."""
     celery = make_celery(
         "memory://",
         task_routes=[
@@ -232,8 +232,8 @@ def test_queues_are_bounded(make_celery: Callable[..., Celery]) -> None:
     assert queues_of(celery) == [default, "first", "second", "third", "fourth"]
 
 
-def test_worker_s_queues(make_celery: Callable[..., Celery]) -> None:
-    """A worker that is told its queues by -Q tells of these."""
+def test_queues_of_a_worker(make_celery: Callable[..., Celery]) -> None:
+    """A worker that gets its queues by -Q exposes these."""
     celery = make_celery("memory://")
     celery.amqp.queues.select(["slow", "slower"])
 
@@ -241,14 +241,14 @@ def test_worker_s_queues(make_celery: Callable[..., Celery]) -> None:
 
 
 def test_most_queues(make_celery: Callable[..., Celery]) -> None:
-    """There is a bound to their number, whatever the settings name."""
+    """The number of queues is bounded, whatever the settings name."""
     routes = {f"task{number}": {"queue": f"queue{number}"} for number in range(500)}
 
     assert len(queues_of(make_celery("memory://", task_routes=routes))) == queues.MOST
 
 
 def test_closed_app_is_not_asked(make_celery: Callable[..., Celery]) -> None:
-    """An app that was closed and lives on costs a scrape nothing."""
+    """A closed app that stays in memory costs a scrape nothing."""
     celery = make_celery("memory://")
     measure_queues(celery)
     celery.close()
@@ -259,26 +259,26 @@ def test_closed_app_is_not_asked(make_celery: Callable[..., Celery]) -> None:
 def test_two_apps_of_one_queue(
     make_celery: Callable[..., Celery], redis_url: str, patient: None
 ) -> None:
-    """A queue is one series: told twice, a scrape would be refused."""
+    """A queue is one series: Prometheus would reject a scrape that holds it twice."""
     celery, other = make_celery(redis_url), make_celery(redis_url)
     other.conf.task_default_queue = name = celery.conf.task_default_queue
     celery.send_task("sell")
     for app in (celery, other):
         measure_queues(app)
 
-    told = [
+    samples = [
         sample
         for family in REGISTRY.collect()
         for sample in family.samples
         if sample.labels.get("queue") == name
     ]
-    assert [sample.value for sample in told] == [1]
+    assert [sample.value for sample in samples] == [1]
 
 
 def test_not_asked_between_scrapes(
     make_celery: Callable[..., Celery], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever is never scraped never asks the broker."""
+    """A service that is never scraped never asks the broker."""
     asked = count()
     monkeypatch.setattr(queues, "ask_broker", lambda *_: {str(next(asked)): 1})
 
@@ -288,7 +288,7 @@ def test_not_asked_between_scrapes(
 
 
 def test_metrics_page(redis_url: str, tmp_path: Any, monkeypatch: Any) -> None:
-    """/metrics of a service tells its queue, with or without a worker."""
+    """/metrics of a service exposes its queue, with or without a worker."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(queues, "DEADLINE", 30.0)
     name = f"queue-{uuid4().hex}"

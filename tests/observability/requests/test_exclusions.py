@@ -1,4 +1,4 @@
-"""What views may say about their telemetry, without importing any."""
+"""Which requests telemetry leaves out."""
 
 from flask import Flask, request
 
@@ -12,7 +12,7 @@ def view() -> str:
 
 
 def test_marked_views_stay_what_they_are() -> None:
-    """A marked view keeps its name, its words and its answer."""
+    """A marked view keeps its name, its docstring and its response."""
     marked = ignore_metrics(ignore_traces(view))
 
     with Flask("shop").test_request_context():

@@ -151,7 +151,7 @@ def test_error_that_the_server_sees(app: Flask, spans: Spans) -> None:
 def test_answers_that_are_errors(
     client: Any, spans: Spans, path: str, status: int, kind: str | None
 ) -> None:
-    """A 4xx is no error of the server's; a 5xx is one, named by its number."""
+    """A 4xx is not an error of the server; a 5xx is, and its type is the number."""
     assert client.get(path).status_code == status
 
     (span,) = spans
@@ -161,7 +161,7 @@ def test_answers_that_are_errors(
 
 
 def test_stream(app: Flask, client: Any, spans: Spans, measured: Measured) -> None:
-    """Span and metric last until a streamed body is closed, its work inside them."""
+    """Span and metric last until a streamed body is closed."""
     tracer = trace.get_tracer("test")
     more = threading.Event()
 
@@ -218,7 +218,7 @@ def test_stream_that_breaks(app: Flask, spans: Spans) -> None:
 
 
 def test_close_that_breaks(app: Flask, spans: Spans, measured: Measured) -> None:
-    """An error of what is called when the body is closed is the request's as well."""
+    """An error while the body is closed is the request's error as well."""
 
     @app.get("/closing")
     def closing() -> Response:
@@ -242,7 +242,7 @@ def test_close_that_breaks(app: Flask, spans: Spans, measured: Measured) -> None
 
 @pytest.mark.parametrize("port", ["9" * 5, "9" * 25, "9" * 5000, "\u0663", ""])
 def test_port_is_one(app: Flask, spans: Spans, port: str) -> None:
-    """A port that can't be one is not recorded: no backend could take the number."""
+    """An invalid port is not recorded: no back end could store the number."""
     built = EnvironBuilder("/orders/7").get_environ()
     run_wsgi_app(app, {**built, "HTTP_HOST": f"shop:{port}"}, buffered=True)
 
@@ -251,7 +251,7 @@ def test_port_is_one(app: Flask, spans: Spans, port: str) -> None:
 
 
 class Frozen(Exception):
-    """One that takes no attribute."""
+    """An exception that takes no attribute."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(name)
@@ -293,7 +293,7 @@ def test_client_that_leaves(app: Flask, spans: Spans, measured: Measured) -> Non
 
 
 def test_context_is_left(client: Any, spans: Spans) -> None:
-    """Nothing of a request stays current after it."""
+    """No context of a request stays current after it."""
     client.get("/orders/7")
     client.get("/broken")
 
@@ -301,7 +301,7 @@ def test_context_is_left(client: Any, spans: Spans) -> None:
 
 
 def test_file_stays_the_servers(app: Flask, spans: Spans, tmp_path: Any) -> None:
-    """A file that the server can send by itself is handed to it unwrapped."""
+    """A file that the server can send itself is passed to it unwrapped."""
 
     class Wrapper:
         def __init__(self, file: Any, size: int = 8192) -> None:
@@ -335,7 +335,7 @@ def test_file_stays_the_servers(app: Flask, spans: Spans, tmp_path: Any) -> None
 def test_silent_pages(
     app: Flask, client: Any, spans: Spans, measured: Measured, path: str
 ) -> None:
-    """The kit's own pages make neither span nor orphan nor series."""
+    """The kit's own pages make no span, no orphaned span and no series."""
     tracer = trace.get_tracer("test")
 
     @app.get(path)
@@ -378,7 +378,7 @@ def test_excluded_urls(
     variable: str,
     pattern: str,
 ) -> None:
-    """An excluded URL is measured, but neither it nor what it does is traced."""
+    """A request of an excluded URL is measured, and nothing of it is traced."""
     monkeypatch.setenv(variable, pattern)
     app = Flask("excluding")
     observe(app, measured)
@@ -396,7 +396,7 @@ def test_excluded_urls(
 
 
 def test_ignored_traces(app: Flask, client: Any, spans: Spans) -> None:
-    """A view marked with ignore_traces leaves no span, nor does what it does."""
+    """A view marked with ignore_traces makes no span, nor does its work."""
     tracer = trace.get_tracer("test")
 
     @app.get("/noisy/<name>")
@@ -427,7 +427,7 @@ def test_ignored_metrics(app: Flask, client: Any, measured: Measured) -> None:
 
 
 def test_answer_names_its_trace(app: Flask, client: Any, spans: Spans) -> None:
-    """The traceresponse header (W3C Trace Context 2) tells the client what to name."""
+    """The traceresponse header (W3C Trace Context 2) gives the client its ids."""
 
     @app.get("/trace")
     def named() -> str:
@@ -459,7 +459,7 @@ def test_proxy(app: Flask, spans: Spans) -> None:
 
 
 def test_path_is_text(client: Any, spans: Spans) -> None:
-    """A path in Chinese is readable, and one that is no UTF-8 breaks nothing."""
+    """A path in Chinese is readable, and one that is not UTF-8 is served."""
     client.get("/文件/7")
     run_wsgi_app(
         client.application,
@@ -493,7 +493,7 @@ def test_bad_requests_are_served(app: Flask, environ: dict[str, str]) -> None:
 
 
 def test_sampled_out(app: Flask, measured: Measured, kept: Kept) -> None:
-    """What is not sampled is not recorded; it has ids all the same, and is measured."""
+    """An unsampled request is not recorded; it has ids, and is measured."""
     plain = Flask("plain")
     telemetry = observe(plain, measured)
     provider = TracerProvider(sampler=sampling.ALWAYS_OFF, shutdown_on_exit=False)
@@ -513,7 +513,7 @@ def test_sampled_out(app: Flask, measured: Measured, kept: Kept) -> None:
 
 
 def test_sampler_that_looks(measured: Measured, spans: Spans) -> None:
-    """A sampler of the user's own sees every attribute of the request."""
+    """A user's own sampler sees every attribute of the request."""
     seen: list[dict[str, Any]] = []
 
     class Looking(sampling.Sampler):
@@ -547,7 +547,7 @@ def test_sampler_that_looks(measured: Measured, spans: Spans) -> None:
 
 
 def test_nothing_is_traced_without_a_provider(measured: Measured) -> None:
-    """Without a provider a request has no ids, and a metric all the same."""
+    """Without a provider a request has no ids, and is measured."""
     app = Flask("untraced")
     telemetry = observe(app, measured)
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""OpenTelemetry's own Flask instrumentor, asked the same questions."""
+"""OpenTelemetry's own Flask instrumentor, given the same requests."""
 
 import json
 import os
@@ -91,7 +91,7 @@ MORE = {
 
 @pytest.fixture(scope="module")
 def answers() -> dict[str, tuple[list[Any], list[Any]]]:
-    """For each question our spans and theirs."""
+    """For each request the kit's spans and the instrumentor's."""
     environ = {
         **os.environ,
         "OTEL_SEMCONV_STABILITY_OPT_IN": "http",
@@ -114,7 +114,7 @@ def answers() -> dict[str, tuple[list[Any], list[Any]]]:
 
 @pytest.mark.parametrize("question", sorted(QUESTIONS.keys() - {"broken", "unmatched"}))
 def test_same_span(answers: Any, question: str) -> None:
-    """The same request is the same span, but for the differences named above."""
+    """The same request makes the same span, except for the listed differences."""
     ours, theirs = answers[question]
 
     for spans in (ours, theirs):
@@ -125,7 +125,7 @@ def test_same_span(answers: Any, question: str) -> None:
 
 
 def test_unmatched(answers: Any) -> None:
-    """Theirs names an unmatched request after its path, which has no bound."""
+    """The instrumentor names an unmatched request after its unbounded path."""
     (ours,), (theirs,) = answers["unmatched"]
 
     assert theirs.pop("name") == "GET /nowhere"
@@ -135,7 +135,7 @@ def test_unmatched(answers: Any) -> None:
 
 
 def test_broken(answers: Any) -> None:
-    """Theirs names an error by its status, ours, as the conventions say, by class."""
+    """The instrumentor's error.type is the status; the kit's is the class."""
     (ours,), (theirs,) = answers["broken"]
 
     assert theirs["attributes"].pop("error.type") == "500"

@@ -1,4 +1,4 @@
-"""The lean span of a request is the SDK's own, to whoever looks at it."""
+"""The lean span of a request equals the SDK's in every public respect."""
 
 import json
 from collections.abc import Callable
@@ -33,7 +33,7 @@ ENVIRON = EnvironBuilder("/orders?a=1").get_environ()
 
 
 class Watching:
-    """A processor that keeps what it is given at each step."""
+    """A processor that keeps what it gets at each step."""
 
     def __init__(self) -> None:
         self.started: list[Any] = []
@@ -60,7 +60,7 @@ class Watching:
 def pair(
     act: Callable[[Any], None], parent: Any = None, **options: Any
 ) -> tuple[ReadableSpan, ReadableSpan]:
-    """What a processor sees of our span and of the SDK's, after the same acts."""
+    """What a processor sees of the kit's span and the SDK's, after the same calls."""
     found = []
     parent = parent or Context()
     for lean in (True, False):
@@ -81,8 +81,8 @@ def pair(
     return found[0], found[1]
 
 
-def told(span: ReadableSpan) -> dict[str, Any]:
-    """All of a span but its ids and times."""
+def describe_span(span: ReadableSpan) -> dict[str, Any]:
+    """All of a span except its ids and times."""
     whole: dict[str, Any] = json.loads(span.to_json())
     for name in ("span_id", "trace_id"):
         whole["context"].pop(name)
@@ -141,10 +141,10 @@ ACTS: dict[str, Callable[[Any], None]] = {
 
 @pytest.mark.parametrize("act", ACTS)
 def test_same_span(act: str) -> None:
-    """A processor sees the same as of the SDK's span, whatever was done to it."""
+    """A processor sees what it sees of the SDK's span, whatever is called on it."""
     ours, theirs = pair(ACTS[act])
 
-    mine, others = told(ours), told(theirs)
+    mine, others = describe_span(ours), describe_span(theirs)
     if act in ("failure", "an exception"):
         for span in (mine, others):
             del span["events"][0]["attributes"]["exception.stacktrace"]
@@ -154,7 +154,7 @@ def test_same_span(act: str) -> None:
 
 
 def test_ended_span_stays(caplog: pytest.LogCaptureFixture) -> None:
-    """What is done to an ended span changes nothing, and is told as the SDK does."""
+    """An ended span can't be changed, and an attempt is logged as by the SDK."""
     provider = TracerProvider(shutdown_on_exit=False)
     span: Any = make_starter(provider.get_tracer("shop"))("GET", Context(), ENVIRON)
     span.end()
@@ -195,7 +195,7 @@ def remote(flags: int) -> Any:
 )
 @pytest.mark.parametrize("known", [True, False])
 def test_same_decision(sampler: Any, flags: int, known: bool) -> None:
-    """Each sampler decides as it does for the SDK, of callers of every kind."""
+    """Each sampler decides as in the SDK, for callers of every kind."""
     provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
     tracer = provider.get_tracer("shop")
     ids: Any = tracer
@@ -213,7 +213,7 @@ def test_same_decision(sampler: Any, flags: int, known: bool) -> None:
 
 
 class Counting:
-    """Ids that can be told beforehand."""
+    """Ids that are known beforehand."""
 
     def generate_trace_id(self) -> int:
         return 0x1234
@@ -226,7 +226,7 @@ class Counting:
 
 
 def test_limits_of_the_user() -> None:
-    """Where attributes are limited by configuration, the SDK's own span is made."""
+    """With configured limits of attributes, the SDK's own span is made."""
     limits = SpanLimits(max_span_attribute_length=3)
     provider = TracerProvider(span_limits=limits, shutdown_on_exit=False)
 
