@@ -156,7 +156,7 @@ class ServerSpan(SdkSpan):
         return type(cls.__name__, (cls,), shared)
 
     def put(self, attributes: Mapping[str, Any], name: str | None) -> None:
-        """Set the name, and attributes of the kit's, whose types need no check."""
+        """Set the name and the kit's own attributes, whose types need no check."""
         if type(self._attributes) is dict and self._end_time is None:
             self._attributes.update(attributes)
             self._name = name or self._name

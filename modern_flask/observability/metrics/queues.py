@@ -48,9 +48,9 @@ def measure_queues(app: Any) -> None:
 class _Queues:
     """The depths of one app's queues, as the broker reported them last.
 
-    The thread is its own, and no :class:`~modern_flask.waiting.BackgroundCall`: that
-    would call the broker without a deadline where no thread can start, and would not
-    notice in a forked child that its thread is gone.
+    It starts its own thread. A :class:`~modern_flask.waiting.BackgroundCall` would call
+    the broker without a deadline where no thread can start, and would not notice in a
+    forked child that its thread is gone.
     """
 
     def __init__(self, app: Any) -> None:
@@ -103,7 +103,7 @@ class _Queues:
 def ask_broker(app: Any, timeout: float) -> dict[str, int]:
     """Ask the broker how many messages wait in each queue of ``app``.
 
-    The connection is a new one, as that of a ping is.
+    It opens a new connection, as a ping does.
 
     Args:
         app: A Celery app.

@@ -122,7 +122,7 @@ class Exchange:
         )
 
     def run(self) -> Iterable[bytes]:
-        """Call the app; what the server is to iterate over."""
+        """Call the app, and return the body that the server iterates over."""
         environ, inside = self.environ, self.context
         wsgi_app = self.observer.wsgi_app
         token = attach(inside) if inside is not None else None
@@ -171,6 +171,7 @@ class Exchange:
             yield part
 
     def close(self) -> None:
+        """Close the body, and end the request."""
         close = getattr(self.parts, "close", None)
         inside = self.context
         token = attach(inside) if inside is not None else None
