@@ -12,14 +12,14 @@ import click
 from flask import Flask, current_app
 from flask.cli import FlaskGroup, NoAppException, ScriptInfo
 
-from .app import faults, start
+from .app import faults, pings_of, start
 from .config import masked, rows
 from .errors import Fault, NotConfigured
 from .observability.metrics import multiprocess
 from .wiring import get_bound, is_configured
-from .wiring.check import open_faults
+from .wiring.checks.opening import check_opening
+from .wiring.checks.unused import find_unused
 from .wiring.errors import CheckFailed
-from .wiring.idle import idle
 
 __all__ = ["cli", "main"]
 
@@ -43,7 +43,7 @@ class Service(ScriptInfo):
         app = self.load_unchecked()
         if not self._checked and "modern_flask" in app.extensions:
             self._checked = True
-            refuse(list(open_faults(get_bound(app).container)))
+            refuse(list(check_opening(get_bound(app).container)))
         return app
 
     def load_unchecked(self) -> Flask:
@@ -186,7 +186,7 @@ def config_command(info: Service) -> None:
     container = get_bound(app).container
     for key, value, origin in rows(container.config()):
         click.echo(f"{key} = {value!r}    # {origin or 'a default'}")
-    refuse(list(open_faults(container)))
+    refuse(list(check_opening(container)))
 
 
 @cli.command("check", with_appcontext=False)
@@ -196,13 +196,9 @@ def check_command(info: Service) -> None:
     app = info.load_unchecked()
     container = get_bound(app).container
     refuse(faults(app))
-    for text in idle(get_bound(app).container):
+    for text in find_unused(get_bound(app).container):
         click.echo(text, err=True)
-    names = [
-        name
-        for name in container.pings()
-        if name in container.providers and is_configured(container.providers[name])
-    ]
+    names = list(pings_of(container))
     click.echo(f"The service can start. Configured: {', '.join(names) or 'nothing'}.")
 
 
@@ -223,7 +219,7 @@ def graph_command(info: Service, language: str) -> None:
     from .wiring.draw import draw
 
     click.echo(draw(picture(app), language))
-    refuse(list(open_faults(get_bound(app).container)))
+    refuse(list(check_opening(get_bound(app).container)))
 
 
 @cli.command("create-tables", with_appcontext=False)

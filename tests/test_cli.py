@@ -289,7 +289,7 @@ def test_address_of_the_server_is_checked(run, write):
         "The server can't listen at 127.0.0.1:99999: "
         "a port is a number from 0 to 65535.\n"
         "  set by   --bind\n"
-        "  do       end what listens there, or name another HOST:PORT; port 0 is any\n"
+        "  fix      end what listens there, or name another HOST:PORT; port 0 is any\n"
     )
 
 
@@ -350,7 +350,7 @@ def test_flask_without_container_is_told(run, tmp_path, monkeypatch):
     assert said.code == 1
     assert said.err == (
         "The Flask app plain has no container.\n"
-        "  do       modern_flask.init_app(app), or make it with create_app(...)\n"
+        "  fix      modern_flask.init_app(app), or make it with create_app(...)\n"
     )
 
 

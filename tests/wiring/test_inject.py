@@ -16,7 +16,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
 from modern_flask.wiring import get_container, inject
-from modern_flask.wiring.errors import NoApp, NotAService
+from modern_flask.wiring.errors import NoApp, NotBound
 
 
 class Shop(containers.DeclarativeContainer):
@@ -304,9 +304,9 @@ def test_library_inject(app: Flask) -> None:
 
     other = Flask("other")
     with app.app_context():
-        from modern_flask.wiring.dispatch import bind_library_functions
+        from modern_flask.wiring.injection import bind_library_functions
 
         bind_library_functions()
         assert name() == "shop"  # type: ignore[call-arg]
-    with other.app_context(), pytest.raises(NotAService):
+    with other.app_context(), pytest.raises(NotBound):
         name()  # type: ignore[call-arg]

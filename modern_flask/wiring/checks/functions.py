@@ -1,0 +1,152 @@
+"""Every function that an app calls, and that may be injected."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from blinker import NamedSignal
+from flask import Flask, signals
+
+from ..callables import get_name, is_framework, locate
+from ..markers import get_injected
+
+__all__ = ["AppFunction", "find_functions", "get_package"]
+
+_HOOKS = {
+    "url_value_preprocessors": "URL value preprocessor",
+    "before_request_funcs": "Hook before_request",
+    "after_request_funcs": "Hook after_request",
+    "teardown_request_funcs": "Hook teardown_request",
+    "template_context_processors": "Context processor",
+    "url_default_functions": "URL defaults",
+}
+_LISTED = {
+    "teardown_appcontext_funcs": "Hook teardown_appcontext",
+    "shell_context_processors": "Shell context processor",
+    "url_build_error_handlers": "URL build error handler",
+}
+_TEMPLATES = {
+    "filters": "Template filter",
+    "globals": "Template global",
+    "tests": "Template test",
+}
+_CALL = "__call__"
+_SIGNALS = [one for one in vars(signals).values() if isinstance(one, NamedSignal)]
+
+
+@dataclass(frozen=True)
+class AppFunction:
+    """A function, and how the app knows it.
+
+    Args:
+        title: ``View files.upload``, ``Task example.tasks.index``, ``Command seed``.
+        function: What the app calls, under its decorators.
+        rules: The URL rules of a view.
+        filled: The parameters that are filled without a marker's provider.
+        lasting: Whether the object made with it lives as long as the process.
+        is_view: Whether its answer is the body of a response.
+    """
+
+    title: str
+    function: Any
+    rules: tuple[Any, ...] = ()
+    filled: frozenset[str] = frozenset()
+    lasting: bool = False
+    is_view: bool = False
+
+    def place(self, parameter: str) -> str:
+        return f"{locate(self.function)}, parameter `{parameter}`"
+
+
+def find_functions(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
+    """Views, hooks, handlers, signals, templates, commands, tasks: each function once.
+
+    Only tasks of the app's own package are among them: Celery gives every app the
+    shared tasks of all services in the process.
+    """
+    seen: set[int] = set()
+    for found in _find_all(app, tasks):
+        if id(found.function) not in seen and not is_framework(found.function):
+            seen.add(id(found.function))
+            yield found
+
+
+def _find_all(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
+    for endpoint, view in app.view_functions.items():
+        rules = tuple(app.url_map.iter_rules(endpoint))
+        yield from _find_in_view(f"View {endpoint}", view, rules)
+    for attribute, title in _HOOKS.items():
+        for functions in getattr(app, attribute).values():
+            yield from _with_title(title, functions)
+    for attribute, title in _LISTED.items():
+        yield from _with_title(title, getattr(app, attribute))
+    for codes in app.error_handler_spec.values():
+        for handlers in codes.values():
+            yield from _with_title("Error handler", handlers.values())
+    yield from _find_in_templates(app)
+    for signal in _SIGNALS:
+        yield from _with_title(f"Signal {signal.name}", signal.receivers_for(app))
+    for name, task in tasks.items():
+        function = getattr(task, "run", task)
+        if get_package(function.__module__) == get_package(app.import_name):
+            yield AppFunction(f"Task {name}", function)
+    for group in (app.cli, *(blueprint.cli for blueprint in app.blueprints.values())):
+        yield from _find_in_commands(group, "")
+
+
+def get_package(module: str) -> str:
+    """The topmost package of a module."""
+    return module.partition(".")[0]
+
+
+def _with_title(title: str, functions: Iterable[Any]) -> Iterator[AppFunction]:
+    for function in functions:
+        yield AppFunction(f"{title} {get_name(function)}", function)
+
+
+def _find_in_templates(app: Flask) -> Iterator[AppFunction]:
+    """What templates may call; an app without templates gets no environment for it."""
+    environment = vars(app).get("jinja_env")
+    for attribute, title in _TEMPLATES.items() if environment is not None else ():
+        for name, found in getattr(environment, attribute).items():
+            if inspect.isroutine(found) or _is_injected_object(found):
+                yield AppFunction(f"{title} {name}", found)
+
+
+def _is_injected_object(found: Any) -> bool:
+    return (
+        not isinstance(found, type)
+        and get_injected(getattr(type(found), _CALL, None)) is not None
+    )
+
+
+def _find_in_view(
+    title: str, view: Any, rules: tuple[Any, ...]
+) -> Iterator[AppFunction]:
+    """A class-based view is injected in each of its methods, and where it is made."""
+    view_class = getattr(view, "view_class", None)
+    if view_class is None:
+        yield AppFunction(title, view, rules, is_view=True)
+        return
+    methods = {str(method).lower() for method in view_class.methods or ()}
+    for name in sorted(methods | {"__init__", "dispatch_request"}):
+        function = getattr(view_class, name, None)
+        if inspect.isfunction(function):
+            named = f"{title} ({view_class.__name__}.{name})"
+            if name != "__init__":
+                yield AppFunction(named, function, rules, is_view=True)
+            else:
+                lasting = not view_class.init_every_request
+                yield AppFunction(named, function, lasting=lasting)
+
+
+def _find_in_commands(group: click.Group, prefix: str) -> Iterator[AppFunction]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _find_in_commands(command, f"{prefix}{name} ")
+        if command.callback is not None:
+            yield AppFunction(f"Command {prefix}{name}", command.callback)
