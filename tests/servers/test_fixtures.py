@@ -50,9 +50,10 @@ def run(tmp_path):
     return run
 
 
-def test_tests_without_their_server_are_counted_last(run, tmp_path):
+@pytest.mark.parametrize("processes", [0, 2])
+def test_tests_without_their_server_are_counted_last(run, tmp_path, processes):
     """Without the binary a run succeeds, and its last lines say what was not run."""
-    code, lines = run(NEEDY, "-ra", PATH=str(tmp_path))
+    code, lines = run(NEEDY, "-ra", f"-n={processes}", PATH=str(tmp_path))
 
     assert code == 0
     assert lines[-3:-1] == [
@@ -64,9 +65,10 @@ def test_tests_without_their_server_are_counted_last(run, tmp_path):
     assert "1 passed, 3 skipped" in lines[-1]
 
 
-def test_tests_without_their_server_fail_in_ci(run, tmp_path):
+@pytest.mark.parametrize("processes", [0, 2])
+def test_tests_without_their_server_fail_in_ci(run, tmp_path, processes):
     """CI has every server, so one that is missing is a failure."""
-    code, lines = run(NEEDY, PATH=str(tmp_path), CI="true")
+    code, lines = run(NEEDY, f"-n={processes}", PATH=str(tmp_path), CI="true")
 
     assert code == 1
     assert "1 passed, 3 errors" in lines[-1]
@@ -79,6 +81,7 @@ def test_tests_without_their_server_fail_in_ci(run, tmp_path):
         ([], "size 100 1"),
         (["-m", "proof"], "size 1000 3"),
         (["-m", "not slow"], "size 100 1"),
+        (["-m", "proof", "-n=2", "--capture=fd", "-rP"], "size 1000 3"),
     ],
 )
 def test_proofs_are_full_size_when_asked_for(run, options, sizes):
