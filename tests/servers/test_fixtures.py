@@ -75,6 +75,21 @@ def test_tests_without_their_server_fail_in_ci(run, tmp_path, processes):
     assert any("apt-get install rabbitmq-server" in line for line in lines)
 
 
+def test_named_redis_is_not_shared(run):
+    """Two processes would empty a named Redis for each other."""
+    named = {"TEST_REDIS_URL": "redis://127.0.0.1:1"}
+
+    alone, _ = run("def test_sum(): ...", "-n=0", **named)
+    shared, lines = run("def test_sum(): ...", "-n=2", **named)
+
+    assert (alone, shared) == (0, 4)
+    assert lines[-2:] == [
+        "ERROR: TEST_REDIS_URL names one Redis, and several processes would "
+        "empty it for each other: run pytest -n 0",
+        "",
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "sizes"),
     [
@@ -95,7 +110,9 @@ def test_proofs_are_full_size_when_asked_for(run, options, sizes):
 def test_process_that_was_left_behind_fails_the_run(run):
     """A server that nobody closes is found at the end of the run."""
     text = (
+        "from tests.servers import server\n"
         "from tests.servers.redis import RedisServer\n"
+        "server.LEAVE_DEADLINE = 0.5\n"
         "servers = []\n"
         "def test_careless():\n"
         "    servers.append(RedisServer())\n"
