@@ -50,7 +50,7 @@ def run(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("processes", [0, 2])
+@pytest.mark.parametrize("processes", [0, 1])
 def test_tests_without_their_server_are_counted_last(run, tmp_path, processes):
     """Without the binary a run succeeds, and its last lines say what was not run."""
     code, lines = run(NEEDY, "-ra", f"-n={processes}", PATH=str(tmp_path))
@@ -65,7 +65,7 @@ def test_tests_without_their_server_are_counted_last(run, tmp_path, processes):
     assert "1 passed, 3 skipped" in lines[-1]
 
 
-@pytest.mark.parametrize("processes", [0, 2])
+@pytest.mark.parametrize("processes", [0, 1])
 def test_tests_without_their_server_fail_in_ci(run, tmp_path, processes):
     """CI has every server, so one that is missing is a failure."""
     code, lines = run(NEEDY, f"-n={processes}", PATH=str(tmp_path), CI="true")
@@ -96,7 +96,7 @@ def test_named_redis_is_not_shared(run):
         ([], "size 100 1"),
         (["-m", "proof"], "size 1000 3"),
         (["-m", "not slow"], "size 100 1"),
-        (["-m", "proof", "-n=2", "--capture=fd", "-rP"], "size 1000 3"),
+        (["-m", "proof", "-n=1", "--capture=fd", "-rP"], "size 1000 3"),
     ],
 )
 def test_proofs_are_full_size_when_asked_for(run, options, sizes):
