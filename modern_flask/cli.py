@@ -17,9 +17,9 @@ from .config import masked, rows
 from .errors import Fault, NotConfigured
 from .observability import multiprocess
 from .wiring import get_bound, is_configured
-from .wiring.check import open_faults
+from .wiring.checks.run import check_opening
+from .wiring.checks.unused import idle
 from .wiring.errors import CheckFailed
-from .wiring.idle import idle
 
 __all__ = ["cli", "main"]
 
@@ -43,7 +43,7 @@ class Service(ScriptInfo):
         app = self.load_unchecked()
         if not self._checked and "modern_flask" in app.extensions:
             self._checked = True
-            refuse(list(open_faults(get_bound(app).container)))
+            refuse(list(check_opening(get_bound(app).container)))
         return app
 
     def load_unchecked(self) -> Flask:
@@ -186,7 +186,7 @@ def config_command(info: Service) -> None:
     container = get_bound(app).container
     for key, value, origin in rows(container.config()):
         click.echo(f"{key} = {value!r}    # {origin or 'a default'}")
-    refuse(list(open_faults(container)))
+    refuse(list(check_opening(container)))
 
 
 @cli.command("check", with_appcontext=False)
@@ -223,7 +223,7 @@ def graph_command(info: Service, language: str) -> None:
     from .wiring.draw import draw
 
     click.echo(draw(picture(app), language))
-    refuse(list(open_faults(get_bound(app).container)))
+    refuse(list(check_opening(get_bound(app).container)))
 
 
 @cli.command("create-tables", with_appcontext=False)
