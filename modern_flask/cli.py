@@ -12,13 +12,13 @@ import click
 from flask import Flask, current_app
 from flask.cli import FlaskGroup, NoAppException, ScriptInfo
 
-from .app import faults, start
-from .config import masked, rows
+from .app import faults, pings_of, start
+from .config import list_values, mask_value
 from .errors import Fault, NotConfigured
 from .observability import multiprocess
 from .wiring import get_bound, is_configured
-from .wiring.checks.run import check_opening
-from .wiring.checks.unused import idle
+from .wiring.checks.opening import check_opening
+from .wiring.checks.unused import find_unused
 from .wiring.errors import CheckFailed
 
 __all__ = ["cli", "main"]
@@ -184,7 +184,7 @@ def config_command(info: Service) -> None:
     """Print every key with its value, secrets masked, and where it was set."""
     app = info.load_unchecked()
     container = get_bound(app).container
-    for key, value, origin in rows(container.config()):
+    for key, value, origin in list_values(container.config()):
         click.echo(f"{key} = {value!r}    # {origin or 'a default'}")
     refuse(list(check_opening(container)))
 
@@ -196,13 +196,9 @@ def check_command(info: Service) -> None:
     app = info.load_unchecked()
     container = get_bound(app).container
     refuse(faults(app))
-    for text in idle(get_bound(app).container):
+    for text in find_unused(get_bound(app).container):
         click.echo(text, err=True)
-    names = [
-        name
-        for name in container.pings()
-        if name in container.providers and is_configured(container.providers[name])
-    ]
+    names = list(pings_of(container))
     click.echo(f"The service can start. Configured: {', '.join(names) or 'nothing'}.")
 
 
@@ -234,7 +230,7 @@ def create_tables_command(info: Service) -> None:
     from sqlalchemy.exc import DBAPIError
 
     from .database import create_tables
-    from .database.faults import TablesNotMade
+    from .database.errors import TablesNotMade
 
     container = get_bound(app).container
     with get_bound(app).lifecycle.running():
@@ -274,7 +270,7 @@ def dev_command(info: Service, bind: str) -> None:
         tables=is_configured(container.providers["engine"]),
         worker="CELERY_BROKER_URL" in needs or is_configured(container.celery),
         data={
-            name: str(masked(key, values[key]))
+            name: str(mask_value(key, values[key]))
             for name, key in PLACES.items()
             if values.get(key)
         },

@@ -9,7 +9,7 @@ from typing import Any
 from dependency_injector import providers
 
 from ..config.values import Origin, Values
-from ..errors import Fault, listed, nearest
+from ..errors import Fault, find_nearest, join_names
 from ..wiring.edges import key_of
 from ..wiring.graph import Graph
 from ..wiring.providers import Opened, Scoped
@@ -26,10 +26,10 @@ class NoSuchProvider(Fault):
     """An override names what the container does not have."""
 
     def __init__(self, name: str, known: list[str]) -> None:
-        self.name, self.nearest = name, nearest(name, known)
+        self.name, self.nearest = name, find_nearest(name, known)
         super().__init__(
             f"{name} can't be overridden: the container does not provide it.",
-            ("did you mean", listed(self.nearest, "or")),
+            ("did you mean", join_names(self.nearest, "or")),
         )
 
 
@@ -89,7 +89,7 @@ def _made_with(graph: Graph, config: Mapping[str, Any]) -> set[Any]:
         option = isinstance(provider, providers.ConfigurationOption)
         return option and key_of(provider).partition(".")[0] in config
 
-    return set(filter(concerned, graph.everything()))
+    return set(filter(concerned, graph.all_providers()))
 
 
 def _users(graph: Graph, changed: set[Any]) -> list[providers.Provider[Any]]:
@@ -102,12 +102,12 @@ def _users(graph: Graph, changed: set[Any]) -> list[providers.Provider[Any]]:
             stands[provider] = any(
                 needed in changed or stands_on(needed)
                 # What a target asks for by a marker is among the latter only.
-                for needed in (*provider.related, *graph.needs(provider))
+                for needed in (*provider.related, *graph.dependencies(provider))
             )
         return stands[provider]
 
     keeping = (Opened, Scoped, providers.BaseSingleton)
-    return [p for p in graph.everything() if isinstance(p, keeping) and stands_on(p)]
+    return [p for p in graph.all_providers() if isinstance(p, keeping) and stands_on(p)]
 
 
 def _opens(double: Any) -> bool:
