@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
-def provide_server(server: AbstractContextManager[T]) -> Iterator[T]:
+def provided(server: AbstractContextManager[T]) -> Iterator[T]:
     """Run ``server`` as long as a fixture lives, or say that the test did not run."""
     with ExitStack() as stack:
         try:
@@ -97,25 +97,25 @@ def private_server() -> Iterator[Callable[[Callable[[], Any]], Any]]:
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """The process's Redis. It holds what the last test left: see redis_url."""
-    yield from provide_server(RedisServer())
+    yield from provided(RedisServer())
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """The process's PostgreSQL; ``database()`` makes an empty database."""
-    yield from provide_server(PostgreSQL())
+    yield from provided(PostgreSQL())
 
 
 @pytest.fixture(scope="session")
 def rabbitmq() -> Iterator[RabbitMQ]:
     """The process's RabbitMQ. It takes 7 s to start: tests share it, by own queues."""
-    yield from provide_server(RabbitMQ())
+    yield from provided(RabbitMQ())
 
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:
     """The process's MariaDB; ``database()`` makes an empty database."""
-    yield from provide_server(MariaDB())
+    yield from provided(MariaDB())
 
 
 @pytest.fixture
@@ -164,13 +164,13 @@ def otlp() -> Iterator[OtlpCollector]:
 @pytest.fixture
 def rotel() -> Iterator[Rotel]:
     """A real OTLP collector that prints the spans it is sent."""
-    yield from provide_server(Rotel())
+    yield from provided(Rotel())
 
 
 @pytest.fixture
 def browser() -> "Iterator[Chrome]":
     """A headless Chromium with an empty profile."""
-    yield from provide_server(open_browser())
+    yield from provided(open_browser())
 
 
 @pytest.fixture(scope="session")

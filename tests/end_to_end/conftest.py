@@ -15,7 +15,7 @@ import requests
 from modern_flask.storage.files import TEMPORARY
 from modern_flask.testing.cos import CosServer
 from modern_flask.testing.oss import OssServer
-from tests.conftest import provide_server
+from tests.conftest import provided
 from tests.servers.eventually import eventually
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.processes import Process, python
@@ -146,7 +146,7 @@ def database(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="package")
 def private_redis() -> Iterator[RedisServer]:
     """The package's own Redis, which a test may stop."""
-    yield from provide_server(RedisServer())
+    yield from provided(RedisServer())
 
 
 @dataclass

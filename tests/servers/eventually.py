@@ -13,14 +13,14 @@ def eventually(
     """Wait until ``condition()`` is true.
 
     Args:
-        condition: Called every ``interval`` seconds, and at least once.
+        condition: Asked every ``interval`` seconds, and at least once.
         timeout: Seconds after which it is too late.
 
     Returns:
         What the condition returned.
 
     Raises:
-        AssertionError: It was too late; its text has the last answer.
+        AssertionError: It was too late; the last answer is told.
     """
     deadline = time.monotonic() + timeout
     while not (answer := condition()):

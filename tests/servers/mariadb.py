@@ -40,7 +40,7 @@ class MariaDB(Server):
             [
                 *(install, "--no-defaults", f"--datadir={self.folder}/data"),
                 *("--auth-root-authentication-method=normal", "--skip-test-db"),
-                *(*user_options(), *SMALL_AND_FAST),
+                *(*as_root(), *SMALL_AND_FAST),
             ],
             cwd=self.folder,
             capture_output=True,
@@ -56,7 +56,7 @@ class MariaDB(Server):
                 *(self.binary, "--no-defaults", f"--datadir={self.folder}/data"),
                 *(f"--port={self.port}", "--bind-address=127.0.0.1"),
                 *(f"--socket={self.folder}/socket", f"--pid-file={self.folder}/pid"),
-                *("--skip-name-resolve", *user_options(), *SMALL_AND_FAST),
+                *("--skip-name-resolve", *as_root(), *SMALL_AND_FAST),
             ]
         )
 
@@ -96,6 +96,6 @@ class MariaDB(Server):
             cursor.execute(statement)
 
 
-def user_options() -> list[str]:
-    """The option without which it does not run as root; other users may not set it."""
+def as_root() -> list[str]:
+    """It runs as root only when it is told to; no other user may tell it who to be."""
     return ["--user=root"] if os.geteuid() == 0 else []

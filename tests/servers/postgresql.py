@@ -44,7 +44,7 @@ class PostgreSQL(Server):
         if self._user:
             shutil.chown(self.folder, self._user)
             if not open_to_all(self.programs):
-                self.programs = copy_programs(self.programs, self.folder / "programs")
+                self.programs = copied(self.programs, self.folder / "programs")
         initdb = [f"{self.programs}/initdb", f"--pgdata={self.folder}/data"]
         options = ["--username=postgres", "--auth=trust", "--no-sync"]
         locale = ["--encoding=UTF8", "--locale=C", "--no-instructions"]
@@ -116,7 +116,7 @@ def open_to_all(folder: Path) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in (folder, *folder.parents))
 
 
-def copy_programs(programs: Path, target: Path) -> Path:
+def copied(programs: Path, target: Path) -> Path:
     """Copy the wheel's installation, and the libraries it finds beside its package."""
     package = programs.parent.parent
     libraries = package.with_name(f"{package.name}.libs")

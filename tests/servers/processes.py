@@ -57,7 +57,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=merge_environment(env or {}),
+                env=merged(env or {}),
                 cwd=cwd,
                 start_new_session=True,
             )
@@ -162,7 +162,7 @@ def python(*arguments: str | Path) -> list[str]:
     return [sys.executable, *map(str, arguments)]
 
 
-def merge_environment(changes: Mapping[str, str | None]) -> dict[str, str]:
-    """Make this process's environment with ``changes``."""
+def merged(changes: Mapping[str, str | None]) -> dict[str, str]:
+    """This process's environment with ``changes``."""
     both = {**os.environ, **changes}
     return {key: value for key, value in both.items() if value is not None}

@@ -24,7 +24,7 @@ LEAVE_DEADLINE = 5.0
 """Seconds for the last processes to end after the last test."""
 
 FOLDERS: list[Path] = []
-"""The folder of every server that was started; see :func:`find_left_processes`."""
+"""The folder of every server that was started; see :func:`left_behind`."""
 
 
 class Server:
@@ -185,11 +185,11 @@ def own_folder() -> Path:
     return folder
 
 
-def find_left_processes() -> dict[int, str]:
-    """Find processes of servers that should be gone: id -> command."""
+def left_behind() -> dict[int, str]:
+    """Processes of servers that should be gone: id -> command."""
     return {pid: name for folder in FOLDERS for pid, name in living_in(folder).items()}
 
 
 def check_nothing_is_left() -> None:
     """Wait for processes that are about to end; one that lives on is a mistake."""
-    eventually(lambda: not find_left_processes(), timeout=LEAVE_DEADLINE)
+    eventually(lambda: not left_behind(), timeout=LEAVE_DEADLINE)

@@ -1,4 +1,4 @@
-"""The suite's own rules: missing servers are counted, proofs have a size."""
+"""The suite's own rules: what can't run is told, proofs have a size, browsers start."""
 
 import json
 from pathlib import Path

@@ -55,7 +55,7 @@ def test_databases_in_a_named_server_are_dropped(postgresql, monkeypatch):
     ],
 )
 def test_missing_binary_is_named(monkeypatch, tmp_path, kind, message):
-    """The error for a server that is missing says how to install it."""
+    """What can't be had is told with the way to get it."""
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(CannotRun) as missing, kind():

@@ -13,7 +13,7 @@ import pytest
 
 from tests.servers.eventually import eventually
 from tests.servers.mariadb import MariaDB
-from tests.servers.postgresql import PostgreSQL, copy_programs, find_programs
+from tests.servers.postgresql import PostgreSQL, copied, find_programs
 from tests.servers.processes import Died, Process, python
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.redis import RedisServer
@@ -221,7 +221,7 @@ def test_mariadb_answers(mariadb_url):
 
 def test_postgresql_runs_from_a_copy(tmp_path):
     """Where another user can't reach the wheel, a copy of it works as well."""
-    programs = copy_programs(find_programs(), tmp_path / "programs")
+    programs = copied(find_programs(), tmp_path / "programs")
 
     answer = subprocess.check_output([programs / "postgres", "--version"], text=True)
 

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from tests.servers.collectors import ZipkinCollector
-from tests.servers.processes import merge_environment, python
+from tests.servers.processes import merged, python
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +25,7 @@ def lived(order: str, brokers: list[str]) -> tuple[list[Any], list[Counter[str]]
             text=True,
             cwd=ROOT,
             timeout=90,
-            env=merge_environment({"CONFIG_SOURCE": None, "OTEL_EXPORTER": "zipkin"}),
+            env=merged({"CONFIG_SOURCE": None, "OTEL_EXPORTER": "zipkin"}),
         )
         assert done.returncode == 0, done.stderr
         # An app that was closed has sent all of its spans.
