@@ -7,7 +7,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from ..observability.access import dress
+from ..observability.logs.gunicorn import set_formatter
 
 __all__ = ["logger_with"]
 
@@ -18,6 +18,6 @@ def logger_with(formatter: logging.Formatter) -> type[Logger]:
     class Lines(Logger):  # type: ignore[misc]
         def setup(self, cfg: Any) -> None:
             super().setup(cfg)
-            dress(formatter)
+            set_formatter(formatter)
 
     return Lines

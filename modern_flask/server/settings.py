@@ -11,9 +11,9 @@ from typing import Any
 
 from flask import Flask
 
-from ..observability import multiprocess
-from ..observability.access import ACCESS, ACCESS_FORMAT, complete
-from ..observability.lines import JsonFormatter
+from ..observability.logs.formats import JsonFormatter
+from ..observability.logs.gunicorn import ACCESS, ACCESS_FORMAT, complete_record
+from ..observability.metrics import multiprocess
 from .logger import logger_with
 
 bind = os.environ.get("GUNICORN_BIND", "127.0.0.1:8000")
@@ -34,16 +34,16 @@ if os.environ.get("FLASK_LOGGING_FORMAT") == "json":
 def nworkers_changed(server: Any, new: int, old: int | None) -> None:
     """Before the app is loaded: several workers share the files of their metrics."""
     if old is None:
-        multiprocess.prepare(new)
+        multiprocess.prepare_folder(new)
 
 
 def child_exit(server: Any, worker: Any) -> None:
     """A worker's numbers outlive it."""
-    multiprocess.bury(worker.pid)
+    multiprocess.merge_worker(worker.pid)
 
 
 def on_exit(server: Any) -> None:
-    multiprocess.leave()
+    multiprocess.remove_folder()
 
 
 def post_worker_init(worker: Any) -> None:
@@ -52,7 +52,7 @@ def post_worker_init(worker: Any) -> None:
     from ..wiring import get_bound
 
     # Whatever is served: its lines have neither queries nor decoded line breaks.
-    logging.getLogger(ACCESS).addFilter(complete)
+    logging.getLogger(ACCESS).addFilter(complete_record)
     app = flask_app(worker.app.callable)
     if app is not None:
         start(app)
