@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from dependency_injector.containers import DeclarativeContainer, DynamicContainer
 from flask import Blueprint, Flask, Response, request
-from werkzeug.local import LocalProxy
 
 from .config import export_otel, load_values
 from .container import Container
@@ -154,10 +153,24 @@ def init_app(
         from .tasks import set_default_app
 
         set_default_app()
-        # Where Flask's documentation puts it; opened when something reads it.
-        celery: Any = LocalProxy(container.celery)
-        app.extensions.setdefault("celery", celery)
+        app.extensions = _Extensions(app.extensions, container.celery)
     return container
+
+
+class _Extensions(dict[str, Any]):
+    """An app's extensions, with ``celery`` where Flask's documentation has it.
+
+    The Celery app is opened when it is read. An entry that the service makes wins.
+    """
+
+    def __init__(self, known: Mapping[str, Any], celery: Any) -> None:
+        super().__init__(known)
+        self._celery = celery
+
+    def __missing__(self, name: str) -> Any:
+        if name != "celery":
+            raise KeyError(name)
+        return self._celery()
 
 
 def _configure(

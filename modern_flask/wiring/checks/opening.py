@@ -119,7 +119,8 @@ def check_opening(
         lifecycle.close()
     except ExceptionGroup as group:
         found += [_make_close_fault(each, container) for each in group.exceptions]
-    yield from found
+    # What depends on a component raises the same fault.
+    yield from {str(fault): fault for fault in found}.values()
 
 
 def _make_close_fault(error: Exception, container: DynamicContainer) -> Exception:
