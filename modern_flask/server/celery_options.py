@@ -1,4 +1,4 @@
-"""The words that ``celery worker`` is started with, beside those of the user."""
+"""Options for ``celery worker`` that the user has not given."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
-__all__ = ["worker_words"]
+__all__ = ["complete_options"]
 
 
-def worker_words(
+def complete_options(
     options: Sequence[str], service: str, environ: Mapping[str, str]
 ) -> list[str]:
-    """``options``, and where they don't say it the level of logs and the node's name.
+    """Add the log level and the node name to ``options`` where they are missing.
 
-    Two workers of one name answer each other's remote control, and with RabbitMQ the
-    second can't start: the name is the pod's, and elsewhere has the process in it.
+    Two workers with one node name answer each other's remote control, and with RabbitMQ
+    the second one can't start: the name contains the pod, or the process ID elsewhere.
 
     Args:
-        options: The user's, which win.
-        service: Its name, where no variable says it.
-        environ: ``SERVICE_NAME`` and ``POD_NAME`` of the downward API.
+        options: The user's options, which win.
+        service: The service's name, used when ``SERVICE_NAME`` is not set.
+        environ: May hold ``SERVICE_NAME``, and ``POD_NAME`` from the downward API of
+            Kubernetes.
     """
-    words = list(options)
-    if not _has(words, "-l", "--loglevel"):
-        words += ["--loglevel", logging.getLevelName(logging.getLogger().level)]
-    if not _has(words, "-n", "--hostname"):
-        name = _plain(environ.get("SERVICE_NAME") or service)
+    complete = list(options)
+    if not _has_option(complete, "-l", "--loglevel"):
+        complete += ["--loglevel", logging.getLevelName(logging.getLogger().level)]
+    if not _has_option(complete, "-n", "--hostname"):
+        name = _replace_special(environ.get("SERVICE_NAME") or service)
         pod = environ.get("POD_NAME")
-        # Celery fills %h with the host's name.
-        node = f"{name}@{_plain(pod)}" if pod else f"{name}-{os.getpid()}@%h"
-        words += ["--hostname", node]
-    return words
+        # Celery replaces %h by the host's name.
+        node = f"{name}@{_replace_special(pod)}" if pod else f"{name}-{os.getpid()}@%h"
+        complete += ["--hostname", node]
+    return complete
 
 
-def _has(words: Sequence[str], *names: str) -> bool:
-    return any(word.startswith(names) for word in words)
+def _has_option(options: Sequence[str], *names: str) -> bool:
+    return any(option.startswith(names) for option in options)
 
 
-def _plain(name: str) -> str:
-    """Without what has a meaning in a node's name, such as ``@`` and ``%``."""
+def _replace_special(name: str) -> str:
+    """Replace the characters that have a meaning in a node name, such as ``@``."""
     return re.sub(r"[^\w.-]", "-", name)

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from uuid import uuid4
 
-from modern_flask.server.embedded import tethered
+from modern_flask.server.tether import tether
 from tests.servers.missing import find_binary
 from tests.servers.server import Server
 
@@ -51,7 +51,7 @@ class MariaDB(Server):
             raise RuntimeError(f"{install} failed.\n{done.stdout}{done.stderr}")
 
     def command(self) -> list[str]:
-        return tethered(
+        return tether(
             [
                 *(self.binary, "--no-defaults", f"--datadir={self.folder}/data"),
                 *(f"--port={self.port}", "--bind-address=127.0.0.1"),

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
-from modern_flask.server.embedded import tethered
+from modern_flask.server.tether import tether
 from tests.servers.missing import CannotRun, find_binary
 from tests.servers.server import Server
 
@@ -49,7 +49,7 @@ class PostgreSQL(Server):
         options = ["--username=postgres", "--auth=trust", "--no-sync"]
         locale = ["--encoding=UTF8", "--locale=C", "--no-instructions"]
         done = subprocess.run(
-            tethered([*initdb, *options, *locale], user=self._user),
+            tether([*initdb, *options, *locale], user=self._user),
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -62,7 +62,7 @@ class PostgreSQL(Server):
         server = [f"{self.programs}/postgres", "-D", f"{self.folder}/data"]
         settings = {**SETTINGS, "port": str(self.port)}
         options = [word for k, v in settings.items() for word in ("-c", f"{k}={v}")]
-        return tethered([*server, *options], death=signal.SIGQUIT, user=self._user)
+        return tether([*server, *options], death=signal.SIGQUIT, user=self._user)
 
     def own_url(self) -> str:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from modern_flask.server.embedded import free_port
+from modern_flask.server.address import free_port
 from tests.servers.eventually import eventually
 from tests.servers.tree import Life, alive, descendants, send
 

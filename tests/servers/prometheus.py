@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from modern_flask.server.embedded import tethered
+from modern_flask.server.tether import tether
 from tests.servers.missing import find_binary
 from tests.servers.server import Server
 
@@ -50,7 +50,7 @@ class Prometheus(Server):
         )
 
     def command(self) -> list[str]:
-        return tethered(
+        return tether(
             [
                 self.binary,
                 f"--config.file={self.folder}/prometheus.yml",

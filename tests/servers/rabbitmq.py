@@ -4,7 +4,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from modern_flask.server.embedded import tethered
+from modern_flask.server.tether import tether
 from tests.servers.eventually import eventually
 from tests.servers.missing import find_binary
 from tests.servers.processes import Process, free_port
@@ -61,7 +61,7 @@ class RabbitMQ(Server):
             port = free_port()
             command = [str(binary), "-port", str(port), "-address", "127.0.0.1"]
             log = self.folder / "epmd.log"
-            epmd = Process(*tethered(command), log=log, cwd=self.folder)
+            epmd = Process(*tether(command), log=log, cwd=self.folder)
             self.epmd = epmd
             eventually(answers_or_left)
             if epmd.returncode is None:
@@ -70,7 +70,7 @@ class RabbitMQ(Server):
                 raise RuntimeError(f"epmd did not start.\n{epmd.output}")
 
     def command(self) -> list[str]:
-        return tethered([self.script])
+        return tether([self.script])
 
     def environment(self) -> dict[str, str | None]:
         folder = str(self.folder)

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from modern_flask.server.embedded import tethered
+from modern_flask.server.tether import tether
 from tests.servers.eventually import eventually
 from tests.servers.missing import CannotRun
 from tests.servers.processes import Died, free_port
@@ -66,7 +66,7 @@ class Rotel(Server):
 
     def command(self) -> list[str]:
         self.grpc_port = free_port()
-        return tethered(
+        return tether(
             [
                 *(self.binary, "start", "--exporter", "blackhole"),
                 *("--otlp-http-endpoint", f"127.0.0.1:{self.port}"),
