@@ -1,4 +1,4 @@
-"""Ten broken configurations, and the whole message about each."""
+"""Broken configurations, and the whole message for each."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ SECRET = "hunter2"
 
 
 class Broken(NamedTuple):
-    """What is wrong, and the whole message."""
+    """A broken configuration and its whole message."""
 
     source: str
     message: str
@@ -81,14 +81,14 @@ kubernetes://shop/configmaps/orders/conf.py: there is no key "conf.py".
         """\
 STORAGE_VENDOR = "s3" names no storage.
   set in   config.py, line 6
-  choose   cos, local, memory or oss
+  fix      use cos, local, memory or oss
 """,
         content=WORKS + 'STORAGE_VENDOR = "s3"\n',
     ),
     "unknown key": Broken(
         "{folder}/config.py",
         """\
-REDIS_HOTS is no setting that is known here.
+REDIS_HOTS is not a known setting.
   set in   config.py, line 6
   did you mean  REDIS_HOST
 """,
@@ -109,7 +109,7 @@ DATABASE_ENGINE_URL is no database URL.
         """\
 storage is configured, but the package oss2 is not installed.
   by       STORAGE_VENDOR, set in config.py, line 6
-  install  pip install 'modern-flask[oss]'
+  fix      pip install 'modern-flask[oss]'
 """,
         content=f'{WORKS}STORAGE_VENDOR = "oss"\nSTORAGE_SECRET = "{SECRET}"\n',
         hidden="oss2",

@@ -64,7 +64,7 @@ class MariaDB(Server):
         return f"mysql+pymysql://root@127.0.0.1:{self.port}/mysql"
 
     def database(self) -> str:
-        """Make an empty database; its URL."""
+        """Create an empty database and return its URL."""
         from sqlalchemy import make_url
 
         name = f"test_{uuid4().hex[:12]}"
@@ -97,5 +97,5 @@ class MariaDB(Server):
 
 
 def as_root() -> list[str]:
-    """It runs as root only when it is told to; no other user may tell it who to be."""
+    """Root must name the user that MariaDB runs as; another user must not."""
     return ["--user=root"] if os.geteuid() == 0 else []
