@@ -29,9 +29,9 @@ from .wiring import (
     guard,
     is_configured,
 )
-from .wiring.check import faults_of, used_faults, wiring_faults
+from .wiring.checks.run import check_app, check_wiring, open_injected
+from .wiring.checks.unused import idle
 from .wiring.errors import CheckFailed
-from .wiring.idle import idle
 
 if TYPE_CHECKING:
     from .wiring.draw import Picture
@@ -230,7 +230,7 @@ def start(app: Flask) -> None:
             logger.warning("%s", text)
     if not bound.checked:
         tasks, found = _tasks(bound)
-        found += [*wiring_faults(app, bound, tasks), *used_faults(app, bound, tasks)]
+        found += [*check_wiring(app, bound, tasks), *open_injected(app, bound, tasks)]
         if found:
             raise CheckFailed(found)
         bound.checked = True
@@ -240,7 +240,7 @@ def faults(app: Flask) -> list[Exception]:
     """Everything that keeps ``app`` from working; nothing stays open."""
     bound = get_bound(app)
     # That Celery does not open is told where components are opened.
-    return faults_of(app, bound, _tasks(bound)[0])
+    return check_app(app, bound, _tasks(bound)[0])
 
 
 def picture(app: Flask) -> Picture:

@@ -13,7 +13,7 @@ from flask.cli import FlaskGroup
 import modern_flask
 from modern_flask.cli import cli
 from modern_flask.commands import LazyCommand
-from modern_flask.wiring.askers import askers_of
+from modern_flask.wiring.checks.functions import find_functions
 
 ROOT = Path(__file__).parents[1]
 NAMES = ["check", "config", "create-tables", "dev", "graph", "serve", "worker"]
@@ -172,7 +172,7 @@ def test_check_lists_no_command_of_the_kit():
     app = modern_flask.create_app(__name__)
     app.cli.add_command(click.Command("seed", callback=lambda: None))
 
-    titles = [asker.title for asker in askers_of(app, {})]
+    titles = [function.title for function in find_functions(app, {})]
 
     assert [title for title in titles if title.startswith("Command")] == [
         "Command seed"

@@ -14,9 +14,9 @@ from dependency_injector import providers
 
 import modern_flask
 from modern_flask.testing import overriding
-from modern_flask.wiring.configured import Settings
 from modern_flask.wiring.graph import Graph, settings
-from modern_flask.wiring.lifetimes import Late
+from modern_flask.wiring.providers import Late
+from modern_flask.wiring.settings import Settings
 from tests.closing import closing_apps
 
 ROOT = Path(__file__).parents[1]
@@ -242,8 +242,8 @@ def test_used_in_the_example(name: str, monkeypatch: Any) -> None:
     """The example service asks for it."""
     from example_service import create_app
     from modern_flask.wiring import get_bound
-    from modern_flask.wiring.askers import askers_of
-    from modern_flask.wiring.marker_check import asked
+    from modern_flask.wiring.checks.functions import find_functions
+    from modern_flask.wiring.checks.marker_rules import find_injections
 
     keys = {key: value for known in COMPONENTS.values() for key, value in known.items()}
     app = create_app(**keys)
@@ -255,8 +255,8 @@ def test_used_in_the_example(name: str, monkeypatch: Any) -> None:
 
     assert any(
         list(graph.ways(one.provider, is_wanted))
-        for asker in askers_of(app, {})
-        for one in asked(asker, bound)
+        for asker in find_functions(app, {})
+        for one in find_injections(asker, bound)
     )
 
 

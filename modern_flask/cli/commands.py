@@ -15,8 +15,8 @@ from ..app import faults, start
 from ..config import masked, rows
 from ..observability import multiprocess
 from ..wiring import get_bound, is_configured
-from ..wiring.check import open_faults
-from ..wiring.idle import idle
+from ..wiring.checks.run import check_opening
+from ..wiring.checks.unused import idle
 from .group import EMBEDDED_KEYS, Group, pass_loader
 from .loader import AppLoader, raise_faults
 
@@ -100,7 +100,7 @@ def config_command(loader: AppLoader) -> None:
     container = get_bound(app).container
     for key, value, origin in rows(container.config()):
         click.echo(f"{key} = {value!r}    # {origin or 'a default'}")
-    raise_faults(list(open_faults(container)))
+    raise_faults(list(check_opening(container)))
 
 
 @cli.command("check", with_appcontext=False)
@@ -137,7 +137,7 @@ def graph_command(loader: AppLoader, language: str) -> None:
     from ..wiring.draw import draw
 
     click.echo(draw(picture(app), language))
-    raise_faults(list(open_faults(get_bound(app).container)))
+    raise_faults(list(check_opening(get_bound(app).container)))
 
 
 @cli.command("create-tables", with_appcontext=False)

@@ -12,7 +12,7 @@ from flask.cli import ScriptInfo
 from ..app import faults
 from ..errors import Fault
 from ..wiring import get_bound
-from ..wiring.check import open_faults
+from ..wiring.checks.run import check_opening
 from ..wiring.errors import CheckFailed
 
 __all__ = ["AppLoader", "raise_faults"]
@@ -52,7 +52,7 @@ class AppLoader(ScriptInfo):
         app = self.load_unchecked()
         if not self._checked and "modern_flask" in app.extensions:
             self._checked = True
-            raise_faults(list(open_faults(get_bound(app).container)))
+            raise_faults(list(check_opening(get_bound(app).container)))
         return app
 
     def load_unchecked(self) -> Flask:

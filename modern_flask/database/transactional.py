@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-from ..wiring import find, needing
+from ..wiring import find, note_lookup
 from . import after_commit
 from .faults import GeneratorTransaction, NoTransaction
 from .session import in_transaction, transaction
@@ -36,7 +36,7 @@ def transactional(function: Callable[P, R]) -> Callable[P, R]:
         with transaction(find("session")):
             return function(*args, **kwargs)
 
-    return needing("session", call)
+    return note_lookup("session", call)
 
 
 def _awaited(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,7 +45,7 @@ def _awaited(function: Callable[..., Any]) -> Callable[..., Any]:
         with transaction(find("session")):
             return await function(*args, **kwargs)
 
-    return needing("session", call)
+    return note_lookup("session", call)
 
 
 def on_commit(call: Callable[[], object]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from ..wiring import find, needing
+from ..wiring import find, note_lookup
 from .cached import make_cached
 from .synchronized import make_synchronized
 
@@ -18,7 +18,7 @@ def _needing_redis(make: F) -> F:
 
     def made(*args: Any, **options: Any) -> Any:
         decorate = make(*args, **options)
-        return lambda function: needing("redis", decorate(function))
+        return lambda function: note_lookup("redis", decorate(function))
 
     return cast(F, made)
 

@@ -10,11 +10,11 @@ from dependency_injector import providers
 
 from ..config.values import Origin, Values
 from ..errors import Fault, listed, nearest
-from ..wiring.configured import Settings
 from ..wiring.edges import key_of
 from ..wiring.graph import Graph
-from ..wiring.lifetimes import Opened, Scoped
+from ..wiring.providers import Opened, Scoped
 from ..wiring.scope import parked_scope
+from ..wiring.settings import Settings
 from .singletons import set_aside
 
 __all__ = ["NoSuchProvider", "overriding"]

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session, sessionmaker
 
 from ..wiring import get_container
-from ..wiring.lifetimes import Opened
+from ..wiring.providers import Opened
 from ..wiring.scope import find_scope
 from .overrides import overriding
 

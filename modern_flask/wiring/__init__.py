@@ -3,12 +3,12 @@
 The only room that touches the library's private names.
 """
 
-from .asking import needing
-from .configured import Choice, is_configured, section
-from .dispatch import Bound, bind, find, get_bound, get_container, inject
+from .injection import Bound, bind, find, get_bound, get_container, inject
 from .lifecycle import Lifecycle
-from .lifetimes import Once, Opened, Scoped
+from .markers import note_lookup
+from .providers import Once, Opened, Scoped
 from .scope import guard
+from .settings import Choice, is_configured, section
 
 __all__ = [
     "Bound",
@@ -24,6 +24,6 @@ __all__ = [
     "guard",
     "inject",
     "is_configured",
-    "needing",
+    "note_lookup",
     "section",
 ]

@@ -9,9 +9,8 @@ from typing import Any
 from dependency_injector import providers
 from flask import Flask
 
-from .askers import askers_of
-from .configured import Settings, is_configured
-from .dispatch import Bound
+from .checks.functions import find_functions
+from .checks.marker_rules import find_injections
 from .edges import (
     REACHING,
     Lifetime,
@@ -22,7 +21,8 @@ from .edges import (
     settings,
 )
 from .graph import Graph
-from .marker_check import asked
+from .injection import Bound
+from .settings import Settings, is_configured
 
 __all__ = ["FORMATS", "Edge", "Node", "Picture", "draw", "picture_of"]
 
@@ -68,8 +68,8 @@ def picture_of(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> Picture:
     made = {provider: _node(graph, provider) for provider in graph.nodes()}
     edges = [edge for provider in made for edge in _edges(graph, provider, made)]
     askers: list[Node] = []
-    for asker in askers_of(app, tasks):
-        wanted = [one.provider for one in asked(asker, bound)]
+    for asker in find_functions(app, tasks):
+        wanted = [one.provider for one in find_injections(asker, bound)]
         ends = [made[end] for one in wanted for end in _ends(one) if end in made]
         if ends:
             askers.append(Node((asker.title,)))

@@ -8,14 +8,14 @@ from typing import Any
 
 from dependency_injector import providers
 
-from .configured import Choice, Settings, in_force
-from .lifetimes import Scoped
+from .providers import Scoped
+from .settings import Choice, Settings, active_dependencies
 
 __all__ = [
     "REACHING",
     "Lifetime",
     "branches",
-    "hands_over",
+    "hands_over_provider",
     "is_key",
     "is_value",
     "key_of",
@@ -68,25 +68,25 @@ def is_value(provider: providers.Provider[Any]) -> bool:
     return isinstance(provider, _VALUES)
 
 
-def hands_over(provider: providers.Provider[Any]) -> bool:
+def hands_over_provider(provider: providers.Provider[Any]) -> bool:
     """Whether who is given ``provider`` gets no object that it makes."""
     return is_value(provider) or providers.is_delegated(provider)
 
 
 def needs(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
     """What ``provider`` makes, keeps or calls to make its object, values left out."""
-    for needed in in_force(provider):
+    for needed in active_dependencies(provider):
         if isinstance(needed, REACHING):
             yield from needs(needed)
-        elif not hands_over(needed):
+        elif not hands_over_provider(needed):
             yield needed
 
 
 def settings(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
     """The sections and keys of the configuration that ``provider`` is made with."""
-    for needed in in_force(provider):
+    for needed in active_dependencies(provider):
         if isinstance(needed, providers.TypedConfigurationOption):
-            yield from in_force(needed)
+            yield from active_dependencies(needed)
         elif isinstance(needed, REACHING):
             yield from settings(needed)
         elif is_key(needed):
@@ -121,6 +121,6 @@ def branches(
 ) -> Iterator[tuple[str, providers.Provider[Any], bool]]:
     """A selector's branches: the value, the provider, and whether it is in force."""
     if isinstance(provider, Choice | providers.Selector):
-        chosen = set(in_force(provider))
+        chosen = set(active_dependencies(provider))
         for value, branch in provider.providers.items():
             yield value, branch, branch in chosen

@@ -13,7 +13,7 @@ from . import library
 from .edges import (
     REACHING,
     Lifetime,
-    hands_over,
+    hands_over_provider,
     is_key,
     is_value,
     key_of,
@@ -169,12 +169,12 @@ class Graph:
         """What ``provider`` makes or keeps: its arguments, and its target's markers."""
         yield from needs(provider)
         for found in self._asked(provider):
-            if not hands_over(found):
+            if not hands_over_provider(found):
                 yield found
 
     def _asked(self, provider: providers.Provider[Any]) -> Iterable[Any]:
         target = self.target(provider)
-        return target.asked(self._resolver).values() if target is not None else ()
+        return target.injections(self._resolver).values() if target is not None else ()
 
     def target(self, provider: providers.Provider[Any]) -> Target | None:
         """The function that ``provider`` calls, where its parameters have markers."""

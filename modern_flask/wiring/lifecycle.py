@@ -11,8 +11,8 @@ from typing import Any
 from dependency_injector import providers
 from dependency_injector.containers import DynamicContainer
 
-from .configured import Choice, in_force, is_configured
-from .lifetimes import Opened
+from .providers import Opened
+from .settings import Choice, active_dependencies, is_configured
 
 __all__ = ["CLOSE_DEADLINE", "Lifecycle", "opened"]
 
@@ -127,7 +127,7 @@ def _post_order(roots: Any) -> Iterator[providers.Provider[Any]]:
         overridden = provider.related if provider.last_overriding is not None else ()
         chooses = isinstance(provider, providers.Selector)
         branches = provider.related if chooses else ()
-        for needed in (*in_force(provider), *overridden, *branches):
+        for needed in (*active_dependencies(provider), *overridden, *branches):
             yield from walk(needed)
         yield provider
 

@@ -13,7 +13,7 @@ from flask.globals import app_ctx, request
 from .errors import NoScope, ScopeClosed
 
 if TYPE_CHECKING:
-    from .lifetimes import Scoped
+    from .providers import Scoped
 
 __all__ = ["Scope", "current_scope", "find_scope", "finish", "guard", "parked_scope"]
 

@@ -10,8 +10,8 @@ from typing import Any
 from dependency_injector import providers
 
 from . import library
-from .layers import is_own
-from .marks import asks_of, marks_of
+from .callables import is_framework
+from .checks.marked import find_injected, find_marked
 
 __all__ = ["Target", "target_of"]
 
@@ -36,10 +36,10 @@ class Target:
     function: Any
     given: frozenset[str]
 
-    def asked(self, resolver: Any) -> dict[str, providers.Provider[Any]]:
+    def injections(self, resolver: Any) -> dict[str, providers.Provider[Any]]:
         """What fills each marker that is left; what hands over a provider is not."""
         found: dict[str, providers.Provider[Any]] = {}
-        for asks in asks_of(self.function):
+        for asks in find_injected(self.function):
             for name, marker in asks.markers.items():
                 if name in self.given or library.is_provider_marker(marker):
                     continue
@@ -57,11 +57,11 @@ def target_of(provider: Any) -> Target | None:
     if isinstance(called, str):
         module, _, name = called.rpartition(".")
         called = getattr(sys.modules.get(module), name, None)
-    if is_own(called):
+    if is_framework(called):
         return None
     of_class = isinstance(called, type)
     function = getattr(called, _INITIALIZER) if of_class else called
-    if not inspect.isroutine(function) or not any(marks_of(function)):
+    if not inspect.isroutine(function) or not any(find_marked(function)):
         return None
     itself = (None,) if of_class else ()
     return Target(function, _given(function, itself, provider))
@@ -70,7 +70,7 @@ def target_of(provider: Any) -> Target | None:
 def _given(function: Any, itself: tuple[Any, ...], provider: Any) -> frozenset[str]:
     named = dict(provider.kwargs)
     named.pop("observed_by", None)  # the kit's own, see `Opened`
-    whole = next((asks.function for asks in asks_of(function)), function)
+    whole = next((asks.function for asks in find_injected(function)), function)
     try:
         found = inspect.signature(whole).bind_partial(*itself, *provider.args, **named)
     except (TypeError, ValueError):

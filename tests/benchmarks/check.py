@@ -17,7 +17,7 @@ from dependency_injector.wiring import Provide
 from flask import Flask
 
 from modern_flask.wiring import Once, Scoped, bind, inject
-from modern_flask.wiring.check import wiring_faults
+from modern_flask.wiring.checks.run import check_wiring
 
 
 def container(number: int) -> Any:
@@ -55,7 +55,7 @@ def service(number_of_providers: int, number_of_views: int) -> Flask:
 
 def milliseconds(app: Flask) -> float:
     begun = perf_counter()
-    found = list(wiring_faults(app, app.extensions["modern_flask"], {}))
+    found = list(check_wiring(app, app.extensions["modern_flask"], {}))
     assert not found, found
     return (perf_counter() - begun) * 1000
 

@@ -10,7 +10,7 @@ import modern_flask
 from modern_flask import SessionDep, inject, on_commit, transactional
 from modern_flask.app import faults
 from modern_flask.database import NoTransaction
-from modern_flask.wiring.faults import AskedWithoutConfiguration
+from modern_flask.wiring.checks.errors import InjectedUnconfigured
 
 done: list[str] = []
 
@@ -84,5 +84,5 @@ def test_check_sees_the_session(tmp_path: Path) -> None:
 
     (fault,) = faults(app)
 
-    assert isinstance(fault, AskedWithoutConfiguration)
+    assert isinstance(fault, InjectedUnconfigured)
     assert fault.askers == ("View plain", "View awaited")

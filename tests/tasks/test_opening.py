@@ -18,7 +18,7 @@ import modern_flask
 from modern_flask import Container, Provide, Scoped, inject, transactional
 from modern_flask.config import Origin, Values
 from modern_flask.tasks import open_celery, ping, share, tasks_of
-from modern_flask.wiring.check import open_faults
+from modern_flask.wiring.checks.run import check_opening
 
 EAGER = {"CELERY_BROKER_URL": "memory://", "CELERY_TASK_ALWAYS_EAGER": True}
 
@@ -298,7 +298,7 @@ def test_missing_extra_does_not_keep_an_app_from_being_made(
     app = modern_flask.create_app("tasks_service", config=url)
 
     share()
-    assert [str(fault) for fault in open_faults(app.container)] == [
+    assert [str(fault) for fault in check_opening(app.container)] == [
         "REDIS_HOTS is no setting that is known here.\n"
         "  set in   create_app(config=...)\n"
         "  did you mean  REDIS_HOST",

@@ -31,7 +31,7 @@ def open_pool(engine: str) -> Iterator[str]:
 
 
 class Service:
-    """Asks for the engine by itself."""
+    """InjectedFunction for the engine by itself."""
 
     @inject
     def __init__(self, engine: Annotated[str, Provide["engine"]]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from modern_flask.wiring import bind
-from modern_flask.wiring.check import wiring_faults
+from modern_flask.wiring.checks.run import check_wiring
 from tests.wiring.shop import Shop, shop
 
 Build = Callable[[Flask], dict[str, Any] | None]
@@ -42,7 +42,7 @@ def told(build: Build, container: Any) -> list[str]:
     app = Flask(__name__)
     bound = bind(app, container)
     tasks = build(app) or {}
-    texts = [str(fault) for fault in wiring_faults(app, bound, tasks)]
+    texts = [str(fault) for fault in check_wiring(app, bound, tasks)]
     return [re.sub(r"\S*tests/wiring/(\w+)\.py, line \d+", r"\1:N", t) for t in texts]
 
 

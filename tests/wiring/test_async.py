@@ -14,7 +14,8 @@ from sqlalchemy import text
 import modern_flask
 from modern_flask import SessionDep, inject, on_commit, transactional
 from modern_flask.database.faults import GeneratorTransaction
-from modern_flask.wiring import find, marker_check
+from modern_flask.wiring import find
+from modern_flask.wiring.checks import marker_rules
 from tests.wiring.fault_table import told
 from tests.wiring.shop import NameDep, shop
 
@@ -180,7 +181,7 @@ def test_generators_are_refused(function: Any) -> None:
 
 def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without what Flask runs ``async`` functions with, each is told at start."""
-    monkeypatch.setattr(marker_check, "find_spec", lambda name: None)
+    monkeypatch.setattr(marker_rules, "find_spec", lambda name: None)
 
     def build(app: Flask) -> None:
         @app.get("/")

@@ -304,7 +304,7 @@ def test_library_inject(app: Flask) -> None:
 
     other = Flask("other")
     with app.app_context():
-        from modern_flask.wiring.dispatch import bind_library_functions
+        from modern_flask.wiring.injection import bind_library_functions
 
         bind_library_functions()
         assert name() == "shop"  # type: ignore[call-arg]

@@ -238,7 +238,7 @@ def test_wired_by_hand(app: Flask) -> None:
 
     try:
         with app.app_context():
-            from modern_flask.wiring.dispatch import bind_library_functions
+            from modern_flask.wiring.injection import bind_library_functions
 
             bind_library_functions()
             assert module.name() == "by hand"

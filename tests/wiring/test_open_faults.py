@@ -11,8 +11,8 @@ import modern_flask
 from modern_flask import Container
 from modern_flask.config.values import Origin, Values
 from modern_flask.wiring import Choice, Opened, section
-from modern_flask.wiring.check import open_faults
-from modern_flask.wiring.faults import NotClosed, NotOpened
+from modern_flask.wiring.checks.errors import NotClosed, NotOpened
+from modern_flask.wiring.checks.run import check_opening
 
 SECRET = "hunter2"
 
@@ -54,12 +54,12 @@ def shop(**values: Any) -> Any:
 
 
 def told(container: Any) -> list[str]:
-    return [str(fault) for fault in open_faults(container)]
+    return [str(fault) for fault in check_opening(container)]
 
 
 def test_component_is_told_by_its_name_and_keys() -> None:
     """The fault has the name, where it was raised and the keys; never the message."""
-    (fault,) = open_faults(shop(MAIL_HOST=SECRET, MAIL_PORT=25))
+    (fault,) = check_opening(shop(MAIL_HOST=SECRET, MAIL_PORT=25))
 
     assert isinstance(fault, NotOpened)
     assert isinstance(fault.__cause__, ValueError)
@@ -123,7 +123,7 @@ def test_component_without_keys() -> None:
 
 def test_component_that_does_not_close() -> None:
     """What a closer raises is told by its class and its line."""
-    (fault,) = open_faults(Leaking())
+    (fault,) = check_opening(Leaking())
 
     assert isinstance(fault, NotClosed)
     assert isinstance(fault.__cause__, ValueError)
@@ -157,7 +157,7 @@ def test_value_of_a_wrong_type(
     monkeypatch.chdir(tmp_path)
     app = modern_flask.create_app("shop", Container(), config=values)
 
-    (fault,) = open_faults(app.container)
+    (fault,) = check_opening(app.container)
 
     assert isinstance(fault, NotOpened)
     assert (fault.component, list(fault.given)) == (component, list(values))

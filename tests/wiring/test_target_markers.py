@@ -140,7 +140,7 @@ def test_fault(build: Any, kind: Any, values: dict[str, Any], expected: str) -> 
 
 
 class Lazy:
-    """Asks for the provider, to call it when it is needed."""
+    """InjectedFunction for the provider, to call it when it is needed."""
 
     @inject
     def __init__(
@@ -149,7 +149,7 @@ class Lazy:
 
 
 class Asking:
-    """Asks for a request's object, unless it is given one."""
+    """InjectedFunction for a request's object, unless it is given one."""
 
     @inject
     def __init__(self, session: SessionDep) -> None: ...

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-__all__ = ["filled_by_partials", "is_own", "layers", "name_of", "place_of"]
+__all__ = ["find_layers", "get_name", "get_partial_arguments", "is_framework", "locate"]
 
 # Flask's own, and the kit's: neither asks.
 _OWN = ("flask.", "jinja2.", "builtins.", "modern_flask.", "celery.")
@@ -17,12 +17,12 @@ _CALL = "__call__"
 _ANYTHING = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 
 
-def is_own(function: Any) -> bool:
+def is_framework(function: Any) -> bool:
     """Whether ``function`` is Flask's or the kit's, and asks for nothing."""
     return f"{getattr(function, '__module__', '')}.".startswith(_OWN)
 
 
-def layers(function: Any) -> Iterator[Any]:
+def find_layers(function: Any) -> Iterator[Any]:
     """``function`` and everything that a call of it leads to, the outermost first.
 
     Of a decorator that did not keep ``__wrapped__``: the functions in its closure.
@@ -72,10 +72,10 @@ def _closed_over(function: Any) -> list[Any]:
     return found
 
 
-def filled_by_partials(function: Any) -> set[str]:
+def get_partial_arguments(function: Any) -> set[str]:
     """The parameters that partials on the way have given already."""
     found: set[str] = set()
-    for layer in layers(function):
+    for layer in find_layers(function):
         if isinstance(layer, partial):
             try:
                 given = inspect.signature(layer.func).bind_partial(
@@ -87,15 +87,17 @@ def filled_by_partials(function: Any) -> set[str]:
     return found
 
 
-def name_of(function: Any) -> str:
+def get_name(function: Any) -> str:
     """The name of the outermost layer that has one."""
-    names = (getattr(layer, "__name__", None) for layer in layers(function))
+    names = (getattr(layer, "__name__", None) for layer in find_layers(function))
     return next((str(name) for name in names if name), "?")
 
 
-def place_of(function: Callable[..., Any]) -> str:
+def locate(function: Callable[..., Any]) -> str:
     """``orders/views.py, line 12``: from here, where the file is below."""
-    codes = [layer.__code__ for layer in layers(function) if hasattr(layer, "__code__")]
+    codes = [
+        layer.__code__ for layer in find_layers(function) if hasattr(layer, "__code__")
+    ]
     if not codes:
         return "?"
     code = codes[-1]

@@ -11,9 +11,9 @@ import click
 from blinker import NamedSignal
 from flask import Flask, signals
 
-from .layers import is_own, name_of, place_of
+from ..callables import get_name, is_framework, locate
 
-__all__ = ["Asker", "askers_of"]
+__all__ = ["AppFunction", "find_functions"]
 
 _HOOKS = {
     "url_value_preprocessors": "URL value preprocessor",
@@ -37,7 +37,7 @@ _SIGNALS = [one for one in vars(signals).values() if isinstance(one, NamedSignal
 
 
 @dataclass(frozen=True)
-class Asker:
+class AppFunction:
     """A function, and how the app knows it.
 
     Args:
@@ -55,10 +55,10 @@ class Asker:
     lasting: bool = False
 
     def place(self, parameter: str) -> str:
-        return f"{place_of(self.function)}, parameter `{parameter}`"
+        return f"{locate(self.function)}, parameter `{parameter}`"
 
 
-def askers_of(app: Flask, tasks: Mapping[str, Any]) -> Iterator[Asker]:
+def find_functions(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
     """Views, hooks, handlers, signals, templates, commands, tasks: each function once.
 
     Of the tasks, those of the app's own package: another service's are not its matter.
@@ -66,12 +66,12 @@ def askers_of(app: Flask, tasks: Mapping[str, Any]) -> Iterator[Asker]:
     told: set[int] = set()
     for asker in _all(app, tasks):
         function = asker.function
-        if id(function) not in told and not is_own(function):
+        if id(function) not in told and not is_framework(function):
             told.add(id(function))
             yield asker
 
 
-def _all(app: Flask, tasks: Mapping[str, Any]) -> Iterator[Asker]:
+def _all(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
     for endpoint, view in app.view_functions.items():
         rules = tuple(app.url_map.iter_rules(endpoint))
         yield from _of_view(f"View {endpoint}", view, rules)
@@ -90,7 +90,7 @@ def _all(app: Flask, tasks: Mapping[str, Any]) -> Iterator[Asker]:
         function = getattr(task, "run", task)
         # Celery gives every app the shared tasks of all services in the process.
         if _package(function.__module__) == _package(app.import_name):
-            yield Asker(f"Task {name}", function)
+            yield AppFunction(f"Task {name}", function)
     commands = [app.cli, *(blueprint.cli for blueprint in app.blueprints.values())]
     for group in commands:
         yield from _of_commands(group, "")
@@ -100,25 +100,25 @@ def _package(module: str) -> str:
     return module.partition(".")[0]
 
 
-def _titled(title: str, functions: Iterable[Any]) -> Iterator[Asker]:
+def _titled(title: str, functions: Iterable[Any]) -> Iterator[AppFunction]:
     for function in functions:
-        yield Asker(f"{title} {name_of(function)}", function)
+        yield AppFunction(f"{title} {get_name(function)}", function)
 
 
-def _of_templates(app: Flask) -> Iterator[Asker]:
+def _of_templates(app: Flask) -> Iterator[AppFunction]:
     """What templates may call; of an app without any, Flask makes no environment."""
     environment = vars(app).get("jinja_env")
     for attribute, title in _TEMPLATES.items() if environment is not None else ():
         for name, found in getattr(environment, attribute).items():
             if inspect.isroutine(found):
-                yield Asker(f"{title} {name}", found)
+                yield AppFunction(f"{title} {name}", found)
 
 
-def _of_view(title: str, view: Any, rules: tuple[Any, ...]) -> Iterator[Asker]:
+def _of_view(title: str, view: Any, rules: tuple[Any, ...]) -> Iterator[AppFunction]:
     """A class-based view asks in each of its methods, and where it is made."""
     view_class = getattr(view, "view_class", None)
     if view_class is None:
-        yield Asker(title, view, rules)
+        yield AppFunction(title, view, rules)
         return
     methods = {str(method).lower() for method in view_class.methods or ()}
     for name in sorted(methods | {"__init__", "dispatch_request"}):
@@ -126,16 +126,16 @@ def _of_view(title: str, view: Any, rules: tuple[Any, ...]) -> Iterator[Asker]:
         if inspect.isfunction(function):
             named = f"{title} ({view_class.__name__}.{name})"
             if name != "__init__":
-                yield Asker(named, function, rules)
+                yield AppFunction(named, function, rules)
             else:
                 # Flask makes one for all requests where it is told so.
                 lasting = not view_class.init_every_request
-                yield Asker(named, function, lasting=lasting)
+                yield AppFunction(named, function, lasting=lasting)
 
 
-def _of_commands(group: click.Group, prefix: str) -> Iterator[Asker]:
+def _of_commands(group: click.Group, prefix: str) -> Iterator[AppFunction]:
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from _of_commands(command, f"{prefix}{name} ")
         if command.callback is not None:
-            yield Asker(f"Command {prefix}{name}", command.callback)
+            yield AppFunction(f"Command {prefix}{name}", command.callback)

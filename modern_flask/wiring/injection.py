@@ -19,11 +19,11 @@ from flask import Flask
 from flask.globals import app_ctx
 
 from . import library
-from .asking import ASKS, Asks, place_of, read
 from .errors import AlreadyAService, NoApp, NotAService, UnknownProvider
 from .graph import Graph
 from .lifecycle import Lifecycle
-from .lifetimes import ABSENT, Opened, Scoped
+from .markers import INJECTED, InjectedFunction, locate, read_markers
+from .providers import ABSENT, Opened, Scoped
 
 __all__ = ["Bound", "bind", "find", "get_bound", "get_container", "inject"]
 
@@ -47,14 +47,14 @@ class Bound:
         self.started = False  # has served, or was about to
         # Told all faults, and there were none; or it is not to be checked.
         self.checked = False
-        self.plans: dict[Asks, _Plan] = {}
+        self.plans: dict[InjectedFunction, _Plan] = {}
         self._resolver = library.providers_map(container)
 
     @property
     def app(self) -> Flask | None:
         return self._app()
 
-    def plan(self, asks: Asks) -> _Plan:
+    def plan(self, asks: InjectedFunction) -> _Plan:
         """What fills the markers of a function; kept for its next call.
 
         Raises:
@@ -68,7 +68,7 @@ class Bound:
         return plan
 
     def provider(
-        self, asks: Asks, name: str, asker: str = ""
+        self, asks: InjectedFunction, name: str, asker: str = ""
     ) -> providers.Provider[Any]:
         """What this container has for the marker of a function's parameter.
 
@@ -78,7 +78,7 @@ class Bound:
         marker = asks.markers[name]
         found = self._resolver.resolve_provider(marker.provider, marker.modifier)
         if not isinstance(found, providers.Provider):
-            place = f"{place_of(asks.function)}, parameter `{name}`"
+            place = f"{locate(asks.function)}, parameter `{name}`"
             raise self.unknown(asker or asks.name, place, library.marker_name(marker))
         if library.is_provider_marker(marker):
             found = found.provider
@@ -103,7 +103,7 @@ def inject(function: F) -> F:
         NoApp: At the call: there is no current app, and not all is given.
         UnknownProvider: At the call: the app's container has no such provider.
     """
-    asks = read(function)
+    asks = read_markers(function)
     if not asks.markers:
         return function
 
@@ -123,7 +123,7 @@ def inject(function: F) -> F:
                 kwargs[name] = provide() if made is ABSENT else made
         return function(*args, **kwargs)
 
-    setattr(filled, ASKS, asks)
+    setattr(filled, INJECTED, asks)
     # What a caller passes: Celery checks a task's arguments against it.
     filled.__signature__ = _without(function, asks.markers)  # type: ignore[attr-defined]
     if inspect.iscoroutinefunction(function):
@@ -205,12 +205,12 @@ def bind_library_functions() -> None:
     What somebody wired by hand stays as it was wired.
     """
     for function, patched, name, marker in library.unbound_injections():
-        asks = Asks(function, {name: marker})
+        asks = InjectedFunction(function, {name: marker})
         library.add_injection(patched, name, _Dispatched(asks, name))
 
 
 class _Dispatched(providers.Provider[Any]):
-    def __init__(self, asks: Asks, name: str) -> None:
+    def __init__(self, asks: InjectedFunction, name: str) -> None:
         self.asks, self.parameter = asks, name
         super().__init__()
         self.disable_async_mode()

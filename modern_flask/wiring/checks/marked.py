@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from . import library
-from .asking import Asks, asked_by, markers_in, spelled_out
-from .layers import filled_by_partials, layers
+from .. import library
+from ..callables import find_layers, get_partial_arguments
+from ..markers import InjectedFunction, find_markers, get_injected, resolve_alias
 
-__all__ = ["Mark", "asks_of", "marks_of"]
+__all__ = ["MarkedParameter", "find_injected", "find_marked"]
 
 
 @dataclass(frozen=True)
-class Mark:
+class MarkedParameter:
     """A parameter with a marker.
 
     Args:
@@ -29,10 +29,10 @@ class Mark:
     inside: bool = False
 
 
-def marks_of(function: Any) -> Iterator[Mark]:
+def find_marked(function: Any) -> Iterator[MarkedParameter]:
     """Each parameter with a marker, of all that a call of ``function`` leads to."""
-    told = filled_by_partials(function)
-    for layer in layers(function):
+    told = get_partial_arguments(function)
+    for layer in find_layers(function):
         # What it wraps comes next, and has the whole signature.
         if not hasattr(layer, "__code__") or hasattr(layer, "__wrapped__"):
             continue
@@ -49,15 +49,17 @@ def marks_of(function: Any) -> Iterator[Mark]:
                 yield mark
 
 
-def _mark(parameter: inspect.Parameter, annotation: Any, text: bool) -> Mark | None:
+def _mark(
+    parameter: inspect.Parameter, annotation: Any, text: bool
+) -> MarkedParameter | None:
     if library.is_marker(parameter.default):
-        return Mark(parameter.name)
-    annotation = spelled_out(annotation)
+        return MarkedParameter(parameter.name)
+    annotation = resolve_alias(annotation)
     notes = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
     if any(map(library.is_marker, notes)):
-        return Mark(parameter.name, text)
-    inside = any(markers_in(annotation))
-    return Mark(parameter.name, text, inside=True) if inside else None
+        return MarkedParameter(parameter.name, text)
+    inside = any(find_markers(annotation))
+    return MarkedParameter(parameter.name, text, inside=True) if inside else None
 
 
 def _meanings(function: Any) -> dict[str, Any]:
@@ -75,14 +77,14 @@ def _meanings(function: Any) -> dict[str, Any]:
     return found
 
 
-def asks_of(function: Any) -> Iterator[Asks]:
+def find_injected(function: Any) -> Iterator[InjectedFunction]:
     """What the kit's or the library's ``@inject`` has read from ``function``."""
-    own = asked_by(function)
+    own = get_injected(function)
     if own is not None:
         yield own
         return
-    for layer in layers(function):
+    for layer in find_layers(function):
         markers = library.markers_of(layer)
         if markers:
-            yield Asks(inspect.unwrap(layer), markers)
+            yield InjectedFunction(inspect.unwrap(layer), markers)
             return

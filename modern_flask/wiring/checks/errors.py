@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from traceback import walk_tb
 
-from ..errors import ConfigurationError, NotConfigured, listed, nearest
-from .errors import WiringFault
+from ...errors import ConfigurationError, NotConfigured, listed, nearest
+from ..errors import WiringFault
 
 __all__ = [
-    "AskedWithoutConfiguration",
     "Captive",
     "Contradiction",
     "Cycle",
+    "InjectedUnconfigured",
     "LostDecorator",
     "MissingKey",
     "MissingTarget",
@@ -163,7 +163,7 @@ class MissingKey(WiringFault):
         )
 
 
-class AskedWithoutConfiguration(WiringFault, NotConfigured):
+class InjectedUnconfigured(WiringFault, NotConfigured):
     """Something is injected that stands on a component without configuration."""
 
     def __init__(

@@ -8,17 +8,17 @@ from typing import Any
 
 from dependency_injector import providers
 
-from ..config.values import Values
-from ..errors import ConfigurationError, NotConfigured, UnknownChoice
-from . import library
-from .configured import Choice, Settings
-from .edges import key_of
-from .errors import WiringFault
-from .faults import AskedWithoutConfiguration, MissingKey, Undefined
-from .graph import Graph, Path
-from .marker_check import Asked
+from ...config.values import Values
+from ...errors import ConfigurationError, NotConfigured, UnknownChoice
+from .. import library
+from ..edges import key_of
+from ..errors import WiringFault
+from ..graph import Graph, Path
+from ..settings import Choice, Settings
+from .errors import InjectedUnconfigured, MissingKey, Undefined
+from .marker_rules import Injection
 
-__all__ = ["need_faults"]
+__all__ = ["check_requirements"]
 
 _END = (
     Settings,
@@ -36,8 +36,8 @@ class _Need:
     path: Sequence[str]
 
 
-def need_faults(
-    everything: Iterable[Asked], graph: Graph
+def check_requirements(
+    everything: Iterable[Injection], graph: Graph
 ) -> Iterator[ConfigurationError | WiringFault]:
     """What is needed and not there, each told once, with all who need it."""
     found: dict[providers.Provider[Any], _Need] = {}
@@ -63,7 +63,7 @@ def _faults(
         try:
             end.chosen() if isinstance(end, Choice) else end.check()
         except NotConfigured as lack:
-            yield AskedWithoutConfiguration(lack, need.askers, need.path)
+            yield InjectedUnconfigured(lack, need.askers, need.path)
         except ConfigurationError as fault:
             yield fault
     elif isinstance(end, providers.Selector):

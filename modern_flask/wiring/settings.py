@@ -11,7 +11,7 @@ from ..config.values import Section, Values
 from ..errors import NotConfigured, UnknownChoice
 from . import library
 
-__all__ = ["Choice", "Settings", "in_force", "is_configured", "section"]
+__all__ = ["Choice", "Settings", "active_dependencies", "is_configured", "section"]
 
 
 class Settings(providers.Callable[Section]):
@@ -116,7 +116,9 @@ class Choice(providers.Selector[Any]):
         return library.configuration_of(self.selector)
 
 
-def in_force(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
+def active_dependencies(
+    provider: providers.Provider[Any],
+) -> Iterator[providers.Provider[Any]]:
     """What ``provider`` depends on directly: of a selector, the branch that is chosen.
 
     An overridden provider depends on what overrides it.
@@ -157,7 +159,7 @@ def is_configured(provider: providers.Provider[Any]) -> bool:
     for found in waiting:
         if not _is_set(found):
             return False
-        for needed in in_force(found):
+        for needed in active_dependencies(found):
             if needed not in seen:
                 seen.add(needed)
                 waiting.append(needed)

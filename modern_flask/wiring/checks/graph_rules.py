@@ -9,23 +9,23 @@ from typing import Any
 
 from dependency_injector import providers
 
-from ..errors import nearest
-from .askers import Asker
-from .configured import is_configured
-from .dispatch import Bound
-from .edges import lifetime, needs
-from .errors import WiringFault
-from .faults import Captive, Cycle, MissingTarget, Redeclared
-from .graph import Graph, Path
-from .lifetimes import Late
-from .marker_check import asked
+from ...errors import nearest
+from ..edges import lifetime, needs
+from ..errors import WiringFault
+from ..graph import Graph, Path
+from ..injection import Bound
+from ..providers import Late
+from ..settings import is_configured
+from .errors import Captive, Cycle, MissingTarget, Redeclared
+from .functions import AppFunction
+from .marker_rules import find_injections
 
-__all__ = ["graph_faults", "kept_by_view"]
+__all__ = ["check_graph", "check_view_initializer"]
 
 _IN_METHOD = "ask in the method, or leave init_every_request as it is"
 
 
-def graph_faults(graph: Graph) -> Iterator[WiringFault]:
+def check_graph(graph: Graph) -> Iterator[WiringFault]:
     """Cycles, captive dependencies, targets that are not there, old providers."""
     # First of all: it imports what is configured, and so shows its markers.
     missing = [
@@ -42,9 +42,11 @@ def graph_faults(graph: Graph) -> Iterator[WiringFault]:
     yield from _redeclared(graph)
 
 
-def kept_by_view(asker: Asker, bound: Bound, graph: Graph) -> Iterator[Captive]:
+def check_view_initializer(
+    asker: AppFunction, bound: Bound, graph: Graph
+) -> Iterator[Captive]:
     """What the initializer of a view is given that is made once for all requests."""
-    for one in asked(asker, bound) if asker.lasting else ():
+    for one in find_injections(asker, bound) if asker.lasting else ():
         for way in graph.kept(one.provider):
             titles, kept = graph.titled(way), graph.name(way[-1])
             path, lives = [asker.title, *titles], lifetime(way[-1]).value

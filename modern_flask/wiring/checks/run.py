@@ -9,62 +9,64 @@ from dependency_injector import providers
 from dependency_injector.containers import DynamicContainer
 from flask import Flask
 
-from ..config.values import Section, Values
-from ..errors import ConfigurationError, Fault
-from . import library
-from .askers import Asker, askers_of
-from .configured import Choice, Settings, in_force, is_configured
-from .dispatch import Bound, bind_library_functions
-from .edges import key_of, needs, settings
-from .faults import NotClosed, NotOpened
-from .graph import Graph
-from .graph_check import graph_faults, kept_by_view
-from .lifecycle import Lifecycle
-from .marker_check import Asked, asked, marker_faults
-from .needs_check import need_faults
+from ...config.values import Section, Values
+from ...errors import ConfigurationError, Fault
+from .. import library
+from ..edges import key_of, needs, settings
+from ..graph import Graph
+from ..injection import Bound, bind_library_functions
+from ..lifecycle import Lifecycle
+from ..settings import Choice, Settings, active_dependencies, is_configured
+from .errors import NotClosed, NotOpened
+from .functions import AppFunction, find_functions
+from .graph_rules import check_graph, check_view_initializer
+from .marker_rules import Injection, check_markers, find_injections
+from .requirements import check_requirements
 
-__all__ = ["faults_of", "open_faults", "used_faults", "wiring_faults"]
+__all__ = ["check_app", "check_opening", "check_wiring", "open_injected"]
 
 
-def faults_of(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> list[Exception]:
+def check_app(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> list[Exception]:
     """All faults: of the wiring, and of the components that don't open.
 
     All that is configured is opened, and closed again.
     """
-    return _once([*wiring_faults(app, bound, tasks), *open_faults(bound.container)])
+    return _once([*check_wiring(app, bound, tasks), *check_opening(bound.container)])
 
 
-def wiring_faults(
+def check_wiring(
     app: Flask, bound: Bound, tasks: Mapping[str, Any]
 ) -> Iterator[Exception]:
     """Faults of the graph, of the markers, and of what is injected."""
     bind_library_functions()
     graph = Graph(bound.container)
-    found: list[Exception] = list(graph_faults(graph))
-    for asker in askers_of(app, tasks):
-        found += marker_faults(asker, bound)
-        found += kept_by_view(asker, bound, graph)
+    found: list[Exception] = list(check_graph(graph))
+    for asker in find_functions(app, tasks):
+        found += check_markers(asker, bound)
+        found += check_view_initializer(asker, bound, graph)
     for asker in _targets(graph):
-        found += marker_faults(asker, bound)
-    found += need_faults(_everything(app, bound, tasks), graph)
+        found += check_markers(asker, bound)
+    found += check_requirements(_everything(app, bound, tasks), graph)
     yield from _once(found)
 
 
-def _targets(graph: Graph) -> Iterator[Asker]:
+def _targets(graph: Graph) -> Iterator[AppFunction]:
     """The functions that providers call, as far as their parameters have markers."""
     for provider in graph.nodes():
         target = graph.target(provider)
         if target is not None:
             title = f"Provider {graph.name(provider)}"
-            yield Asker(title, target.function, given=target.given)
+            yield AppFunction(title, target.function, given=target.given)
 
 
-def _everything(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> Iterator[Asked]:
-    for asker in askers_of(app, tasks):
-        yield from asked(asker, bound)
+def _everything(
+    app: Flask, bound: Bound, tasks: Mapping[str, Any]
+) -> Iterator[Injection]:
+    for asker in find_functions(app, tasks):
+        yield from find_injections(asker, bound)
 
 
-def used_faults(
+def open_injected(
     app: Flask, bound: Bound, tasks: Mapping[str, Any]
 ) -> Iterator[Exception]:
     """Mistakes of configuration in what is injected, found by opening it.
@@ -92,7 +94,7 @@ def used_faults(
         waiting.extend(needs(provider))
 
 
-def open_faults(container: DynamicContainer) -> Iterator[Exception]:
+def check_opening(container: DynamicContainer) -> Iterator[Exception]:
     """Open every configured component, each for itself; close them all again.
 
     What is no fault of ours is told as one: by the component's name and its keys.
@@ -144,7 +146,9 @@ def _foundations(
 def _given(provider: providers.Provider[Any]) -> dict[str, object]:
     """The keys that are set of those that ``provider`` is made with, and where."""
     found: dict[str, object] = {}
-    makers = in_force(provider) if isinstance(provider, Choice) else [provider]
+    makers = (
+        active_dependencies(provider) if isinstance(provider, Choice) else [provider]
+    )
     for maker in makers:
         for source in settings(maker):
             values = source() if isinstance(source, Settings) else None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..config.values import Values
-from ..errors import listed
-from .configured import Choice, Settings
-from .graph import Graph
+from ...config.values import Values
+from ...errors import listed
+from ..graph import Graph
+from ..settings import Choice, Settings
 
 __all__ = ["idle"]
 

@@ -17,16 +17,16 @@ from typing import (
 
 from dependency_injector import providers
 
-from .configured import in_force
-from .lifetimes import Late
+from ..providers import Late
+from ..settings import active_dependencies
 
-__all__ = ["contradict", "given_by", "type_title"]
+__all__ = ["are_incompatible", "format_type", "get_provided_type"]
 
 _YIELDING = (Iterator, Generator, Iterable)
 _NUMBERS = {int, float, complex}  # each passes for the next (PEP 484)
 
 
-def given_by(provider: providers.Provider[Any]) -> Any:
+def get_provided_type(provider: providers.Provider[Any]) -> Any:
     """The type that ``provider`` gives; ``Any`` where that is not known.
 
     What a test puts in its place has any type it likes.
@@ -35,8 +35,8 @@ def given_by(provider: providers.Provider[Any]) -> Any:
         return Any
     if isinstance(provider, providers.Selector):
         branches = list(provider.providers.values())
-        chosen = [found for found in in_force(provider) if found in branches]
-        return given_by(chosen[0]) if len(chosen) == 1 else Any
+        chosen = [found for found in active_dependencies(provider) if found in branches]
+        return get_provided_type(chosen[0]) if len(chosen) == 1 else Any
     if isinstance(provider, providers.Object):
         return type(provider.provides)
     if isinstance(provider, Late):
@@ -60,7 +60,7 @@ def _returned(target: Any) -> Any:
     return found
 
 
-def contradict(wanted: Any, given: Any) -> bool:
+def are_incompatible(wanted: Any, given: Any) -> bool:
     """Whether no object can be both.
 
     A base class may turn out to be the class that is wanted: that is no contradiction.
@@ -94,7 +94,7 @@ def _classes(annotation: Any) -> Iterator[type]:
         yield type(None)
 
 
-def type_title(annotation: Any) -> str:
+def format_type(annotation: Any) -> str:
     """``Session``; ``Redis | None``."""
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]

@@ -11,27 +11,27 @@ from typing import Any
 
 from dependency_injector import providers
 
-from . import library
-from .askers import Asker
-from .asking import OVER, Asks, asked_by, is_decorated, needs_of
-from .dispatch import Bound
-from .errors import ClosingMarker, PostponedAnnotations, UnknownProvider, WiringFault
-from .faults import (
+from .. import library
+from ..callables import find_layers, locate
+from ..errors import ClosingMarker, PostponedAnnotations, UnknownProvider, WiringFault
+from ..injection import Bound
+from ..markers import OVER, InjectedFunction, get_injected, get_lookups, is_decorated
+from .errors import (
     Contradiction,
     LostDecorator,
     NoAsync,
     Shadowed,
     UnfilledMarker,
 )
-from .layers import layers, place_of
-from .marks import asks_of, marks_of
-from .provided import contradict, given_by, type_title
+from .functions import AppFunction
+from .marked import find_injected, find_marked
+from .types import are_incompatible, format_type, get_provided_type
 
-__all__ = ["Asked", "asked", "marker_faults"]
+__all__ = ["Injection", "check_markers", "find_injections"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class Injection:
     """One thing that one function asks for.
 
     Args:
@@ -41,7 +41,7 @@ class Asked:
         parameter: Empty where the function looks it up by name.
     """
 
-    asker: Asker
+    asker: AppFunction
     name: str
     provider: providers.Provider[Any]
     parameter: str = ""
@@ -53,35 +53,35 @@ class Asked:
         return f"{self.asker.title} (`{self.parameter}`)"
 
 
-def asked(asker: Asker, bound: Bound) -> Iterator[Asked]:
+def find_injections(asker: AppFunction, bound: Bound) -> Iterator[Injection]:
     """What ``asker`` is given; what the container does not have is left out."""
-    for name in sorted(needs_of(asker.function)):
+    for name in sorted(get_lookups(asker.function)):
         found = bound.container.providers.get(name)
         if found is not None:
-            yield Asked(asker, name, found)
-    for asks in asks_of(asker.function):
+            yield Injection(asker, name, found)
+    for asks in find_injected(asker.function):
         for parameter, marker in asks.markers.items():
             try:
                 found = bound.provider(asks, parameter)
             except WiringFault:
                 continue
-            yield Asked(asker, library.marker_name(marker), found, parameter)
+            yield Injection(asker, library.marker_name(marker), found, parameter)
 
 
-def marker_faults(asker: Asker, bound: Bound) -> Iterator[WiringFault]:
+def check_markers(asker: AppFunction, bound: Bound) -> Iterator[WiringFault]:
     """Everything that is wrong with what ``asker`` asks for."""
     function = asker.function
     if inspect.iscoroutinefunction(function) and find_spec("asgiref") is None:
-        yield NoAsync(asker.title, place_of(function))
-    for name in sorted(needs_of(function) - bound.container.providers.keys()):
-        yield bound.unknown(asker.title, place_of(function), name)
+        yield NoAsync(asker.title, locate(function))
+    for name in sorted(get_lookups(function) - bound.container.providers.keys()):
+        yield bound.unknown(asker.title, locate(function), name)
     if is_decorated(function) and not _registered_twice(function):
         yield from _lost(asker)
         return
-    for layer in layers(function):
+    for layer in find_layers(function):
         for name in library.closing_parameters(layer):
             yield ClosingMarker(asker.title, asker.place(name))
-    asks = list(asks_of(function))
+    asks = list(find_injected(function))
     known = {name for one in asks for name in one.markers} | asker.given
     for one in asks:
         yield from _wrong(asker, one, bound)
@@ -96,21 +96,21 @@ def _registered_twice(function: Any) -> bool:
     return found is function
 
 
-def _lost(asker: Asker) -> Iterator[WiringFault]:
-    parameters = [mark.name for mark in marks_of(asker.function)]
-    if asked_by(asker.function) is None and parameters:
+def _lost(asker: AppFunction) -> Iterator[WiringFault]:
+    parameters = [mark.name for mark in find_marked(asker.function)]
+    if get_injected(asker.function) is None and parameters:
         for name in parameters:
             why = "@inject stands above what registers the function"
             yield UnfilledMarker(asker.title, asker.place(name), why, OVER)
     else:
-        yield LostDecorator(asker.title, place_of(asker.function))
+        yield LostDecorator(asker.title, locate(asker.function))
 
 
 def _unfilled(
-    asker: Asker, known: set[str] | frozenset[str], under_inject: bool
+    asker: AppFunction, known: set[str] | frozenset[str], under_inject: bool
 ) -> Iterator[WiringFault]:
     """Each marker that no ``@inject`` has read."""
-    for mark in marks_of(asker.function):
+    for mark in find_marked(asker.function):
         if mark.name in known:
             continue
         place = asker.place(mark.name)
@@ -124,7 +124,9 @@ def _unfilled(
             yield UnfilledMarker(asker.title, place, "@inject is missing", OVER)
 
 
-def _wrong(asker: Asker, asks: Asks, bound: Bound) -> Iterator[WiringFault]:
+def _wrong(
+    asker: AppFunction, asks: InjectedFunction, bound: Bound
+) -> Iterator[WiringFault]:
     for name, marker in asks.markers.items():
         try:
             provider = bound.provider(asks, name, asker.title)
@@ -138,10 +140,10 @@ def _wrong(asker: Asker, asks: Asks, bound: Bound) -> Iterator[WiringFault]:
             continue
         title = library.marker_name(marker)
         try:
-            given = given_by(provider)
+            given = get_provided_type(provider)
         except (ImportError, AttributeError):
             continue
         wanted = asks.annotations[name]
-        if contradict(wanted, given):
-            names = type_title(wanted), type_title(given)
+        if are_incompatible(wanted, given):
+            names = format_type(wanted), format_type(given)
             yield Contradiction(asker.title, asker.place(name), title, *names)

@@ -10,30 +10,30 @@ from functools import partial
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from . import library
+from .callables import find_layers, locate
 from .errors import ClosingMarker, MisplacedInject, PostponedAnnotations
-from .layers import layers, place_of
 
 __all__ = [
-    "ASKS",
-    "Asks",
-    "asked_by",
+    "INJECTED",
+    "InjectedFunction",
+    "find_markers",
+    "get_injected",
+    "get_lookups",
     "is_decorated",
-    "markers_in",
-    "needing",
-    "needs_of",
-    "place_of",
-    "read",
-    "spelled_out",
+    "locate",
+    "note_lookup",
+    "read_markers",
+    "resolve_alias",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
-ASKS = "__modern_flask_asks__"
+INJECTED = "__modern_flask_asks__"
 _NEEDS = "__modern_flask_needs__"
 
 _decorated: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-class Asks:
+class InjectedFunction:
     """What one function asks for: its parameters that carry a marker."""
 
     def __init__(self, function: Callable[..., Any], markers: dict[str, Any]) -> None:
@@ -50,7 +50,7 @@ class Asks:
             for name in markers
         }
         self.annotations = {
-            name: spelled_out(parameters[name].annotation) for name in markers
+            name: resolve_alias(parameters[name].annotation) for name in markers
         }
 
     def are_given(self, given: int, named: Container[str]) -> bool:
@@ -61,7 +61,7 @@ class Asks:
         )
 
 
-def read(function: Callable[..., Any]) -> Asks:
+def read_markers(function: Callable[..., Any]) -> InjectedFunction:
     """What ``function`` asks for, as ``@inject`` reads it.
 
     Raises:
@@ -70,17 +70,17 @@ def read(function: Callable[..., Any]) -> Asks:
         PostponedAnnotations: The annotations are text and may hide markers.
     """
     _refuse_misplaced(function)
-    asks = Asks(function, dict(_markers(function)))
+    asks = InjectedFunction(function, dict(_markers(function)))
     if asks.markers:
         _decorated.add(function)
     elif _may_hide(function):
-        raise PostponedAnnotations(asks.name, place_of(function))
+        raise PostponedAnnotations(asks.name, locate(function))
     return asks
 
 
-def needing(name: str, function: F) -> F:
+def note_lookup(name: str, function: F) -> F:
     """Note that ``function`` calls :func:`find` for ``name``; the check reads it."""
-    setattr(function, _NEEDS, needs_of(function) | {name})
+    setattr(function, _NEEDS, get_lookups(function) | {name})
     inner = getattr(function, "__wrapped__", None)
     if inspect.isfunction(inner):
         _decorated.add(inner)
@@ -92,18 +92,18 @@ def is_decorated(function: Any) -> bool:
     return inspect.isfunction(function) and function in _decorated
 
 
-def needs_of(function: Any) -> frozenset[str]:
+def get_lookups(function: Any) -> frozenset[str]:
     """What a function and those that it wraps look up by name."""
     found: frozenset[str] = frozenset()
-    for layer in layers(function):
+    for layer in find_layers(function):
         found |= getattr(layer, "__dict__", {}).get(_NEEDS, frozenset())
     return found
 
 
-def asked_by(view: Any) -> Asks | None:
+def get_injected(view: Any) -> InjectedFunction | None:
     """What a view asks for, through whatever was put over the function."""
-    for layer in layers(view):
-        asks = getattr(layer, "__dict__", {}).get(ASKS)
+    for layer in find_layers(view):
+        asks = getattr(layer, "__dict__", {}).get(INJECTED)
         if asks is not None:
             return asks  # type: ignore[no-any-return]
     return None
@@ -130,7 +130,7 @@ def _refuse_misplaced(function: Any) -> None:
         why, name = f"it is a {_kind(function)}", _kind(function)
         remedy = "put @inject over its method __call__"
     if why:
-        raise MisplacedInject(str(name), place_of(_inner(function)), why, remedy)
+        raise MisplacedInject(str(name), locate(_inner(function)), why, remedy)
     for parameter in inspect.signature(function).parameters.values():
         by_name = parameter.kind in (
             parameter.POSITIONAL_OR_KEYWORD,
@@ -139,7 +139,7 @@ def _refuse_misplaced(function: Any) -> None:
         if not by_name and any(_marker_of(parameter)):
             why = f"`{parameter}` can't be passed by name"
             remedy = "make it a parameter that can"
-            raise MisplacedInject(str(name), place_of(function), why, remedy)
+            raise MisplacedInject(str(name), locate(function), why, remedy)
 
 
 def _kind(function: object) -> str:
@@ -164,32 +164,32 @@ def _markers(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
     for name, parameter in inspect.signature(function).parameters.items():
         for marker in _marker_of(parameter):
             if library.is_closing(marker):
-                raise ClosingMarker(function.__qualname__, place_of(function))
+                raise ClosingMarker(function.__qualname__, locate(function))
             yield name, marker
             break
 
 
 def _marker_of(parameter: inspect.Parameter) -> Iterator[Any]:
-    annotation = spelled_out(parameter.annotation)
+    annotation = resolve_alias(parameter.annotation)
     notes = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
     return filter(library.is_marker, (*notes, parameter.default))
 
 
-def spelled_out(annotation: Any) -> Any:
+def resolve_alias(annotation: Any) -> Any:
     """An annotation behind the names that ``type X = ...`` gave it (PEP 695)."""
     while type(annotation).__name__ == "TypeAliasType":
         annotation = annotation.__value__
     return annotation
 
 
-def markers_in(annotation: Any) -> Iterator[Any]:
+def find_markers(annotation: Any) -> Iterator[Any]:
     """Every marker in an annotation, however deep."""
-    annotation = spelled_out(annotation)
+    annotation = resolve_alias(annotation)
     for part in get_args(annotation):
         if library.is_marker(part):
             yield part
         else:
-            yield from markers_in(part)
+            yield from find_markers(part)
 
 
 def _may_hide(function: Callable[..., Any]) -> bool:
@@ -201,6 +201,6 @@ def _may_hide(function: Callable[..., Any]) -> bool:
                 meant = eval(text, inspect.unwrap(function).__globals__)
             except Exception:
                 return True
-            if any(markers_in(meant)):
+            if any(find_markers(meant)):
                 return True
     return False
