@@ -1,4 +1,4 @@
-"""One Flask app from one container: configured, checked, observed, answering."""
+"""One Flask app from one container: configured, checked and observed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from contextlib import AbstractContextManager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from dependency_injector.containers import DynamicContainer
+from dependency_injector.containers import DeclarativeContainer, DynamicContainer
 from flask import Blueprint, Flask, Response, request
+from werkzeug.local import LocalProxy
 
 from .commands import add_commands
 from .config import export_otel, load_values
@@ -23,15 +24,17 @@ from .health import Health, Ping
 from .observability.variables import check_propagators
 from .wiring import (
     Bound,
+    Choice,
     Lifecycle,
+    Opened,
     bind,
     get_bound,
     guard,
     is_configured,
 )
-from .wiring.checks.run import check_app, check_wiring, open_injected
-from .wiring.checks.unused import idle
+from .wiring.checks.run import check_app, check_start, find_warnings
 from .wiring.errors import CheckFailed
+from .wiring.settings import find_configurations, get_defaults, get_loaded
 
 if TYPE_CHECKING:
     from .wiring.draw import Picture
@@ -48,14 +51,16 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+C = TypeVar("C", bound=DeclarativeContainer)
+
 _TELEMETRY = ("logging", "tracing", "metrics")
 
 
-class App(Flask):
-    """A Flask app that has a container."""
+class App(Flask, Generic[C]):
+    """A Flask app that has a container; generic in the container's class."""
 
     @property
-    def container(self) -> Container:
+    def container(self) -> C:
         return get_bound(self).container  # type: ignore[return-value]
 
     @property
@@ -63,10 +68,30 @@ class App(Flask):
         return get_bound(self).lifecycle
 
     def running(self) -> AbstractContextManager[None]:
-        """Open everything that is configured, and close it after the block."""
+        """Open every configured component, and close them after the block."""
         return running(self)
 
 
+@overload
+def create_app(
+    import_name: str,
+    container: None = None,
+    *,
+    blueprints: Iterable[Blueprint] = (),
+    config: Mapping[str, Any] | None = None,
+    check: bool = True,
+    **flask_options: Any,
+) -> App[Container]: ...
+@overload
+def create_app(
+    import_name: str,
+    container: C,
+    *,
+    blueprints: Iterable[Blueprint] = (),
+    config: Mapping[str, Any] | None = None,
+    check: bool = True,
+    **flask_options: Any,
+) -> App[C]: ...
 def create_app(
     import_name: str,
     container: Any = None,
@@ -75,22 +100,25 @@ def create_app(
     config: Mapping[str, Any] | None = None,
     check: bool = True,
     **flask_options: Any,
-) -> App:
-    """Make a Flask app that is given everything by its container.
+) -> App[Any]:
+    """Make a Flask app whose functions are injected from its container.
 
     Args:
         import_name: As in :class:`flask.Flask`: usually ``__name__``.
         container: An instance of :class:`~modern_flask.Container` or of a subclass.
         blueprints: Registered in this order.
         config: Keys that win over every source.
-        check: False lets it serve with faults in its wiring; each is then told where
-            it is met. ``modern-flask check`` tells them all the same.
+        check: False lets the app serve with faults in its wiring; each then raises at
+            the request that meets it. ``modern-flask check`` reports them all the same.
         flask_options: Further keywords of :class:`flask.Flask`.
+
+    Returns:
+        The app; ``app.container`` has the type of ``container``.
 
     Raises:
         ConfigurationError: The configuration can't be read.
     """
-    app = App(import_name, **flask_options)
+    app: App[Any] = App(import_name, **flask_options)
     init_app(app, container, config=config, check=check)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
@@ -104,10 +132,13 @@ def init_app(
     config: Mapping[str, Any] | None = None,
     check: bool = True,
 ) -> Any:
-    """Give ``app`` a container and all that comes with it; returns the container.
+    """Give ``app`` a container, telemetry, health pages and checks.
 
-    What ``app.config`` holds already ranks below ``CONFIG_SOURCE``, what the
-    container's ``config`` holds ranks with ``config``, above it.
+    The values of ``app.config`` rank below ``CONFIG_SOURCE``; those that were loaded
+    into the container's ``config``, as by ``from_dict``, rank with ``config``.
+
+    Returns:
+        The container.
 
     Raises:
         ConfigurationError: The configuration can't be read.
@@ -125,6 +156,9 @@ def init_app(
         from .tasks import share
 
         share()
+        # Where Flask's documentation puts it; opened when something reads it.
+        celery: Any = LocalProxy(container.celery)
+        app.extensions.setdefault("celery", celery)
     return container
 
 
@@ -141,12 +175,17 @@ def _configure(
     values = load_values(
         os.environ.get("CONFIG_SOURCE"),
         root=Path(app.root_path),
-        defaults={"SERVICE_NAME": app.import_name.partition(".")[0], **own},
+        defaults={
+            "SERVICE_NAME": app.import_name.partition(".")[0],
+            **get_defaults(container),
+            **own,
+        },
         environ=os.environ,
-        overrides={**(container.config() or {}), **config},
+        overrides={**get_loaded(container), **config},
     )
     app.config.update(values)
-    container.config.override(values)
+    for configuration in find_configurations(container):
+        configuration.override(values)
     if "app" in container.providers:
         container.app.override(app)
     export_otel(values, os.environ)
@@ -166,7 +205,7 @@ def _observe(app: Flask, bound: Bound) -> None:
 
 
 def _answer(app: Flask, bound: Bound) -> None:
-    """The kit's own pages: metrics, and whether the process lives and can work."""
+    """Add the kit's pages: metrics, liveness and readiness."""
     health = Health()
 
     def metrics() -> Response:
@@ -177,7 +216,7 @@ def _answer(app: Flask, bound: Bound) -> None:
         return {"status": "ok"}
 
     def readyz() -> Any:
-        return _readiness(health.check(_pings_of(bound.container)))
+        return _readiness(health.check(pings_of(bound.container)))
 
     for view in (metrics, livez, readyz):
         name = view.__name__
@@ -194,13 +233,14 @@ def _readiness(found: Mapping[str, str | None]) -> Any:
     return problem(503, f"Not ready: {', '.join(failing)}.", checks=checks)
 
 
-def _pings_of(container: Any) -> dict[str, Ping]:
-    """A ping for each component that is configured and has one."""
+def pings_of(container: Any) -> dict[str, Ping]:
+    """A ping for each component that is configured and declares one."""
     found: dict[str, Ping] = {}
-    for name, ping in container.pings().items():
-        provider = container.providers.get(name)
-        if provider is not None and is_configured(provider):
-            found[name] = partial(_ping, ping, provider)
+    for name, provider in container.providers.items():
+        if isinstance(provider, Opened | Choice) and is_configured(provider):
+            ping = provider.ping
+            if ping is not None:
+                found[name] = partial(_ping, ping, provider)
     return found
 
 
@@ -212,13 +252,13 @@ def _ping(ping: Any, provider: Any, timeout: float) -> None:
 
 
 def start(app: Flask) -> None:
-    """What comes before the first request of a process, whoever serves it.
+    """Do what comes before the first request of a process, whichever server it has.
 
     Opens telemetry and checks the wiring; the components open at their first use, or
     before it where the kit's server runs. All are closed when the process ends.
 
     Raises:
-        CheckFailed: Something can't work.
+        CheckFailed: There are faults.
     """
     bound = get_bound(app)
     for name in _TELEMETRY:
@@ -226,38 +266,41 @@ def start(app: Flask) -> None:
     if not bound.started:
         bound.started = True
         logger.info("%s", bound.container.tracing())
-        for text in idle(bound.container):
+        for text in find_warnings(app, bound, _tasks(bound)[0]):
             logger.warning("%s", text)
     if not bound.checked:
         tasks, found = _tasks(bound)
-        found += [*check_wiring(app, bound, tasks), *open_injected(app, bound, tasks)]
+        found += check_start(app, bound, tasks)
         if found:
             raise CheckFailed(found)
         bound.checked = True
 
 
 def faults(app: Flask) -> list[Exception]:
-    """Everything that keeps ``app`` from working; nothing stays open."""
+    """All faults of ``app`` that show without running its own code.
+
+    The kit's own components are opened, which connects to nothing, and closed again.
+    """
     bound = get_bound(app)
-    # That Celery does not open is told where components are opened.
+    # A Celery app that does not open is reported where components are opened.
     return check_app(app, bound, _tasks(bound)[0])
 
 
 def picture(app: Flask) -> Picture:
-    """The container of ``app`` and all that it injects into, to be drawn."""
-    from .wiring.draw import picture_of
+    """The container of ``app`` and everything that it injects into, to be drawn."""
+    from .wiring.draw import make_picture
 
     bound = get_bound(app)
-    return picture_of(app, bound, _tasks(bound)[0])
+    return make_picture(app, bound, _tasks(bound)[0])
 
 
 def running(app: Flask) -> AbstractContextManager[None]:
-    """Open everything that is configured, and close it after the block."""
+    """Open every configured component, and close them after the block."""
     return get_bound(app).lifecycle.running()
 
 
 def _tasks(bound: Bound) -> tuple[dict[str, Any], list[Exception]]:
-    """The service's tasks by name, and why there are none."""
+    """The service's tasks by name, and the fault that hides them."""
     celery = bound.container.providers.get("celery")
     if celery is None or not is_configured(celery):
         return {}, []
@@ -270,10 +313,10 @@ def _tasks(bound: Bound) -> tuple[dict[str, Any], list[Exception]]:
 
 
 def _close_at_exit(bound: Bound) -> None:
-    """From the beginning: a script may open components without any request.
+    """Close at exit what is still open: a script may open components without a request.
 
-    What nobody has closed would be closed when the interpreter takes its modules apart,
-    and by then the thread that sends spans stands still, perhaps with its lock.
+    Otherwise the interpreter would close it while it takes its modules apart, and by
+    then the thread that sends spans stands still, perhaps with its lock.
     """
     # Without keeping the app alive.
     lifecycle = weakref.ref(bound.lifecycle)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dependency_injector import containers, providers
 
-from .wiring import Choice, Once, Opened, Scoped, section
+from .wiring import Choice, ContainerInstance, Once, Opened, Scoped, section
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from redis import Redis
+    from sqlalchemy import Engine
+    from sqlalchemy.orm import Session, sessionmaker
+
+    from .observability.metrics import Metrics
+    from .observability.tracing import Tracing
+    from .storage import Storage
 
 __all__ = ["Container"]
 
@@ -14,83 +24,85 @@ __all__ = ["Container"]
 class Container(containers.DeclarativeContainer):
     """Everything that a service is given. Subclass it to add your own.
 
-    A target is named by its path and imported at its first use: what is not configured
-    is never imported. ``section(config, "REDIS_", "URL")`` hands over the keys of a
-    prefix; the third word is the key to set where the component needs one.
+    A target is named by its path and imported at its first use: a component that is not
+    configured is never imported. ``section(config, "REDIS_", "URL")`` hands over the
+    keys of a prefix; its third argument is the key that an error names if none is set.
     """
+
+    instance_type = ContainerInstance
 
     app: providers.Dependency[Any] = providers.Dependency(default=None)
     config = providers.Configuration()
 
-    logging = Opened(
+    logging: Opened[None] = Opened(
         "modern_flask.observability.logs.open_logging",
         section(config, "LOGGING_"),
     )
-    metrics = Opened(
+    metrics: Opened[Metrics] = Opened(
         "modern_flask.observability.metrics.open_metrics",
         section(config, "METRICS_"),
     )
-    tracing = Opened(
+    tracing: Opened[Tracing] = Opened(
         "modern_flask.observability.tracing.open_tracing",
         section(config, "OTEL_"),
         config.SERVICE_NAME,
         metrics,
     )
 
-    engine = Opened(
+    engine: Opened[Engine] = Opened(
         "modern_flask.database.open_engine",
         section(config, "DATABASE_ENGINE_", "URL"),
         observed_by=tracing.provided.engine,
+        ping="modern_flask.database.ping",
     )
-    session_factory = Once(
+    session_factory: Once[sessionmaker[Session]] = Once(
         "modern_flask.database.make_session_factory",
         engine,
         section(config, "DATABASE_SESSION_"),
     )
-    session = Scoped("modern_flask.database.open_session", session_factory)
-    readonly_session = Scoped(
+    session: Scoped[Session] = Scoped(
+        "modern_flask.database.open_session", session_factory
+    )
+    readonly_session: Scoped[Session] = Scoped(
         "modern_flask.database.readonly.open_readonly_session", session_factory
     )
 
-    redis = Opened(
+    redis: Opened[Redis] = Opened(
         "modern_flask.redis.open_redis",
         section(config, "REDIS_", "URL"),
         observed_by=tracing.provided.redis,
+        ping="modern_flask.redis.ping",
     )
-    storage = Choice(
+    storage: Choice[Storage] = Choice(
         config.STORAGE_VENDOR,
         cos=Opened(
             "modern_flask.storage.cos.open_cos",
             section(config, "STORAGE_"),
             observed_by=tracing.provided.storage,
+            ping="modern_flask.storage.ping",
         ),
         oss=Opened(
             "modern_flask.storage.oss.open_oss",
             section(config, "STORAGE_"),
             observed_by=tracing.provided.storage,
+            ping="modern_flask.storage.ping",
         ),
         local=Opened(
             "modern_flask.storage.local.open_local",
             section(config, "STORAGE_"),
             observed_by=tracing.provided.storage,
+            ping="modern_flask.storage.ping",
         ),
         memory=Opened(
             "modern_flask.storage.memory.open_memory",
             observed_by=tracing.provided.storage,
+            ping="modern_flask.storage.ping",
         ),
     )
-    celery = Opened(
+    celery: Opened[Celery] = Opened(
         "modern_flask.tasks.open_celery",
         section(config, "CELERY_", "BROKER_URL"),
         app,
         observed_by=tracing.provided.celery,
-    )
-
-    pings = providers.Object(
-        {
-            "engine": "modern_flask.database.ping",
-            "redis": "modern_flask.redis.ping",
-            "storage": "modern_flask.storage.ping",
-            "celery": "modern_flask.tasks.ping",
-        }
+        ping="modern_flask.tasks.ping",
     )

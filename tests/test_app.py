@@ -15,7 +15,7 @@ import modern_flask
 from modern_flask import Container, Opened, Provide, inject
 from modern_flask.errors import MissingExtra
 from modern_flask.health import Health
-from modern_flask.wiring.errors import AlreadyAService, CheckFailed, NotAService
+from modern_flask.wiring.errors import AlreadyBound, CheckFailed, NotBound
 from tests.closing import closing_apps
 
 HEAVY = ("kubernetes", "celery", "oss2", "qcloud_cos", "opentelemetry", "sqlalchemy")
@@ -91,13 +91,13 @@ def test_init_app_twice() -> None:
     """An app is given a container once."""
     app = make()
 
-    with pytest.raises(AlreadyAService):
+    with pytest.raises(AlreadyBound):
         modern_flask.init_app(app)
 
 
 def test_get_container_of_a_plain_app() -> None:
     """An app without a container is named."""
-    with pytest.raises(NotAService, match="The Flask app plain has no container"):
+    with pytest.raises(NotBound, match="The Flask app plain has no container"):
         modern_flask.get_container(Flask("plain"))
 
 

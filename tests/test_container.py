@@ -14,7 +14,8 @@ from dependency_injector import providers
 
 import modern_flask
 from modern_flask.testing import overriding
-from modern_flask.wiring.graph import Graph, settings
+from modern_flask.wiring.edges import settings_of
+from modern_flask.wiring.graph import Graph
 from modern_flask.wiring.providers import Late
 from modern_flask.wiring.settings import Settings
 from tests.closing import closing_apps
@@ -82,9 +83,22 @@ def test_target_is_there(found: Late) -> None:
     assert getattr(import_module(module), attribute).__doc__
 
 
+def find_pings() -> dict[str, str]:
+    """The ping that each component declares; of a choice, that of its branches."""
+    container = modern_flask.Container()
+    found: dict[str, str] = {}
+    for name, provider in container.providers.items():
+        chooses = isinstance(provider, providers.Selector)
+        branches = provider.providers.values() if chooses else ()
+        for each in (provider, *branches):
+            if isinstance(each, Late) and each.ping:
+                found[name] = each.ping
+    return found
+
+
 def test_pings_are_there() -> None:
     """Every ping names a function that takes the object and its seconds."""
-    for path in modern_flask.Container().pings().values():
+    for path in find_pings().values():
         module, _, attribute = path.rpartition(".")
         parameters = list(
             signature(getattr(import_module(module), attribute)).parameters
@@ -95,7 +109,7 @@ def test_pings_are_there() -> None:
 
 def test_every_component_is_known_here() -> None:
     """A component that gets a ping is under the contract."""
-    assert modern_flask.Container().pings().keys() == COMPONENTS.keys()
+    assert find_pings().keys() == COMPONENTS.keys()
 
 
 def test_pending_rows_name_components() -> None:
@@ -107,7 +121,7 @@ def test_pending_rows_name_components() -> None:
 def test_section(app: modern_flask.App, provider: Any, name: str) -> None:
     """It is made with a section of the configuration, of the prefix of its keys."""
     graph = Graph(app.container)
-    ways = graph.ways(provider, lambda found: isinstance(found, Settings))
+    ways = graph.paths(provider, lambda found: isinstance(found, Settings))
     prefixes = [way[-1].prefix for way in ways]  # type: ignore[attr-defined]
 
     assert all(key.startswith(tuple(prefixes)) for key in COMPONENTS[name])
@@ -192,7 +206,7 @@ def test_measured(app: modern_flask.App, provider: Any, name: str) -> None:
 
 def test_no_secret_in_repr(app: modern_flask.App, provider: Any) -> None:
     """Its ``repr``, its provider's and that of its settings hold no secret."""
-    made = [provider(), *(found() for found in settings(provider))]
+    made = [provider(), *(found() for found in settings_of(provider))]
     shown = [repr(one) for one in (*made, provider, app.container.config())]
 
     assert SECRET not in "".join(shown)
@@ -243,7 +257,7 @@ def test_used_in_the_example(name: str, monkeypatch: Any) -> None:
     from example_service import create_app
     from modern_flask.wiring import get_bound
     from modern_flask.wiring.checks.functions import find_functions
-    from modern_flask.wiring.checks.marker_rules import find_injections
+    from modern_flask.wiring.checks.injections import find_injections
 
     keys = {key: value for known in COMPONENTS.values() for key, value in known.items()}
     app = create_app(**keys)
@@ -254,7 +268,7 @@ def test_used_in_the_example(name: str, monkeypatch: Any) -> None:
         return found is wanted
 
     assert any(
-        list(graph.ways(one.provider, is_wanted))
+        list(graph.paths(one.provider, is_wanted))
         for asker in find_functions(app, {})
         for one in find_injections(asker, bound)
     )

@@ -41,15 +41,33 @@ def test_alive(app: modern_flask.App) -> None:
     assert (response.status_code, response.json) == (200, {"status": "ok"})
 
 
-def test_ready(app: modern_flask.App) -> None:
+def test_ready(tmp_path: Any, monkeypatch: Any) -> None:
     """``/readyz`` names every component that is configured, and no other."""
-    answering = type("Redis", (), {"ping": lambda self: True})()
-    with app.container.redis.override(answering):
-        app.container.pings.override({"storage": lambda storage, timeout: None})
-        response = app.test_client().get("/readyz")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("modern_flask.app.Health", lambda: Health(deadline=60))
+    app = modern_flask.create_app("shop", config={"STORAGE_VENDOR": "memory"})
+
+    response = app.test_client().get("/readyz")
 
     assert response.status_code == 200
     assert response.json == {"status": "ok", "checks": {"storage": "ok"}}
+
+
+def test_component_of_the_service(tmp_path: Any, monkeypatch: Any) -> None:
+    """A component that the service declares with a ping is among the checks."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("modern_flask.app.Health", lambda: Health(deadline=60))
+
+    def ping(mailer: list[str], timeout: float) -> None:
+        mailer.append("pinged")
+
+    class Own(modern_flask.Container):
+        mailer = modern_flask.Opened(list, ping=ping)
+
+    app = modern_flask.create_app("shop", Own())
+
+    assert app.test_client().get("/readyz").json["checks"] == {"mailer": "ok"}
+    assert app.container.mailer() == ["pinged"]
 
 
 def test_not_ready(app: modern_flask.App) -> None:
@@ -202,10 +220,11 @@ def test_not_traced(app: modern_flask.App, path: str) -> None:
 
     seen: list[bool] = []
 
-    def ping(storage: Any, timeout: float) -> None:
-        seen.append(trace.get_current_span().get_span_context().is_valid)
+    class Storage:
+        def ping(self, timeout: float) -> None:
+            seen.append(trace.get_current_span().get_span_context().is_valid)
 
-    with app.container.pings.override({"storage": ping}):
+    with app.container.storage.override(Storage()):
         response = app.test_client().get(path)
 
     assert "trace_id" not in response.text

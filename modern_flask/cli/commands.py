@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from flask import Flask
 
-from ..app import faults, start
+from ..app import faults, pings_of, start
 from ..config import masked, rows
 from ..observability import multiprocess
 from ..wiring import get_bound, is_configured
-from ..wiring.checks.run import check_opening
-from ..wiring.checks.unused import idle
+from ..wiring.checks.opening import check_opening
+from ..wiring.checks.unused import find_unused
 from .group import EMBEDDED_KEYS, Group, pass_loader
 from .loader import AppLoader, raise_faults
 
@@ -110,13 +110,9 @@ def check_command(loader: AppLoader) -> None:
     app = loader.load_unchecked()
     container = get_bound(app).container
     raise_faults(faults(app))
-    for text in idle(get_bound(app).container):
+    for text in find_unused(container):
         click.echo(text, err=True)
-    names = [
-        name
-        for name in container.pings()
-        if name in container.providers and is_configured(container.providers[name])
-    ]
+    names = list(pings_of(container))
     click.echo(f"The service can start. Configured: {', '.join(names) or 'nothing'}.")
 
 

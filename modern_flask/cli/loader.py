@@ -12,7 +12,7 @@ from flask.cli import ScriptInfo
 from ..app import faults
 from ..errors import Fault
 from ..wiring import get_bound
-from ..wiring.checks.run import check_opening
+from ..wiring.checks.opening import check_opening
 from ..wiring.errors import CheckFailed
 
 __all__ = ["AppLoader", "raise_faults"]

@@ -89,7 +89,7 @@ def _made_with(graph: Graph, config: Mapping[str, Any]) -> set[Any]:
         option = isinstance(provider, providers.ConfigurationOption)
         return option and key_of(provider).partition(".")[0] in config
 
-    return set(filter(concerned, graph.everything()))
+    return set(filter(concerned, graph.all_providers()))
 
 
 def _users(graph: Graph, changed: set[Any]) -> list[providers.Provider[Any]]:
@@ -102,12 +102,12 @@ def _users(graph: Graph, changed: set[Any]) -> list[providers.Provider[Any]]:
             stands[provider] = any(
                 needed in changed or stands_on(needed)
                 # What a target asks for by a marker is among the latter only.
-                for needed in (*provider.related, *graph.needs(provider))
+                for needed in (*provider.related, *graph.dependencies(provider))
             )
         return stands[provider]
 
     keeping = (Opened, Scoped, providers.BaseSingleton)
-    return [p for p in graph.everything() if isinstance(p, keeping) and stands_on(p)]
+    return [p for p in graph.all_providers() if isinstance(p, keeping) and stands_on(p)]
 
 
 def _opens(double: Any) -> bool:

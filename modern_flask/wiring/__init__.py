@@ -1,18 +1,20 @@
-"""What dependency-injector leaves open: dispatch, scope, lifecycle and check.
+"""What dependency-injector leaves open: lifetimes, injection, scopes and checks.
 
 The only room that touches the library's private names.
 """
 
+from .flask_scope import guard
 from .injection import Bound, bind, find, get_bound, get_container, inject
+from .instance import ContainerInstance
 from .lifecycle import Lifecycle
 from .markers import note_lookup
 from .providers import Once, Opened, Scoped
-from .scope import guard
 from .settings import Choice, is_configured, section
 
 __all__ = [
     "Bound",
     "Choice",
+    "ContainerInstance",
     "Lifecycle",
     "Once",
     "Opened",

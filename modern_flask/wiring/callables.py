@@ -1,31 +1,50 @@
-"""What lies under a function: decorators, partials, methods, callable objects."""
+"""What a call of a function leads to: decorators, partials, methods and objects."""
 
 from __future__ import annotations
 
+import contextlib
+import dis
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from types import CellType, CodeType
 from typing import Any
 
-__all__ = ["find_layers", "get_name", "get_partial_arguments", "is_framework", "locate"]
+__all__ = [
+    "find_layers",
+    "get_function",
+    "get_name",
+    "get_partial_arguments",
+    "get_signature",
+    "is_context_manager_function",
+    "is_framework",
+    "locate",
+    "may_pass",
+]
 
-# Flask's own, and the kit's: neither asks.
-_OWN = ("flask.", "jinja2.", "builtins.", "modern_flask.", "celery.")
+# Flask, the kit and their libraries: their functions have no markers.
+_FRAMEWORKS = ("flask.", "jinja2.", "builtins.", "modern_flask.", "celery.")
+# Their decorators pass on what they are given.
+_TRANSPARENT = ("flask.", "modern_flask.", "celery.", "dependency_injector.", "click.")
 
 _CALL = "__call__"
 _ANYTHING = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
+_CONTEXT_MANAGER = contextlib.contextmanager(lambda: iter(())).__code__
+# A wrapper whose code does one of these may add an argument to its own ones.
+_ADDING = frozenset({"LIST_EXTEND", "LIST_APPEND", "STORE_SUBSCR", "DICT_UPDATE"})
+_ADDING_NAMES = frozenset({"update", "setdefault", "append", "insert"})
 
 
 def is_framework(function: Any) -> bool:
-    """Whether ``function`` is Flask's or the kit's, and asks for nothing."""
-    return f"{getattr(function, '__module__', '')}.".startswith(_OWN)
+    """Whether ``function`` belongs to Flask, Celery or the kit."""
+    return f"{getattr(function, '__module__', '')}.".startswith(_FRAMEWORKS)
 
 
 def find_layers(function: Any) -> Iterator[Any]:
     """``function`` and everything that a call of it leads to, the outermost first.
 
-    Of a decorator that did not keep ``__wrapped__``: the functions in its closure.
+    A decorator that did not keep ``__wrapped__`` leads to the functions in its closure.
     """
     seen: set[int] = set()
     waiting = [function]
@@ -33,10 +52,10 @@ def find_layers(function: Any) -> Iterator[Any]:
         if id(layer) not in seen:
             seen.add(id(layer))
             yield layer
-            waiting += _under(layer)
+            waiting += _find_inner(layer)
 
 
-def _under(function: Any) -> list[Any]:
+def _find_inner(function: Any) -> list[Any]:
     if isinstance(function, partial):
         return [function.func]
     if inspect.ismethod(function):
@@ -45,35 +64,39 @@ def _under(function: Any) -> list[Any]:
     if callable(wrapped):
         return [wrapped]
     if inspect.isfunction(function):
-        return _closed_over(function)
+        return _find_in_closure(function)
     call = getattr(type(function), _CALL, None)
     if not inspect.isfunction(call):
         return []
-    # A decorator that is a class keeps the function in itself.
+    # A decorator that is a class keeps the function in an attribute.
     return [
         call,
         *filter(inspect.isfunction, getattr(function, "__dict__", {}).values()),
     ]
 
 
-def _closed_over(function: Any) -> list[Any]:
-    """The functions that a wrapper hands its arguments on to, most likely."""
+def _find_in_closure(function: Any) -> list[Any]:
+    """The functions that a wrapper most likely passes its arguments to."""
     found = []
     code = function.__code__
     named = code.co_argcount + code.co_kwonlyargcount
     if code.co_flags & _ANYTHING and not named:
         for cell in function.__closure__ or ():
-            try:
-                content = cell.cell_contents
-            except ValueError:  # not set yet
-                continue
+            content = _get_content(cell)
             if inspect.isroutine(content) or isinstance(content, partial):
                 found.append(content)
     return found
 
 
+def _get_content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not set yet
+        return None
+
+
 def get_partial_arguments(function: Any) -> set[str]:
-    """The parameters that partials on the way have given already."""
+    """The parameters that the partials among the layers of ``function`` fill."""
     found: set[str] = set()
     for layer in find_layers(function):
         if isinstance(layer, partial):
@@ -87,6 +110,73 @@ def get_partial_arguments(function: Any) -> set[str]:
     return found
 
 
+def may_pass(wrapper: Any, parameter: str) -> bool:
+    """Whether ``wrapper`` may pass an argument of its own as ``parameter``.
+
+    A wrapper that only hands on ``*args`` and ``**kwargs`` does not; of any other, and
+    of one without Python code, that is not known, so it may. This reads its bytecode:
+    no name of the parameter, no second mapping, nothing added to the arguments.
+    """
+    code = getattr(wrapper, "__code__", None)
+    if code is None:
+        return True
+    if f"{wrapper.__globals__.get('__name__', '')}.".startswith(_TRANSPARENT):
+        return False
+    if not code.co_flags & inspect.CO_VARKEYWORDS:
+        return True
+    cells = getattr(wrapper, "__closure__", None) or ()
+    if any(isinstance(_get_content(cell), Mapping) for cell in cells):
+        return True
+    return any(_adds(each, parameter) for each in _find_code(code))
+
+
+def _find_code(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _find_code(constant)
+
+
+def _adds(code: CodeType, parameter: str) -> bool:
+    if _ADDING_NAMES & {*code.co_names}:
+        return True
+    if any(_mentions(constant, parameter) for constant in code.co_consts):
+        return True
+    operations = [each.opname for each in dis.get_instructions(code)]
+    if _ADDING & {*operations}:
+        return True
+    return operations.count("DICT_MERGE") > operations.count("CALL_FUNCTION_EX")
+
+
+def _mentions(constant: object, parameter: str) -> bool:
+    if isinstance(constant, tuple):
+        return any(_mentions(each, parameter) for each in constant)
+    return constant == parameter
+
+
+def is_context_manager_function(function: Any) -> bool:
+    """Whether ``contextlib.contextmanager`` made it."""
+    return getattr(function, "__code__", None) is _CONTEXT_MANAGER
+
+
+def get_function(called: Any) -> Any:
+    """The function that a call runs: of a class, its initializer."""
+    if isinstance(called, type):
+        return inspect.getattr_static(called, "__init__")
+    return called
+
+
+def get_signature(target: Any) -> inspect.Signature | None:
+    """What a call of ``target`` really takes; None where that is not known.
+
+    The function under a decorator is not looked at: the decorator may pass arguments.
+    """
+    try:
+        return inspect.signature(target, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return None
+
+
 def get_name(function: Any) -> str:
     """The name of the outermost layer that has one."""
     names = (getattr(layer, "__name__", None) for layer in find_layers(function))
@@ -94,10 +184,9 @@ def get_name(function: Any) -> str:
 
 
 def locate(function: Callable[..., Any]) -> str:
-    """``orders/views.py, line 12``: from here, where the file is below."""
-    codes = [
-        layer.__code__ for layer in find_layers(function) if hasattr(layer, "__code__")
-    ]
+    """``orders/views.py, line 12``; relative where the file is below this folder."""
+    layers = find_layers(function)
+    codes = [layer.__code__ for layer in layers if hasattr(layer, "__code__")]
     if not codes:
         return "?"
     code = codes[-1]

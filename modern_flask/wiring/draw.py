@@ -1,4 +1,4 @@
-"""A container, drawn: providers, how long they live, and who asks for what."""
+"""A container, drawn: providers, how long their objects live, and who is injected."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Any
 from dependency_injector import providers
 from flask import Flask
 
-from .checks.functions import find_functions
-from .checks.marker_rules import find_injections
+from . import library
+from .checks.injections import CheckedApp
 from .edges import (
     REACHING,
     Lifetime,
     branches,
+    dependencies,
     key_of,
     lifetime,
-    needs,
-    settings,
+    settings_of,
 )
 from .graph import Graph
 from .injection import Bound
 from .settings import Settings, is_configured
 
-__all__ = ["FORMATS", "Edge", "Node", "Picture", "draw", "picture_of"]
+__all__ = ["FORMATS", "Edge", "Node", "Picture", "draw", "make_picture"]
 
 
 # Compared by identity: two providers without a name may look alike.
 @dataclass(frozen=True, eq=False)
 class Node:
-    """What is drawn as one shape.
+    """One shape of the drawing.
 
     Args:
         lines: Its text.
         lives: How long the object lives; None for what is not a provider.
-        configured: Whether the keys that it needs are set.
+        configured: Whether the keys that it requires are set.
     """
 
     lines: tuple[str, ...]
@@ -45,45 +45,46 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """An arrow from who needs to what is needed."""
+    """An arrow from a provider, or a function, to its dependency."""
 
     start: Node
     end: Node
     label: str = ""
-    #: Not on the way that is taken: a branch that the configuration does not choose.
-    idle: bool = False
+    #: A branch that the configuration does not choose.
+    unused: bool = False
 
 
 @dataclass(frozen=True)
 class Picture:
-    """What is to be drawn: first views, tasks and commands, then providers."""
+    """The whole drawing: first views, tasks and commands, then providers."""
 
     nodes: list[Node]
     edges: list[Edge]
 
 
-def picture_of(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> Picture:
+def make_picture(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> Picture:
     """The container of an app, and everything that it injects into."""
-    graph = Graph(bound.container)
+    checked = CheckedApp(app, bound, tasks)
+    graph = checked.graph
     made = {provider: _node(graph, provider) for provider in graph.nodes()}
     edges = [edge for provider in made for edge in _edges(graph, provider, made)]
-    askers: list[Node] = []
-    for asker in find_functions(app, tasks):
-        wanted = [one.provider for one in find_injections(asker, bound)]
-        ends = [made[end] for one in wanted for end in _ends(one) if end in made]
-        if ends:
-            askers.append(Node((asker.title,)))
-            edges += [Edge(askers[-1], end) for end in ends]
-    return Picture([*askers, *made.values()], list(dict.fromkeys(edges)))
+    users: dict[int, Node] = {}
+    for injection in checked.injections:
+        for end in _ends(injection.provider):
+            if end in made:
+                function = injection.function
+                user = users.setdefault(id(function), Node((function.title,)))
+                edges.append(Edge(user, made[end]))
+    return Picture([*users.values(), *made.values()], list(dict.fromkeys(edges)))
 
 
 def _ends(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
-    """What is made for who asks for ``provider``, or handed over to be called."""
+    """The provider that is called for an injection, or handed over to be called."""
     if isinstance(provider, providers.Delegate):
         handed: Any = provider.provides
         yield handed
     elif isinstance(provider, REACHING):
-        yield from needs(provider)
+        yield from dependencies(provider)
     else:
         yield provider
 
@@ -101,22 +102,23 @@ def _edges(
     start, chosen = made[provider], list(branches(provider))
     for value, branch, active in chosen:
         if branch in made:
-            yield Edge(start, made[branch], str(value), idle=not active)
+            yield Edge(start, made[branch], str(value), unused=not active)
     if not chosen:
-        for needed in graph.needs(provider):
+        for needed in graph.dependencies(provider):
             yield Edge(start, made[needed])
 
 
 def _configured_by(provider: providers.Provider[Any]) -> Iterator[str]:
     """``DATABASE_ENGINE_*`` and single keys."""
-    for found in settings(provider):
+    for found in settings_of(provider):
         if isinstance(found, Settings):
             yield f"{found.prefix}*"
-        elif isinstance(found, providers.ConfigurationOption):
+        else:
             yield key_of(found)
-    selector = getattr(provider, "selector", None)
-    if isinstance(selector, providers.ConfigurationOption):
-        yield key_of(selector)
+    chooses = isinstance(provider, providers.Selector)
+    option: Any = provider.selector if chooses else None  # type: ignore[attr-defined]
+    if library.option_of(option) is not None:
+        yield key_of(option)
 
 
 def mermaid(picture: Picture) -> Iterator[str]:
@@ -131,7 +133,7 @@ def mermaid(picture: Picture) -> Iterator[str]:
             kind = node.lives.value if node.configured else "idle"
             yield f'    {number}["{text}"]:::{kind}'
     for edge in picture.edges:
-        arrow = "-.->" if edge.idle else "-->"
+        arrow = "-.->" if edge.unused else "-->"
         label = f'|"{_safe(edge.label)}"|' if edge.label else ""
         yield f"    {ids[edge.start]} {arrow}{label} {ids[edge.end]}"
     yield "    classDef process fill:#dbeafe,stroke:#1d4ed8,color:#111"
@@ -152,7 +154,7 @@ def dot(picture: Picture) -> Iterator[str]:
         yield f"    {number} [label={_quoted(*node.lines)}, {style}];"
     for edge in picture.edges:
         words = [f"label={_quoted(edge.label)}"] if edge.label else []
-        words += ["style=dashed"] if edge.idle else []
+        words += ["style=dashed"] if edge.unused else []
         more = f" [{', '.join(words)}]" if words else ""
         yield f"    {ids[edge.start]} -> {ids[edge.end]}{more};"
     yield "}"

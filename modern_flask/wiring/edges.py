@@ -1,4 +1,4 @@
-"""One provider: what it stands on directly, and how long what it makes lives."""
+"""One provider: its direct dependencies, and how long its object lives."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from dependency_injector import providers
 
+from . import library
 from .providers import Scoped
 from .settings import Choice, Settings, active_dependencies
 
@@ -15,23 +16,24 @@ __all__ = [
     "REACHING",
     "Lifetime",
     "branches",
+    "dependencies",
     "hands_over_provider",
-    "is_key",
+    "is_setting",
+    "is_undecided",
     "is_value",
     "key_of",
     "lifetime",
-    "needs",
-    "settings",
+    "settings_of",
 ]
 
-# What reaches into another provider's object: no node of its own.
+# They reach into another provider's object and are no nodes of the graph.
 REACHING = (
     providers.ProvidedInstance,
     providers.AttributeGetter,
     providers.ItemGetter,
     providers.MethodCaller,
 )
-# What hands over a provider, a container or a value, and makes nothing.
+# They hand over a provider, a container or a value, and make nothing.
 _VALUES = (
     providers.Configuration,
     providers.ConfigurationOption,
@@ -53,8 +55,8 @@ _PER_THREAD = (
 class Lifetime(Enum):
     """How long an object lives, the longest first.
 
-    What is local to a context lives as long as its thread: WSGI gives a request no
-    context of its own.
+    An object that is local to a context lives as long as its thread: WSGI gives a
+    request no context of its own.
     """
 
     PROCESS = "process"
@@ -64,42 +66,56 @@ class Lifetime(Enum):
 
 
 def is_value(provider: providers.Provider[Any]) -> bool:
-    """Whether it makes nothing: no node of a graph."""
+    """Whether it makes nothing, and so is no node of the graph."""
     return isinstance(provider, _VALUES)
 
 
 def hands_over_provider(provider: providers.Provider[Any]) -> bool:
-    """Whether who is given ``provider`` gets no object that it makes."""
+    """Whether ``provider``, as a dependency, hands over no object that it makes."""
     return is_value(provider) or providers.is_delegated(provider)
 
 
-def needs(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
-    """What ``provider`` makes, keeps or calls to make its object, values left out."""
-    for needed in active_dependencies(provider):
-        if isinstance(needed, REACHING):
-            yield from needs(needed)
-        elif not hands_over_provider(needed):
-            yield needed
+def dependencies(
+    provider: providers.Provider[Any],
+) -> Iterator[providers.Provider[Any]]:
+    """The providers that ``provider`` calls or keeps for its object, without values."""
+    for found in active_dependencies(provider):
+        if isinstance(found, REACHING):
+            yield from dependencies(found)
+        elif not hands_over_provider(found):
+            yield found
 
 
-def settings(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
+def settings_of(
+    provider: providers.Provider[Any],
+) -> Iterator[providers.Provider[Any]]:
     """The sections and keys of the configuration that ``provider`` is made with."""
-    for needed in active_dependencies(provider):
-        if isinstance(needed, providers.TypedConfigurationOption):
-            yield from active_dependencies(needed)
-        elif isinstance(needed, REACHING):
-            yield from settings(needed)
-        elif is_key(needed):
-            yield needed
+    for found in active_dependencies(provider):
+        if isinstance(found, REACHING):
+            yield from settings_of(found)
+        elif is_setting(found):
+            yield found
 
 
-def is_key(provider: providers.Provider[Any]) -> bool:
-    """Whether it is a section or a key of the configuration."""
-    return isinstance(provider, Settings | providers.ConfigurationOption)
+def is_setting(provider: providers.Provider[Any]) -> bool:
+    """Whether it is a section or a key of the configuration, converted or not."""
+    return isinstance(provider, Settings) or library.option_of(provider) is not None
+
+
+def is_undecided(provider: providers.Provider[Any]) -> bool:
+    """Whether it is a selector of which only a call shows the branch.
+
+    The library's selector may choose by any function, which is the service's own code.
+    """
+    return (
+        type(provider) is providers.Selector
+        and provider.last_overriding is None
+        and not isinstance(provider.selector, providers.ConfigurationOption)
+    )
 
 
 def lifetime(provider: providers.Provider[Any]) -> Lifetime:
-    """How long what ``provider`` makes is kept by it."""
+    """How long the provider keeps the object it makes."""
     if provider.last_overriding is not None:
         return lifetime(provider.last_overriding)
     if isinstance(provider, Scoped):
@@ -111,15 +127,15 @@ def lifetime(provider: providers.Provider[Any]) -> Lifetime:
     return Lifetime.CALL
 
 
-def key_of(option: providers.ConfigurationOption) -> str:
+def key_of(option: providers.Provider[Any]) -> str:
     """The key that an option of the configuration names: ``MAIL_HOST``."""
-    return option.get_name().partition(".")[2]
+    return str(library.option_of(option).get_name()).partition(".")[2]
 
 
 def branches(
     provider: providers.Provider[Any],
 ) -> Iterator[tuple[str, providers.Provider[Any], bool]]:
-    """A selector's branches: the value, the provider, and whether it is in force."""
+    """A selector's branches: the value, the provider, and whether it is chosen."""
     if isinstance(provider, Choice | providers.Selector):
         chosen = set(active_dependencies(provider))
         for value, branch in provider.providers.items():

@@ -1,129 +1,127 @@
-"""Faults of the wiring: markers, scopes and what opens and closes."""
+"""What a call raises: faults of markers, scopes and apps.
+
+The faults that only a check reports stand in ``checks``, beside their rules.
+"""
 
 from collections.abc import Iterable
 
 from ..errors import Fault, listed, nearest
 
 __all__ = [
-    "AlreadyAService",
+    "FIX_APP_CONTEXT",
+    "AlreadyBound",
     "CheckFailed",
     "ClosingMarker",
     "MisplacedInject",
     "NoApp",
     "NoScope",
-    "NotAService",
-    "PostponedAnnotations",
+    "NotBound",
     "ScopeClosed",
     "UnknownProvider",
     "WiringFault",
 ]
 
+FIX_APP_CONTEXT = "call it inside `with app.app_context():`"
+
 
 class WiringFault(Fault):
-    """The graph, or a function's markers, can't work."""
+    """The container, or the markers of a function, can't work."""
 
 
 class NoApp(WiringFault):
-    """A marker is resolved where there is no current app."""
+    """An injected function is called where there is no current app."""
 
-    def __init__(self, asker: str) -> None:
-        self.asker = asker
+    def __init__(self, function: str) -> None:
+        self.function = function
         super().__init__(
-            f"{asker} asks for its dependencies, and no app is current.",
-            ("do", "call it inside `with app.app_context():`"),
+            f"{function} is injected, and there is no current app to inject from.",
+            ("fix", FIX_APP_CONTEXT),
         )
 
 
-class NotAService(WiringFault):
-    """The current app was never given a container."""
+class NotBound(WiringFault):
+    """The current app has no container."""
 
     def __init__(self, app: str) -> None:
         self.app = app
         super().__init__(
             f"The Flask app {app} has no container.",
-            ("do", "modern_flask.init_app(app), or make it with create_app(...)"),
+            ("fix", "modern_flask.init_app(app), or make it with create_app(...)"),
         )
 
 
-class AlreadyAService(WiringFault):
+class AlreadyBound(WiringFault):
     """``init_app`` is called on an app that has a container."""
 
     def __init__(self, app: str) -> None:
         self.app = app
         super().__init__(
-            f"The Flask app {app} has a container already.",
-            ("do", "call init_app once; to replace what it provides, override it"),
+            f"The Flask app {app} already has a container.",
+            ("fix", "call init_app once; to replace what it provides, override it"),
         )
 
 
 class NoScope(WiringFault):
-    """A request's object is asked for outside of any request, task or app context."""
+    """A request's object is used outside of any request, task or app context."""
 
     def __init__(self, provider: str) -> None:
         self.provider = provider
         super().__init__(
             f"{provider} lives as long as a request or a task, and there is none here.",
-            ("do", "use it inside `with app.app_context():`"),
+            ("fix", FIX_APP_CONTEXT),
         )
 
 
 class ScopeClosed(WiringFault):
-    """A request's object is asked for while that request is being closed."""
+    """A request's object is used after the objects of that request were closed."""
 
     def __init__(self, provider: str) -> None:
         self.provider = provider
         super().__init__(
-            f"{provider} is asked for after its request or task was closed.",
-            ("do", "in a streamed body, wrap the generator in stream_with_context"),
+            f"{provider} is used after its request or task ended.",
+            ("fix", "in a streamed body, wrap the generator in stream_with_context"),
         )
 
 
 class UnknownProvider(WiringFault):
-    """A marker names what this app's container does not provide."""
+    """A marker names a provider that this app's container does not have."""
 
     def __init__(
-        self, asker: str, place: str, wanted: str, names: Iterable[str], container: str
+        self,
+        function: str,
+        place: str,
+        wanted: str,
+        names: Iterable[str],
+        container: str,
     ) -> None:
-        self.asker, self.place, self.wanted = asker, place, wanted
+        self.function, self.place, self.wanted = function, place, wanted
         self.container, self.nearest = container, nearest(wanted, names)
         super().__init__(
-            f'{asker} asks for "{wanted}", which {container} does not provide.',
+            f'{function} asks for "{wanted}", which {container} does not provide.',
             ("in", place),
             ("did you mean", listed(self.nearest, "or")),
         )
 
 
-class PostponedAnnotations(WiringFault):
-    """A module's annotations are text, so its markers can't be read."""
-
-    def __init__(self, function: str, place: str) -> None:
-        self.function, self.place = function, place
-        super().__init__(
-            f"{function} is decorated with @inject, and its annotations are text.",
-            ("in", place),
-            ("do", "remove `from __future__ import annotations` from that module"),
-        )
-
-
 class MisplacedInject(WiringFault):
-    """``@inject`` stands over what it can't fill."""
+    """``@inject`` stands over something that it can't inject into."""
 
-    def __init__(self, function: str, place: str, why: str, remedy: str) -> None:
+    def __init__(self, function: str, place: str, why: str, fix: str) -> None:
         self.function, self.place, self.why = function, place, why
         super().__init__(
-            f"@inject can't fill {function}: {why}.", ("in", place), ("do", remedy)
+            f"@inject can't inject into {function}: {why}.", ("in", place), ("fix", fix)
         )
 
 
 class ClosingMarker(WiringFault):
-    """``Closing[...]`` would close what other requests are using."""
+    """``Closing[...]`` would close an object that other requests are using."""
 
     def __init__(self, function: str, place: str) -> None:
         self.function, self.place = function, place
         super().__init__(
             f"{function} asks for Closing[...], which closes an object that is shared.",
             ("in", place),
-            ("do", "declare the provider as Scoped and ask for Provide[...]"),
+            ("fix", "declare the provider as Scoped and ask for Provide[...]"),
         )
 
 

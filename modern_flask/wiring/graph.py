@@ -1,8 +1,8 @@
-"""A container as a graph: the one model that ``check`` reads and ``graph`` draws."""
+"""A container as a graph: the model that the checks read and ``graph`` draws."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -13,15 +13,16 @@ from . import library
 from .edges import (
     REACHING,
     Lifetime,
+    dependencies,
     hands_over_provider,
-    is_key,
+    is_setting,
+    is_undecided,
     is_value,
     key_of,
     lifetime,
-    needs,
-    settings,
+    settings_of,
 )
-from .targets import Target, target_of
+from .targets import Target, get_target
 
 __all__ = ["Graph", "Lifetime", "Path"]
 
@@ -35,20 +36,20 @@ _NAMING = (
 
 
 class Graph:
-    """The providers of a container, their names and what each needs."""
+    """The providers of a container, their names and their dependencies."""
 
     def __init__(self, container: DynamicContainer) -> None:
         self.container = container
         self.names: dict[providers.Provider[Any], str] = {}
-        # A graph is of one moment: what is overridden later is not in it.
+        # A graph shows one moment: later overrides are not in it.
         self._known: dict[Any, tuple[providers.Provider[Any], ...]] = {}
         self._targets: dict[Any, Target | None] = {}
         self._name(container.providers, "")
-        # Not among the names: nobody can ask for it, and it may not be in force.
-        self._doubles = {
-            double: name
+        # Not among the names: no marker can name it, and it may not be the last one.
+        self._overriding = {
+            overriding: name
             for provider, name in self.names.items()
-            for double in provider.overridden
+            for overriding in provider.overridden
         }
 
     def _name(self, found: Any, prefix: str) -> None:
@@ -59,22 +60,18 @@ class Graph:
                 self._name(provider.providers, f"{prefix}{name}.")
 
     def name(self, provider: providers.Provider[Any]) -> str:
-        """Its name in the container, or that of what it makes."""
-        if isinstance(provider, providers.ConfigurationOption):
+        """Its name in the container, or that of its target."""
+        if library.option_of(provider) is not None:
             return key_of(provider)
-        known = self.names.get(provider) or self._doubles.get(provider)
-        if known is not None:
-            return known
-        made = getattr(provider, "provides", None)
-        label = getattr(provider, "label", None) or getattr(made, "__name__", None)
-        return str(label or type(provider).__name__)
+        known = self.names.get(provider) or self._overriding.get(provider)
+        return known if known is not None else library.target_name(provider)
 
     def titled(self, path: Path) -> list[str]:
-        """``session (Scoped)`` for each provider on the way."""
+        """``session (Scoped)`` for each provider of a path."""
         return [f"{self.name(p)} ({type(p).__name__})" for p in path]
 
     def nodes(self) -> Iterator[providers.Provider[Any]]:
-        """All providers that make something, as declared, then what they are made of.
+        """All providers that make something, as declared, then their dependencies.
 
         Every branch of a selector is among them.
         """
@@ -86,10 +83,10 @@ class Graph:
             seen.add(provider)
             if not isinstance(provider, REACHING):
                 yield provider
-            waiting.extend(self.needs(provider))
+            waiting.extend(self.dependencies(provider))
 
-    def everything(self) -> Iterator[providers.Provider[Any]]:
-        """All providers there are, values and what is not in force among them."""
+    def all_providers(self) -> Iterator[providers.Provider[Any]]:
+        """All providers there are: values and branches that are not chosen, too."""
         seen: set[providers.Provider[Any]] = set()
         waiting = list(self.names)
         for provider in waiting:
@@ -99,87 +96,95 @@ class Graph:
                 waiting.extend(provider.related)
 
     def roots(self) -> Iterator[providers.Provider[Any]]:
-        """What the container provides by name."""
+        """The providers that the container has by name."""
         yield from self.container.providers.values()
 
     def cycles(self) -> Iterator[Path]:
-        """Each way on which a provider needs itself, once."""
+        """Each path on which a provider depends on itself, once."""
         done: set[providers.Provider[Any]] = set()
-        way: list[providers.Provider[Any]] = []
+        path: list[providers.Provider[Any]] = []
 
         def visit(provider: providers.Provider[Any]) -> Iterator[Path]:
-            if provider in way:
-                yield (*way[way.index(provider) :], provider)
+            if provider in path:
+                yield (*path[path.index(provider) :], provider)
                 return
             if provider in done:
                 return
             done.add(provider)
-            way.append(provider)
-            for needed in self.needs(provider):
+            path.append(provider)
+            for needed in self.dependencies(provider):
                 yield from visit(needed)
-            way.pop()
+            path.pop()
 
         for root in self.roots():
             yield from visit(root)
 
     def captives(self) -> Iterator[Path]:
-        """From each object that lives long to each of a shorter life that it keeps."""
+        """The path from each object to each of a shorter life that it keeps."""
         for provider in self.nodes():
             if lifetime(provider) in (Lifetime.PROCESS, Lifetime.THREAD):
-                yield from self._kept(provider, _RANK[lifetime(provider)])
+                yield from self._captives_from(provider, _RANK[lifetime(provider)])
 
-    def kept(self, provider: providers.Provider[Any]) -> Iterator[Path]:
-        """The ways to what an owner that lasts keeps, when it is given ``provider``."""
-        if _passes(provider):
-            yield from self._kept(provider, _RANK[Lifetime.PROCESS])
+    def captives_of_owner(self, provider: providers.Provider[Any]) -> Iterator[Path]:
+        """The paths to what an object of the process keeps, given ``provider``'s."""
+        if _passes_on(provider):
+            yield from self._captives_from(provider, _RANK[Lifetime.PROCESS])
         elif lifetime(provider) is not Lifetime.PROCESS:
-            yield (provider, *_behind(provider))
+            yield (provider, *_get_overriding(provider))
 
-    def _kept(self, start: providers.Provider[Any], rank: int) -> Iterator[Path]:
-        # What another lasting object keeps is told of that one.
-        for way in self.ways(start, _lasts, through=_passes):
-            if _RANK[lifetime(way[-1])] > rank:
-                yield (*way, *_behind(way[-1]))
+    def _captives_from(
+        self, start: providers.Provider[Any], rank: int
+    ) -> Iterator[Path]:
+        # What another lasting object keeps is reported for that one.
+        for path in self.paths(start, _keeps, through=_passes_on):
+            if _RANK[lifetime(path[-1])] > rank:
+                yield (*path, *_get_overriding(path[-1]))
 
-    def ways(
+    def paths(
         self,
         start: providers.Provider[Any],
         wanted: Callable[[providers.Provider[Any]], bool],
         through: Callable[[providers.Provider[Any]], bool] = lambda _: True,
     ) -> Iterator[Path]:
-        """One way from ``start`` to each provider that is ``wanted``, a short one.
+        """One short path from ``start`` to each provider that is ``wanted``.
 
-        No way leads beyond a provider that it can't go ``through``.
+        No path leads to the branches of a selector whose choice only a call shows.
+
+        Args:
+            through: No path leads beyond a provider for which this is false.
         """
         seen = {start}
         waiting: list[Path] = [(start,)]
-        for way in waiting:
-            if wanted(way[-1]):
-                yield way
-            if len(way) > 1 and not through(way[-1]):
+        for path in waiting:
+            if wanted(path[-1]):
+                yield path
+            if len(path) > 1 and not through(path[-1]):
                 continue
-            for needed in self._edges(way[-1]):
+            for needed in self._edges(path[-1]):
                 if needed not in seen:
                     seen.add(needed)
-                    waiting.append((*way, needed))
+                    waiting.append((*path, needed))
 
-    def needs(
+    def dependencies(
         self, provider: providers.Provider[Any]
     ) -> Iterator[providers.Provider[Any]]:
-        """What ``provider`` makes or keeps: its arguments, and its target's markers."""
-        yield from needs(provider)
-        for found in self._asked(provider):
+        """What ``provider`` calls or keeps: its arguments, and its target's markers."""
+        yield from dependencies(provider)
+        for found in self.target_injections(provider).values():
             if not hands_over_provider(found):
                 yield found
 
-    def _asked(self, provider: providers.Provider[Any]) -> Iterable[Any]:
+    def target_injections(
+        self, provider: providers.Provider[Any]
+    ) -> dict[str, providers.Provider[Any]]:
+        """The providers that fill the markers of a target, by parameter."""
         target = self.target(provider)
-        return target.injections(self._resolver).values() if target is not None else ()
+        return target.injections(self._resolver) if target is not None else {}
 
     def target(self, provider: providers.Provider[Any]) -> Target | None:
-        """The function that ``provider`` calls, where its parameters have markers."""
+        """The function that ``provider`` calls, unless it is a framework's."""
         if provider not in self._targets:
-            self._targets[provider] = target_of(provider)
+            self._targets[provider] = get_target(provider)
         return self._targets[provider]
 
     @cached_property
@@ -190,9 +195,13 @@ class Graph:
         self, provider: providers.Provider[Any]
     ) -> tuple[providers.Provider[Any], ...]:
         found = self._known.get(provider)
+        if found is None and is_undecided(provider):
+            chooser: Any = provider.selector  # type: ignore[attr-defined]
+            known = isinstance(chooser, providers.Provider)
+            found = self._known[provider] = (chooser,) if known else ()
         if found is None:
-            keys = filter(is_key, self._asked(provider))
-            found = (*self.needs(provider), *settings(provider), *keys)
+            keys = filter(is_setting, self.target_injections(provider).values())
+            found = (*self.dependencies(provider), *settings_of(provider), *keys)
             self._known[provider] = found
         return found
 
@@ -200,16 +209,16 @@ class Graph:
 _RANK = {lives: place for place, lives in enumerate(Lifetime)}
 
 
-def _lasts(provider: providers.Provider[Any]) -> bool:
-    return not _passes(provider)
+def _keeps(provider: providers.Provider[Any]) -> bool:
+    return not _passes_on(provider)
 
 
-def _passes(provider: providers.Provider[Any]) -> bool:
-    """Whether what is given to ``provider`` is given on at once, and not kept."""
+def _passes_on(provider: providers.Provider[Any]) -> bool:
+    """Whether ``provider`` passes its dependencies on at once, and keeps none."""
     return lifetime(provider) is Lifetime.CALL
 
 
-def _behind(provider: providers.Provider[Any]) -> Path:
-    """What overrides ``provider``, which has its life from it."""
-    double = provider.last_overriding
-    return (double, *_behind(double)) if double is not None else ()
+def _get_overriding(provider: providers.Provider[Any]) -> Path:
+    """What overrides ``provider``, and decides how long its object lives."""
+    overriding = provider.last_overriding
+    return (overriding, *_get_overriding(overriding)) if overriding is not None else ()

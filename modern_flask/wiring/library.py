@@ -16,9 +16,13 @@ __all__ = [
     "is_library_function",
     "is_marker",
     "is_provider_marker",
+    "is_required",
     "marker_name",
     "markers_of",
+    "option_of",
     "providers_map",
+    "root_of",
+    "target_name",
     "unbound_injections",
 ]
 
@@ -46,22 +50,39 @@ def is_library_function(function: Any) -> bool:
 
 
 def marker_name(marker: Any) -> str:
-    """What a marker asks for, as its text or its provider says it."""
+    """The name in a marker: its text, or the name of its provider."""
     wanted = marker.provider
     if isinstance(wanted, str):
         return wanted
-    option = getattr(wanted, "option", wanted)
-    if isinstance(option, providers.ConfigurationOption):
-        return option.get_name()
-    return str(getattr(wanted, "label", None) or _made(wanted) or type(wanted).__name__)
+    option = option_of(wanted)
+    return str(option.get_name()) if option is not None else target_name(wanted)
 
 
-def _made(provider: Any) -> str | None:
-    return getattr(getattr(provider, "provides", None), "__name__", None)
+def target_name(provider: Any) -> str:
+    """The name of what a provider calls, or of its kind.
+
+    An option of the configuration has every attribute, and asking for one that is new
+    makes a child of it: its type is looked at first, here and everywhere.
+    """
+    if isinstance(provider, providers.Configuration | providers.ConfigurationOption):
+        return str(provider.get_name())
+    made = getattr(provider, "provides", None)
+    if isinstance(made, str):
+        return made
+    return str(getattr(made, "__name__", None) or type(provider).__name__)
+
+
+def option_of(provider: Any) -> Any:
+    """The option behind ``config.KEY`` or ``config.KEY.as_int()``; None for others."""
+    if isinstance(provider, providers.TypedConfigurationOption):
+        return provider.option
+    if isinstance(provider, providers.ConfigurationOption):
+        return provider
+    return None
 
 
 def markers_of(function: Any) -> dict[str, Any]:
-    """What the library's own ``@inject`` read from a function; not what it closes."""
+    """The markers that the library's own ``@inject`` read; ``Closing`` is left out."""
     patched = _registry.get_callable(function)
     found = patched.reference_injections if patched is not None else {}
     return {name: marker for name, marker in found.items() if not is_closing(marker)}
@@ -76,7 +97,7 @@ def closing_parameters(function: Any) -> list[str]:
 def unbound_injections() -> Iterator[tuple[Callable[..., Any], Any, str, Any]]:
     """Each function under the library's ``@inject``, its record, parameter and marker.
 
-    What was wired by hand is left out.
+    Functions that were wired by hand are left out.
     """
     for patched in list(_registry._callables.values()):
         for name, marker in patched.reference_injections.items():
@@ -90,16 +111,55 @@ def add_injection(patched: Any, name: str, provider: providers.Provider[Any]) ->
 
 def configuration_of(option: Any) -> Any:
     """The whole configuration of which ``option`` names one key; None for others."""
-    root = getattr(option, "_get_root", None)
-    return root()() if root is not None else None
+    found = option_of(option)
+    return found._get_root()() if found is not None else None
+
+
+def root_of(provider: Any) -> Any:
+    """The configuration that a provider is, or is an option of; None for others."""
+    if isinstance(provider, providers.Configuration):
+        return provider
+    found = option_of(provider)
+    return found._get_root() if found is not None else None
+
+
+def is_required(option: Any) -> bool:
+    """Whether the library raises where the key of ``option`` is not set."""
+    found = option_of(option)
+    return bool(found.is_required() or found._get_root().get_strict())
+
+
+class _ProvidersMap(wiring.ProvidersMap):
+    """The library's map, for containers with providers that their class does not have.
+
+    The library's own raises KeyError after ``set_provider``, and adds ``__self__`` to
+    the providers of the container.
+    """
+
+    @classmethod
+    def _create_providers_map(
+        cls, current_container: Any, original_container: Any
+    ) -> dict[Any, Any]:
+        found = {original_container.__self__: current_container.__self__}
+        original = original_container.providers
+        for name, provider in current_container.providers.items():
+            declared = original.get(name, provider)
+            found[declared] = provider
+            if isinstance(provider, providers.Container) and isinstance(
+                declared, providers.Container
+            ):
+                found |= cls._create_providers_map(
+                    provider.container, declared.container
+                )
+        return found
 
 
 def providers_map(container: DynamicContainer) -> Any:
     """The library's map, which also knows each base class's providers by name.
 
-    So a provider that a subclass declares anew is found by the base's marker.
+    A provider that a subclass redeclares is found by the base's marker.
     """
-    found = wiring.ProvidersMap(container)
+    found = _ProvidersMap(container)
     for parent in getattr(container.declarative_parent, "__mro__", ()):
         for name, provider in getattr(parent, "providers", {}).items():
             if name in container.providers:

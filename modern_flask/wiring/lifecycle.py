@@ -1,4 +1,4 @@
-"""Opening and closing what a container holds, in order, whatever fails on the way."""
+"""Opening and closing the resources of a container, in order, whatever fails."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 from dependency_injector import providers
 from dependency_injector.containers import DynamicContainer
 
+from ..waiting import DeadlinePassed, call_within
 from .providers import Opened
 from .settings import Choice, active_dependencies, is_configured
 
-__all__ = ["CLOSE_DEADLINE", "Lifecycle", "opened"]
+__all__ = ["CLOSE_DEADLINE", "Lifecycle", "find_opened"]
 
 CLOSE_DEADLINE = 10.0  # seconds for one closer; a pod has 30 in all
 
@@ -34,7 +35,7 @@ class Lifecycle:
         self._users = 0
 
     def open(self) -> None:
-        """Open in topological order, ties as declared; undo a half-done start.
+        """Open all in topological order, ties as declared; undo a start that fails.
 
         Raises:
             Exception: What the first failing resource raised.
@@ -47,7 +48,7 @@ class Lifecycle:
                 try:
                     self.close()
                 except Exception:
-                    logger.exception("Undoing a start that failed, failed too.")
+                    logger.exception("Closing after a failed start failed as well.")
                 raise
 
     def close(self) -> None:
@@ -58,9 +59,9 @@ class Lifecycle:
         """
         with self._lock:
             failures: list[Exception] = []
-            for provider in opened(self.container):
+            for provider in find_opened(self.container):
                 try:
-                    _within(self.deadline, provider)
+                    _close_in_time(self.deadline, provider)
                 except Exception as failure:
                     failures.append(failure)
             self.container.reset_singletons()
@@ -69,7 +70,7 @@ class Lifecycle:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Open, and close after the last of those who are inside has left."""
+        """Open all, and close after the last block that entered here has ended."""
         with self._lock:
             self.open()
             self._users += 1
@@ -85,30 +86,30 @@ class Lifecycle:
     def resources(self) -> Iterator[providers.Provider[Any]]:
         """The configured resources in the order of their declaration.
 
-        What a resource depends on opens first, by being asked for.
+        A resource opens its dependencies before itself, by calling them.
         """
-        for provider in _declared(self.container.providers):
+        for provider in _iterate_declared(self.container.providers):
             kinds = (providers.BaseResource, Choice)
             if isinstance(provider, kinds) and is_configured(provider):
                 yield provider
 
 
-def _declared(found: Any) -> Iterator[providers.Provider[Any]]:
-    """What a container provides, and the containers inside of it."""
+def _iterate_declared(found: Any) -> Iterator[providers.Provider[Any]]:
+    """The providers of a container, and of the containers in it."""
     for provider in found.values():
         yield provider
         if isinstance(provider, providers.Container):
-            yield from _declared(provider.providers)
+            yield from _iterate_declared(provider.providers)
 
 
-def opened(container: DynamicContainer) -> list[providers.BaseResource[Any]]:
-    """What is open, in the order in which to close it.
+def find_opened(container: DynamicContainer) -> list[providers.BaseResource[Any]]:
+    """The open resources, in the order in which to close them.
 
-    The kit's own count the moment at which they were complete, so that the reverse is a
-    topological order; the library's plain resources close before what they stand on.
+    The kit's own are numbered when they are complete, so the reverse is a topological
+    order; the library's plain resources close before their dependencies.
     """
     found: list[providers.BaseResource[Any]] = []
-    for provider in _post_order(container.providers.values()):
+    for provider in _iterate_post_order(container.providers.values()):
         if isinstance(provider, providers.BaseResource) and provider.initialized:
             found.append(provider)
     own = sorted((p for p in found if isinstance(p, Opened)), key=lambda p: p.sequence)
@@ -117,7 +118,7 @@ def opened(container: DynamicContainer) -> list[providers.BaseResource[Any]]:
     return list(reversed(found))
 
 
-def _post_order(roots: Any) -> Iterator[providers.Provider[Any]]:
+def _iterate_post_order(roots: Any) -> Iterator[providers.Provider[Any]]:
     seen: set[providers.Provider[Any]] = set()
 
     def walk(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
@@ -135,29 +136,16 @@ def _post_order(roots: Any) -> Iterator[providers.Provider[Any]]:
         yield from walk(root)
 
 
-def _within(seconds: float, provider: providers.BaseResource[Any]) -> None:
-    """Close ``provider`` in a thread of its own: a closer that hangs can be left."""
-    raised: list[BaseException] = []
-
-    def close() -> None:
-        try:
-            provider.shutdown()
-        except BaseException as error:
-            raised.append(error)
-
-    name = getattr(provider, "label", type(provider).__name__)
-    thread = threading.Thread(target=close, name=f"close {name}", daemon=True)
+def _close_in_time(seconds: float, provider: providers.BaseResource[Any]) -> None:
+    """Close ``provider`` in a thread of its own: a closer that hangs is left behind."""
+    name = provider.label if isinstance(provider, Opened) else type(provider).__name__
     try:
-        thread.start()
-    except RuntimeError:
-        # From Python 3.12 on none can be started once the interpreter ends: better
-        # without a deadline than not at all.
-        close()
-    else:
-        thread.join(seconds)
-    if thread.is_alive():
-        raise TimeoutError(f"{name} was not closed within {seconds:g} s; it was left.")
-    if raised:
-        if isinstance(raised[0], Exception):
-            raise raised[0]
-        raise RuntimeError(f"{name} left its closer by {raised[0]!r}.") from raised[0]
+        call_within(seconds, provider.shutdown, f"close {name}")
+    except DeadlinePassed:
+        raise TimeoutError(
+            f"{name} was not closed within {seconds:g} s; it was left."
+        ) from None
+    except Exception:
+        raise
+    except BaseException as error:
+        raise RuntimeError(f"{name} left its closer by {error!r}.") from error

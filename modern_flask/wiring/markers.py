@@ -1,178 +1,174 @@
-"""What a function asks for: the parameters that carry a marker."""
+"""The parameters of a function that carry a marker.
+
+``Annotated[T, Provide["name"]]`` and ``= Provide[Container.name]`` are markers, with
+the library's modifiers or without. Annotations may be text.
+"""
 
 from __future__ import annotations
 
 import inspect
 import sys
 import weakref
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from . import library
+from .annotations import evaluate
 from .callables import find_layers, locate
-from .errors import ClosingMarker, MisplacedInject, PostponedAnnotations
+from .errors import ClosingMarker, MisplacedInject
 
 __all__ = [
     "INJECTED",
+    "OVER",
     "InjectedFunction",
     "find_markers",
     "get_injected",
     "get_lookups",
+    "get_marker",
     "is_decorated",
-    "locate",
+    "iterate_decorated",
     "note_lookup",
     "read_markers",
     "resolve_alias",
+    "resolve_annotation",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
-INJECTED = "__modern_flask_asks__"
-_NEEDS = "__modern_flask_needs__"
+INJECTED = "__modern_flask_injected__"
+_LOOKUPS = "__modern_flask_lookups__"
+OVER = "put @inject directly over the function, under what registers it"
 
 _decorated: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class InjectedFunction:
-    """What one function asks for: its parameters that carry a marker."""
+    """One function, and the markers of its parameters.
 
-    def __init__(self, function: Callable[..., Any], markers: dict[str, Any]) -> None:
+    Args:
+        function: The function itself, under ``@inject``.
+        markers: Its parameters that carry a marker.
+        unresolved: Its other parameters whose annotation names something that is not
+            defined, and those names. They are read again when the function is first
+            called: what the module defines further down is there by then.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        markers: dict[str, Any],
+        unresolved: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         self.name = f"{function.__module__}.{function.__qualname__}"
         self.function = function
+        self.unresolved = dict(unresolved or {})
+        #: What stands in the function's place, with a signature without the markers.
+        self.wrapper: Any = None
+        self._set(markers)
+
+    def _set(self, markers: dict[str, Any]) -> None:
         self.markers = markers
-        parameters = inspect.signature(function).parameters
+        parameters = inspect.signature(self.function).parameters
         names = list(parameters)
-        # How many positional arguments leave it to us; a keyword takes any number.
+        # From how many positional arguments on the caller fills it; a keyword: never.
         self.positions = {
             name: names.index(name)
             if parameters[name].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
             else sys.maxsize
             for name in markers
         }
-        self.annotations = {
-            name: resolve_alias(parameters[name].annotation) for name in markers
-        }
+
+    def resolve(self) -> None:
+        """Read the annotations again that could not be resolved before."""
+        if not self.unresolved:
+            return
+        found, self.unresolved = _read(self.function, {})
+        if found.keys() - self.markers.keys():
+            self._set({**found, **self.markers})
+            if self.wrapper is not None:
+                self.wrapper.__signature__ = self.signature
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """What a caller passes: the signature without what is injected."""
+        full = inspect.signature(self.function)
+        kept = [p for name, p in full.parameters.items() if name not in self.markers]
+        return full.replace(parameters=kept)
+
+    def annotation(self, name: str) -> Any:
+        """The annotation of a parameter; ``Parameter.empty`` where there is none."""
+        parameter = inspect.signature(self.function).parameters[name]
+        return resolve_annotation(parameter, self.function, {})[0]
 
     def are_given(self, given: int, named: Container[str]) -> bool:
-        """Whether a call with ``given`` positional arguments leaves nothing to us."""
+        """Whether a call with ``given`` positional arguments needs no injection."""
         return all(
             position < given or name in named
             for name, position in self.positions.items()
         )
 
 
-def read_markers(function: Callable[..., Any]) -> InjectedFunction:
-    """What ``function`` asks for, as ``@inject`` reads it.
+def read_markers(
+    function: Callable[..., Any], local: Mapping[str, Any] | None = None
+) -> InjectedFunction:
+    """The markers of ``function``, as ``@inject`` reads them.
+
+    Args:
+        local: The variables of the place where it is defined, for annotations that are
+            text and name one of them.
 
     Raises:
-        ClosingMarker: ``Closing[...]`` is asked for.
-        MisplacedInject: It is no function, or can't be given what it asks for by name.
-        PostponedAnnotations: The annotations are text and may hide markers.
+        ClosingMarker: A marker is ``Closing[...]``.
+        MisplacedInject: It is not a function, or a parameter with a marker can't be
+            passed by name.
     """
     _refuse_misplaced(function)
-    asks = InjectedFunction(function, dict(_markers(function)))
-    if asks.markers:
+    markers, unresolved = _read(function, local or {})
+    if markers or unresolved:
         _decorated.add(function)
-    elif _may_hide(function):
-        raise PostponedAnnotations(asks.name, locate(function))
-    return asks
+    return InjectedFunction(function, markers, unresolved)
 
 
-def note_lookup(name: str, function: F) -> F:
-    """Note that ``function`` calls :func:`find` for ``name``; the check reads it."""
-    setattr(function, _NEEDS, get_lookups(function) | {name})
-    inner = getattr(function, "__wrapped__", None)
-    if inspect.isfunction(inner):
-        _decorated.add(inner)
-    return function
-
-
-def is_decorated(function: Any) -> bool:
-    """Whether one of the kit's decorators was put over ``function`` itself."""
-    return inspect.isfunction(function) and function in _decorated
-
-
-def get_lookups(function: Any) -> frozenset[str]:
-    """What a function and those that it wraps look up by name."""
-    found: frozenset[str] = frozenset()
-    for layer in find_layers(function):
-        found |= getattr(layer, "__dict__", {}).get(_NEEDS, frozenset())
-    return found
-
-
-def get_injected(view: Any) -> InjectedFunction | None:
-    """What a view asks for, through whatever was put over the function."""
-    for layer in find_layers(view):
-        asks = getattr(layer, "__dict__", {}).get(INJECTED)
-        if asks is not None:
-            return asks  # type: ignore[no-any-return]
-    return None
-
-
-OVER = "put @inject directly over the function, under what registers it"
-
-
-def _refuse_misplaced(function: Any) -> None:
-    name = getattr(function, "__qualname__", None) or getattr(function, "name", "?")
-    why, remedy = "", "put @inject over the method that asks"
-    if isinstance(function, type):
-        why = "it is a class"
-    elif hasattr(function, "view_class"):
-        why, name = "it is a class-based view already", function.view_class.__name__
-    elif isinstance(function, staticmethod | classmethod):
-        why, remedy = "it is no function yet", f"put @inject under @{_kind(function)}"
-    elif hasattr(function, "apply_async") or hasattr(function, "callback"):
-        why, remedy = "it is a task or a command already", OVER
-    elif isinstance(function, partial):
-        name = getattr(function.func, "__qualname__", "?")
-        why, remedy = "it is a partial already", "put @inject over its function"
-    elif not inspect.isroutine(function):
-        why, name = f"it is a {_kind(function)}", _kind(function)
-        remedy = "put @inject over its method __call__"
-    if why:
-        raise MisplacedInject(str(name), locate(_inner(function)), why, remedy)
-    for parameter in inspect.signature(function).parameters.values():
-        by_name = parameter.kind in (
-            parameter.POSITIONAL_OR_KEYWORD,
-            parameter.KEYWORD_ONLY,
-        )
-        if not by_name and any(_marker_of(parameter)):
-            why = f"`{parameter}` can't be passed by name"
-            remedy = "make it a parameter that can"
-            raise MisplacedInject(str(name), locate(function), why, remedy)
-
-
-def _kind(function: object) -> str:
-    return type(function).__name__
-
-
-def _inner(function: Any) -> Any:
-    """The plain function in a task, a command, a method, a class or a view of one."""
-    if isinstance(function, partial):
-        return function
-    owner = getattr(function, "view_class", None)
-    if owner is not None:
-        return next(filter(inspect.isfunction, vars(owner).values()), owner)
-    for name in ("run", "callback", "__func__", "__init__"):
-        found = getattr(function, name, None)
-        if inspect.isfunction(found) or inspect.ismethod(found):
-            return found
-    return function
-
-
-def _markers(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+def _read(
+    function: Any, local: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
+    markers: dict[str, Any] = {}
+    unresolved: dict[str, tuple[str, ...]] = {}
     for name, parameter in inspect.signature(function).parameters.items():
-        for marker in _marker_of(parameter):
-            if library.is_closing(marker):
-                raise ClosingMarker(function.__qualname__, locate(function))
-            yield name, marker
-            break
+        annotation, missing = resolve_annotation(parameter, function, local)
+        marker = get_marker(annotation, parameter.default)
+        if marker is None:
+            if missing:
+                unresolved[name] = missing
+            continue
+        if library.is_closing(marker):
+            raise ClosingMarker(function.__qualname__, locate(function))
+        if parameter.kind not in _BY_NAME:
+            why = f"`{parameter}` can't be passed by name"
+            fix = "make it a parameter that can be passed by name"
+            raise MisplacedInject(function.__qualname__, locate(function), why, fix)
+        markers[name] = marker
+    return markers, unresolved
 
 
-def _marker_of(parameter: inspect.Parameter) -> Iterator[Any]:
-    annotation = resolve_alias(parameter.annotation)
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def resolve_annotation(
+    parameter: inspect.Parameter, function: Any, local: Mapping[str, Any]
+) -> tuple[Any, tuple[str, ...]]:
+    """A parameter's annotation, evaluated if it is text, and the missing names."""
+    annotation: Any = parameter.annotation
+    missing: tuple[str, ...] = ()
+    if isinstance(annotation, str):
+        annotation, missing = evaluate(annotation, function, local)
+    return resolve_alias(annotation), missing
+
+
+def get_marker(annotation: Any, default: Any) -> Any:
+    """The marker of a parameter; None if it has none."""
     notes = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
-    return filter(library.is_marker, (*notes, parameter.default))
+    return next(filter(library.is_marker, (*notes, default)), None)
 
 
 def resolve_alias(annotation: Any) -> Any:
@@ -192,15 +188,76 @@ def find_markers(annotation: Any) -> Iterator[Any]:
             yield from find_markers(part)
 
 
-def _may_hide(function: Callable[..., Any]) -> bool:
-    """Whether annotations that are text hold markers, or can't be read here."""
-    texts = inspect.get_annotations(function).values()
-    for text in texts:
-        if isinstance(text, str):
-            try:
-                meant = eval(text, inspect.unwrap(function).__globals__)
-            except Exception:
-                return True
-            if any(find_markers(meant)):
-                return True
-    return False
+def note_lookup(name: str, function: F) -> F:
+    """Note for the check that ``function`` calls :func:`find` with ``name``."""
+    setattr(function, _LOOKUPS, get_lookups(function) | {name})
+    inner = getattr(function, "__wrapped__", None)
+    if inspect.isfunction(inner):
+        _decorated.add(inner)
+    return function
+
+
+def get_lookups(function: Any) -> frozenset[str]:
+    """The names that a function, and those that it wraps, look up."""
+    found: frozenset[str] = frozenset()
+    for layer in find_layers(function):
+        found |= getattr(layer, "__dict__", {}).get(_LOOKUPS, frozenset())
+    return found
+
+
+def is_decorated(function: Any) -> bool:
+    """Whether one of the kit's decorators was put over ``function`` itself."""
+    return inspect.isfunction(function) and function in _decorated
+
+
+def iterate_decorated() -> list[Any]:
+    """Every function of the process under one of the kit's decorators."""
+    return list(_decorated)
+
+
+def get_injected(function: Any) -> InjectedFunction | None:
+    """What the kit's ``@inject`` read, through whatever was put over it."""
+    for layer in find_layers(function):
+        injected = getattr(layer, "__dict__", {}).get(INJECTED)
+        if injected is not None:
+            return injected  # type: ignore[no-any-return]
+    return None
+
+
+def _refuse_misplaced(function: Any) -> None:
+    name = getattr(function, "__qualname__", None) or getattr(function, "name", "?")
+    why, fix = "", "put @inject over the method that has the markers"
+    if isinstance(function, type):
+        why = "it is a class"
+    elif hasattr(function, "view_class"):
+        why, name = "it is a class-based view already", function.view_class.__name__
+    elif isinstance(function, staticmethod | classmethod):
+        why, fix = "it is not a function yet", f"put @inject under @{_kind(function)}"
+    elif hasattr(function, "apply_async") or hasattr(function, "callback"):
+        why, fix = "it is a task or a command already", OVER
+    elif isinstance(function, partial):
+        name = getattr(function.func, "__qualname__", "?")
+        why, fix = "it is a partial already", "put @inject over its function"
+    elif not inspect.isroutine(function):
+        why, name = f"it is a {_kind(function)}", _kind(function)
+        fix = "put @inject over its method __call__"
+    if why:
+        raise MisplacedInject(str(name), locate(_find_function(function)), why, fix)
+
+
+def _kind(function: object) -> str:
+    return type(function).__name__
+
+
+def _find_function(owner: Any) -> Any:
+    """The plain function in a task, a command, a method, a class or a view of one."""
+    if isinstance(owner, partial):
+        return owner
+    view_class = getattr(owner, "view_class", None)
+    if view_class is not None:
+        return next(filter(inspect.isfunction, vars(view_class).values()), view_class)
+    for name in ("run", "callback", "__func__", "__init__"):
+        found = getattr(owner, name, None)
+        if inspect.isfunction(found) or inspect.ismethod(found):
+            return found
+    return owner

@@ -1,24 +1,26 @@
 """How long an object lives: the providers that the kit's container is declared with.
 
-They are the library's own kinds with what it leaves open: a lock, a late import and a
-scope that a request or a task closes.
+They are the library's own kinds with what it leaves open: a lock, a late import, and a
+scope that a request or a task closes. Each is generic in the type of its object.
 """
 
 from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from types import GeneratorType
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 from dependency_injector import providers
 
 from .scope import Scope, current_scope, finish
 
-__all__ = ["Late", "Once", "Opened", "Parked", "Scoped"]
+__all__ = ["ABSENT", "OWN_KEYWORDS", "Late", "Once", "Opened", "Parked", "Scoped"]
+
+T = TypeVar("T")
 
 ABSENT: Any = object()
 _NOTHING: dict[str, Any] = {}
@@ -26,11 +28,14 @@ _PROVIDER = providers.Provider
 _SEQUENCE = itertools.count()
 _Rest = Generator[Any, None, None]
 
+OWN_KEYWORDS = ("observed_by", "ping")
+"""Keywords of a declaration that are for the kit and never passed to the target."""
 
-class Late(providers.Provider[Any]):
-    """A target that may be named by its path: it is imported at the first use.
 
-    So a component that is not configured is never imported.
+class Late(providers.Provider[T]):
+    """A target that may be named by its path and is then imported at its first use.
+
+    A component that is not configured is never imported.
     """
 
     _target: Any = None
@@ -41,20 +46,20 @@ class Late(providers.Provider[Any]):
         self._target = provides
         return self
 
-    # A delegated provider is handed over as it is, not what it provides: the library
-    # knows that at each call, here it is settled when the argument is declared.
+    # A delegated provider is itself the argument, not the object that it makes. The
+    # library finds that out at each call; here it is decided at the declaration.
     def set_args(self, *args: Any) -> Any:
-        return super().set_args(*map(_handed_over, args))  # type: ignore[misc]
+        return super().set_args(*map(_get_delegate, args))  # type: ignore[misc]
 
     def add_args(self, *args: Any) -> Any:
-        return super().add_args(*map(_handed_over, args))  # type: ignore[misc]
+        return super().add_args(*map(_get_delegate, args))  # type: ignore[misc]
 
     def set_kwargs(self, **kwargs: Any) -> Any:
-        given = {name: _handed_over(value) for name, value in kwargs.items()}
+        given = {name: _get_delegate(value) for name, value in kwargs.items()}
         return super().set_kwargs(**given)  # type: ignore[misc]
 
     def add_kwargs(self, **kwargs: Any) -> Any:
-        given = {name: _handed_over(value) for name, value in kwargs.items()}
+        given = {name: _get_delegate(value) for name, value in kwargs.items()}
         return super().add_kwargs(**given)  # type: ignore[misc]
 
     @property
@@ -63,18 +68,25 @@ class Late(providers.Provider[Any]):
 
     @property
     def label(self) -> str:
+        """The target's name, for messages."""
         target = self._target
         return target if isinstance(target, str) else getattr(target, "__name__", "?")
 
+    @property
+    def ping(self) -> Any:
+        """The function that pings the object's server, or its path; None for none."""
+        named: dict[str, Any] = self.kwargs
+        return named.get("ping")
+
     def load(self) -> Callable[..., Any]:
-        """The target itself."""
+        """The target itself, imported if it is named by its path."""
         if isinstance(self._target, str):
             module, _, name = self._target.rpartition(".")
             self._target = getattr(import_module(module), name)
         return self._target  # type: ignore[no-any-return]
 
     def _begin(self, args: Any, kwargs: Any) -> tuple[Any, _Rest | None]:
-        """Call the target with what it depends on; of a generator, keep the rest."""
+        """Call the target with its dependencies; of a generator, keep the rest."""
         target = self._target
         if isinstance(target, str):
             target = self.load()
@@ -90,6 +102,7 @@ class Late(providers.Provider[Any]):
     def _begin_named(
         self, target: Any, values: Any, given: dict[str, Any]
     ) -> tuple[Any, _Rest | None]:
+        given.pop("ping", None)
         named = {
             name: arg() if isinstance(arg, _PROVIDER) else arg
             for name, arg in given.items()
@@ -110,34 +123,47 @@ class Late(providers.Provider[Any]):
         return made, rest
 
 
-def _handed_over(value: Any) -> Any:
+def _get_delegate(value: Any) -> Any:
     return value.provider if providers.is_delegated(value) else value
 
 
 @dataclass(frozen=True)
-class Parked:
-    """An object that was put aside, with what closes it."""
+class Parked(Generic[T]):
+    """An object that was put aside, with the generator that closes it."""
 
-    object: Any
+    object: T
     rest: _Rest | None
     sequence: int
 
 
-class Opened(Late, providers.Resource[Any]):
+class Opened(Late[T], providers.Resource[T]):
     """Made once in a process, under a lock; closed by the app's lifecycle.
 
-    The target is a generator function (what follows its ``yield`` closes the object) or
-    a plain one, or the dotted path of either. ``observed_by`` is not for the target: it
-    is called with the object, so that a component need not know who watches it.
+    The target is a generator function (the code after its ``yield`` closes the object),
+    a plain function or class, or the dotted path of one. Two keywords are not passed to
+    it: ``observed_by`` is called with the object, so that a component does not know who
+    watches it, and ``ping(object, timeout)``, or its path, is what ``/readyz`` calls.
     """
 
+    @overload
+    def __init__(
+        self, provides: Callable[..., Iterator[T]], *args: Any, **kwargs: Any
+    ) -> None: ...
+    @overload
+    def __init__(
+        self, provides: Callable[..., T], *args: Any, **kwargs: Any
+    ) -> None: ...
+    @overload
+    def __init__(
+        self, provides: str | None = None, *args: Any, **kwargs: Any
+    ) -> None: ...
     def __init__(self, provides: Any = None, *args: Any, **kwargs: Any) -> None:
         self._object = ABSENT
         self._rest: _Rest | None = None
         self._lock = threading.RLock()
         self.sequence = -1
-        #: The object while it is open and nothing overrides it, for a look without a
-        #: call: that costs an injected function the most.
+        #: The object while it is open and nothing overrides it. An injected function
+        #: looks here first: a call of the provider costs more than the rest of it.
         self.ready: list[Any] = [ABSENT]
         super().__init__(provides, *args, **kwargs)
         self.disable_async_mode()
@@ -147,13 +173,13 @@ class Opened(Late, providers.Resource[Any]):
         if made is ABSENT:
             made = self._open(args, kwargs)
         self.ready[0] = made
-        # After it, so that an override that comes between the two is seen.
+        # Checked after it is set, so that an override in between is seen.
         if self.last_overriding is not None or self._object is not made:
             self.ready[0] = ABSENT
         return made
 
     def override(self, provider: Any) -> Any:
-        """As in the library."""
+        """Override as the library does, also what is ready."""
         overriding: Any = super().override(provider)
         self.ready[0] = ABSENT
         return overriding
@@ -162,7 +188,7 @@ class Opened(Late, providers.Resource[Any]):
         with self._lock:
             if self._object is ABSENT:
                 made, self._rest = self._begin(args, kwargs)
-                # Counted when complete: what it depends on has a lower number.
+                # Numbered when it is complete: its dependencies have lower numbers.
                 self.sequence = next(_SEQUENCE)
                 self._object = made
             return self._object
@@ -179,7 +205,7 @@ class Opened(Late, providers.Resource[Any]):
         if rest is not None:
             finish(rest, None)
 
-    def park(self) -> Parked:
+    def park(self) -> Parked[Any]:
         """Put the object aside without closing it; the next call makes another."""
         with self._lock:
             parked = Parked(self._object, self._rest, self.sequence)
@@ -187,25 +213,37 @@ class Opened(Late, providers.Resource[Any]):
             self.ready[0] = ABSENT
         return parked
 
-    def put_back(self, parked: Parked) -> None:
-        """Be again what :meth:`park` put aside."""
+    def put_back(self, parked: Parked[Any]) -> None:
+        """Take back what :meth:`park` put aside."""
         with self._lock:
             self._object, self._rest = parked.object, parked.rest
             self.ready[0] = ABSENT
             self.sequence = parked.sequence
 
 
-class Once(Opened):
-    """Made once in a process; there is nothing to close."""
+class Once(Opened[T]):
+    """Made once in a process; nothing has to be closed."""
 
 
-class Scoped(Late, providers.Callable[Any]):
-    """Made at first use in a request or task, the same for everything in it.
+class Scoped(Late[T], providers.Callable[T]):
+    """Made at first use in a request or task, and the same for everything in it.
 
-    The target is a generator function: it receives at its ``yield`` what the view
-    really raised, also when an error handler answered for it.
+    The target is a generator function: at its ``yield`` it receives the error that the
+    view raised, even when an error handler answered for it.
     """
 
+    @overload
+    def __init__(
+        self, provides: Callable[..., Iterator[T]], *args: Any, **kwargs: Any
+    ) -> None: ...
+    @overload
+    def __init__(
+        self, provides: Callable[..., T], *args: Any, **kwargs: Any
+    ) -> None: ...
+    @overload
+    def __init__(
+        self, provides: str | None = None, *args: Any, **kwargs: Any
+    ) -> None: ...
     def __init__(self, provides: Any = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(provides, *args, **kwargs)
         self.disable_async_mode()
@@ -227,5 +265,5 @@ class Scoped(Late, providers.Callable[Any]):
         made, rest = self._begin(args, kwargs)
         if rest is not None:
             scope.rests.append(rest)
-        # Threads that share a context get one object; what lost is closed as well.
+        # Threads that share a context get one object; the others are closed with it.
         return scope.objects.setdefault(self, made)

@@ -4,41 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from flask import Flask, stream_with_context
 from flask.globals import app_ctx, request
 
 from .errors import NoScope, ScopeClosed
 
-if TYPE_CHECKING:
-    from .providers import Scoped
-
-__all__ = ["Scope", "current_scope", "find_scope", "finish", "guard", "parked_scope"]
+__all__ = [
+    "SCOPES",
+    "Scope",
+    "current_scope",
+    "drop_closed",
+    "find_scope",
+    "finish",
+    "has_open_scopes",
+    "iterate_scopes",
+    "parked_scope",
+]
 
 SCOPES = "_modern_flask_scopes"
 _DONE: Any = object()
 # The identities of all open scopes, of every thread: while it is empty, the end of a
 # request has nothing to look for. Each change of a set is atomic.
 _open: set[int] = set()
-# What stream_with_context returns is a generator of a function inside it.
-_STREAMS = frozenset(
-    code
-    for code in stream_with_context.__code__.co_consts
-    if getattr(code, "co_name", None) == "generator"
-)
+has_open_scopes = _open.__len__
 # Looked up once: these run on every request.
 _app_context: Callable[[], Any] = app_ctx._get_current_object  # type: ignore[attr-defined]
 # Through the proxy of the request: an object with an identity of its own.
 _request: Callable[[], Any] = request._get_current_object  # type: ignore[attr-defined]
 
+if TYPE_CHECKING:
+
+    class _Provider(Protocol):
+        """A provider whose object a scope keeps: hashable, and named in messages."""
+
+        @property
+        def label(self) -> str: ...
+
 
 def finish(generator: Generator[Any, None, None], error: BaseException | None) -> None:
     """Run the rest of a generator that has yielded its object.
 
+    Args:
+        error: Raised at its ``yield``; None to go on there.
+
     Raises:
-        Exception: What the generator raised of its own; not ``error``.
+        Exception: What the generator raised itself; not ``error``.
     """
     try:
         if error is None:
@@ -55,18 +66,29 @@ def finish(generator: Generator[Any, None, None], error: BaseException | None) -
 
 
 class Scope:
-    """What was made for one request or task."""
+    """The objects that were made for one request or task."""
 
     # On the class: most scopes never change them.
     error: BaseException | None = None
-    streamed = awaited = closed = False
+    #: The body that the objects must outlive: a generator of stream_with_context.
+    stream: Any = None
+    closed = False
 
     def __init__(self) -> None:
-        self.objects: dict[Scoped, Any] = {}
+        self.objects: dict[Any, Any] = {}
         self.rests: list[Generator[Any, None, None]] = []
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a body that has not ended yet still uses the objects.
+
+        Flask leaves the context of a streamed request inside the body's generator, at
+        its end; that it runs just then says that this is the end, on every version.
+        """
+        return self.stream is not None and not self.stream.gi_running
+
     def close(self, error: BaseException | None = None) -> None:
-        """Close all, the last made first, whatever fails on the way; only once.
+        """Close all objects, the last made first, whatever fails; only once.
 
         Raises:
             Exception: What the only failing generator raised.
@@ -83,7 +105,7 @@ class Scope:
         while rests:
             rest = rests.pop()
             try:
-                # The way that nearly all go, without a call more.
+                # The way that nearly all go, without another call.
                 if error is not None:
                     finish(rest, error)
                 elif next(rest, _DONE) is not _DONE:
@@ -91,19 +113,23 @@ class Scope:
             except BaseException as failure:
                 failures = [*(failures or ()), failure]
         self.objects.clear()
-        self.error = None
+        self.error = self.stream = None
         if failures is not None:
             if len(failures) == 1:
                 raise failures[0]
             raise BaseExceptionGroup("Closing a request's objects failed.", failures)
 
 
-def current_scope(provider: Scoped) -> Scope:
-    """The scope of the request or task that runs here, made at its first use.
+def current_scope(provider: _Provider) -> Scope:
+    """The scope of the current request or task, made at its first use.
 
     It hangs on the app context and is keyed by the request: an app context that is
     pushed around several requests gives each its own, and a task that runs eagerly
     inside a request has an app context of its own.
+
+    Raises:
+        NoScope: There is no app context.
+        ScopeClosed: The scope was closed.
     """
     try:
         held = _app_context().g.__dict__
@@ -112,7 +138,7 @@ def current_scope(provider: Scoped) -> Scope:
     key = _key()
     scopes: dict[Any, Scope] | None = held.get(SCOPES)
     if scopes is None:
-        # Threads may share a context: nobody's scope is lost.
+        # Threads may share a context: no thread's scope is lost.
         scopes = held.setdefault(SCOPES, {})
     scope = scopes.get(key)
     if scope is None:
@@ -134,6 +160,28 @@ def find_scope() -> Scope | None:
     return scopes.get(_key()) if scopes else None
 
 
+def iterate_scopes() -> list[Scope]:
+    """All scopes of the current app context, as they were made."""
+    scopes: dict[Any, Scope] = _app_context().g.__dict__.get(SCOPES) or {}
+    return list(scopes.values())
+
+
+def drop_closed() -> Scope | None:
+    """The scope in use here while it is open; a closed one gives way to a fresh one.
+
+    After the answer is made, hooks and handlers may still use a request's objects.
+    """
+    scopes = _app_context().g.__dict__.get(SCOPES)
+    if not scopes:
+        return None
+    key = _key()
+    scope: Scope | None = scopes.get(key)
+    if scope is not None and scope.closed:
+        scopes.pop(key, None)
+        return None
+    return scope
+
+
 def _key() -> Any:
     try:
         return _request()
@@ -142,10 +190,10 @@ def _key() -> Any:
 
 
 @contextmanager
-def parked_scope(users: Iterable[Scoped]) -> Iterator[None]:
+def parked_scope(users: Iterable[Any]) -> Iterator[None]:
     """Put the current scope's objects of ``users`` aside, and back afterwards.
 
-    What is made meanwhile is closed with the scope.
+    What is made in between is closed with the scope.
     """
     scope = find_scope() if app_ctx else None
     if scope is None:
@@ -157,112 +205,3 @@ def parked_scope(users: Iterable[Scoped]) -> Iterator[None]:
         yield
     finally:
         scope.objects.update(parked)
-
-
-def guard(app: Flask) -> None:
-    """Have ``app`` close each scope with what its request or app context came to.
-
-    Its methods are wrapped instead of hooked: Flask's hooks cost a request that uses no
-    scope a microsecond each, and an error handler's errors pass them by. What is the
-    user's runs inside, so nothing of it comes after the scope is closed.
-    """
-    for name, wrap in (
-        ("handle_user_exception", _noting),
-        ("handle_exception", _noting),
-        ("process_response", _settling),
-        ("do_teardown_request", _ending_request),
-        ("do_teardown_appcontext", _ending_app_context),
-    ):
-        # Flask 3.2 hands the context first: the last argument is the one that counts.
-        setattr(app, name, wrap(getattr(app, name)))
-
-
-def _noting(handle: Callable[..., Any]) -> Callable[..., Any]:
-    """Remember what was raised before an error handler turns it into an answer."""
-
-    @wraps(handle)
-    def note(*args: Any) -> Any:
-        scope = find_scope()
-        if scope is not None and scope.error is None:
-            scope.error = args[-1]
-        return handle(*args)
-
-    return note
-
-
-def _settling(process: Callable[..., Any]) -> Callable[..., Any]:
-    """Close when the answer is made: a closer that fails can still become a 500."""
-
-    @wraps(process)
-    def settle(*args: Any) -> Any:
-        response = process(*args)
-        if _open:
-            scope = find_scope()
-            if scope is not None:
-                # Of a view that asked by stream_with_context that its context outlive
-                # it, the objects live until the body is closed.
-                code = getattr(response.response, "gi_code", None)
-                scope.streamed = code in _STREAMS and request.method != "HEAD"
-                if scope.streamed:
-                    response.call_on_close(scope.close)
-                else:
-                    scope.close()
-        return response
-
-    return settle
-
-
-def _ending_request(teardown: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(teardown)
-    def end(*args: Any) -> None:
-        try:
-            teardown(*args)
-        except BaseException as failure:
-            # Flask raises it in the place of the answer: no body will be closed.
-            if _open and (scope := find_scope()) is not None:
-                scope.close((args[-1] if args else None) or failure)
-            raise
-        if _open:
-            _end_request(*args[-1:])
-
-    return end
-
-
-def _end_request(error: BaseException | None = None) -> None:
-    scope = find_scope()
-    if scope is None:
-        return
-    if scope.streamed:
-        # Flask pops the context once before the body is produced and once after it.
-        scope.streamed, scope.awaited = False, True
-        return
-    scope.close(error)
-
-
-def _ending_app_context(teardown: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(teardown)
-    def end(*args: Any) -> None:
-        try:
-            teardown(*args)
-        except BaseException:
-            if _open:
-                _end_app_context(args[-1] if args else None, dropped=True)
-            raise
-        if _open:
-            _end_app_context(*args[-1:])
-
-    return end
-
-
-def _end_app_context(error: BaseException | None = None, dropped: bool = False) -> None:
-    """``dropped``: the answer is, and with it the body that would close its scope."""
-    held: dict[Any, Scope] = _app_context().g.__dict__.get(SCOPES) or {}
-    failures: list[Exception] = []
-    for scope in reversed(list(held.values())):
-        if dropped or not scope.awaited:
-            try:
-                scope.close(error)
-            except Exception as failure:
-                failures.append(failure)
-    if failures:
-        raise failures[0]

@@ -1,17 +1,31 @@
-"""What of a container is configured: sections, choices and what they decide."""
+"""Sections of the configuration, choices, and which providers are configured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from dependency_injector import providers
+from dependency_injector.containers import DynamicContainer
 
 from ..config.values import Section, Values
 from ..errors import NotConfigured, UnknownChoice
 from . import library
+from .providers import Late
 
-__all__ = ["Choice", "Settings", "active_dependencies", "is_configured", "section"]
+__all__ = [
+    "Choice",
+    "Settings",
+    "active_dependencies",
+    "find_configurations",
+    "get_defaults",
+    "get_loaded",
+    "is_configured",
+    "section",
+]
+
+T = TypeVar("T")
+_CONFIG = providers.Configuration.DEFAULT_NAME
 
 
 class Settings(providers.Callable[Section]):
@@ -22,16 +36,16 @@ class Settings(providers.Callable[Section]):
         return str(self._parts[1])
 
     @property
-    def needs(self) -> str | None:
-        """The key that configures the component; None where it works without any."""
+    def required_key(self) -> str | None:
+        """The key that configures the component; None where it works without one."""
         return self.prefix + self._parts[2] if self._parts[2] else None
 
     def is_set(self) -> bool:
         return any(key.startswith(self.prefix) for key in self._parts[0]() or ())
 
     def check(self) -> None:
-        """Raise NotConfigured where no key is set and one is needed."""
-        if self.needs and not self.is_set():
+        """Raise NotConfigured where no key is set and one is required."""
+        if self.required_key and not self.is_set():
             self()
 
     @property
@@ -39,30 +53,31 @@ class Settings(providers.Callable[Section]):
         return self.args
 
 
-def section(config: Any, prefix: str, needs: str | None = None) -> Settings:
-    """The keys of ``config`` that begin with ``prefix``, lower-cased, without it.
+def section(config: Any, prefix: str, required: str | None = None) -> Settings:
+    """The keys of ``config`` that begin with ``prefix``, without it and in lower case.
 
     Args:
         config: The container's configuration.
         prefix: Such as ``REDIS_``.
-        needs: The key to name when no key of the prefix is set, such as ``URL``.
-        Without
-            it the component works on its defaults.
+        required: The key that an error names where no key of the prefix is set, such as
+            ``URL``. Without it the component works on its defaults.
     """
-    return Settings(_take, config, prefix, needs)
+    return Settings(_read_section, config, prefix, required)
 
 
-def _take(values: Mapping[str, Any] | None, prefix: str, needs: str | None) -> Section:
+def _read_section(
+    values: Mapping[str, Any] | None, prefix: str, required: str | None
+) -> Section:
     found = (values if isinstance(values, Values) else Values(values)).section(prefix)
-    if needs and not found:
+    if required and not found:
         raise NotConfigured(
-            prefix.partition("_")[0].lower(), prefix + needs, found.searched
+            prefix.partition("_")[0].lower(), prefix + required, found.searched
         )
     return found
 
 
-class Choice(providers.Selector[Any]):
-    """A selector that tells which key is wrong, and what may stand there."""
+class Choice(providers.Selector[T]):
+    """A selector whose errors name the key, and the values that it may have."""
 
     def _provide(self, args: Any, kwargs: Any) -> Any:
         value = self.value
@@ -82,9 +97,8 @@ class Choice(providers.Selector[Any]):
         values = self._values()
         if value is None:
             searched = getattr(values, "searched", ())
-            raise NotConfigured(self.noun, key, searched, self.idle())
-        # A list, for a value that has no hash is wrong as well.
-        if value not in list(self.providers):
+            raise NotConfigured(self.noun, key, searched, self.find_unused())
+        if not self.is_chosen:
             origin = values.origin(key) if isinstance(values, Values) else None
             raise UnknownChoice(key, value, self.noun, origin, sorted(self.providers))
         return self.providers[value]
@@ -92,10 +106,25 @@ class Choice(providers.Selector[Any]):
     @property
     def key(self) -> str:
         selector: Any = self.selector
-        name = getattr(selector, "get_name", None)
-        return str(name()).rpartition(".")[2] if name is not None else "its selector"
+        if isinstance(selector, providers.TypedConfigurationOption):
+            selector = selector.option
+        if not isinstance(selector, providers.ConfigurationOption):
+            return "its selector"
+        return str(selector.get_name()).rpartition(".")[2]
 
-    def idle(self) -> list[str]:
+    @property
+    def ping(self) -> Any:
+        """The ping of the chosen branch; None where there is none."""
+        branch = self.providers.get(self.value) if self.is_chosen else None
+        return branch.ping if isinstance(branch, Late) else None
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the key names a branch."""
+        # A list, for a value that has no hash is wrong as well.
+        return self.value in list(self.providers)
+
+    def find_unused(self) -> list[str]:
         """Keys of the same prefix that are set while no branch is chosen, and where."""
         values = self._values()
         if self.value is not None or not isinstance(values, Values):
@@ -119,14 +148,14 @@ class Choice(providers.Selector[Any]):
 def active_dependencies(
     provider: providers.Provider[Any],
 ) -> Iterator[providers.Provider[Any]]:
-    """What ``provider`` depends on directly: of a selector, the branch that is chosen.
+    """The direct dependencies of ``provider``: of a selector, the chosen branch.
 
-    An overridden provider depends on what overrides it.
+    An overridden provider depends on the one that overrides it.
     """
     if provider.last_overriding is not None:
         yield provider.last_overriding
     elif isinstance(provider, Choice):
-        if provider.value in list(provider.providers):
+        if provider.is_chosen:
             yield provider.providers[provider.value]
     elif isinstance(provider, providers.Selector):
         unchosen = _unchosen(provider)
@@ -138,7 +167,7 @@ def active_dependencies(
 def _unchosen(selector: providers.Selector[Any]) -> list[providers.Provider[Any]]:
     """The branches of the library's selector that a key of the configuration rejects.
 
-    What else may choose is not called: who knows what it does.
+    Another kind of selector is not called: it is the service's own code.
     """
     option, choices = selector.selector, selector.providers
     if not isinstance(option, providers.ConfigurationOption):
@@ -150,9 +179,9 @@ def _unchosen(selector: providers.Selector[Any]) -> list[providers.Provider[Any]
 
 
 def is_configured(provider: providers.Provider[Any]) -> bool:
-    """Whether every key is set that ``provider`` and what it stands on needs.
+    """Whether every key is set that ``provider`` and its dependencies require.
 
-    An overridden provider is what overrides it.
+    Of an overridden provider, the one that overrides it counts.
     """
     seen = {provider}
     waiting = [provider]
@@ -170,5 +199,53 @@ def _is_set(provider: providers.Provider[Any]) -> bool:
     if provider.last_overriding is not None:
         return True
     if isinstance(provider, Settings):
-        return provider.needs is None or provider.is_set()
+        return provider.required_key is None or provider.is_set()
     return not isinstance(provider, Choice) or provider.value is not None
+
+
+def find_configurations(container: DynamicContainer) -> list[providers.Configuration]:
+    """The container's configuration, and those of base classes that it redeclares.
+
+    A subclass that declares ``config`` anew leaves the sections of its bases on theirs:
+    all of them get the service's values.
+    """
+    own: Any = container.providers[_CONFIG]
+    found = [own]
+    inside: set[Any] = set()
+    subs: Any = container.traverse(types=[providers.Container])
+    for sub in subs:
+        inside.update(_iterate_all(sub.providers.values()))
+    for provider in _iterate_all(container.providers.values()):
+        root = library.root_of(provider)
+        if root is None or root in found or root in inside:
+            continue
+        if root not in container.providers.values() and root.get_name() == _CONFIG:
+            found.append(root)
+    return found
+
+
+def _iterate_all(start: Iterable[Any]) -> Iterator[providers.Provider[Any]]:
+    seen: set[Any] = set()
+    waiting = list(start)
+    for provider in waiting:
+        if provider not in seen:
+            seen.add(provider)
+            yield provider
+            waiting.extend(provider.related)
+
+
+def get_defaults(container: DynamicContainer) -> dict[str, Any]:
+    """The defaults of the container's configuration: ``Configuration(default=...)``."""
+    config: Any = container.providers[_CONFIG]
+    return dict(config.get_default() or {})
+
+
+def get_loaded(container: DynamicContainer) -> dict[str, Any]:
+    """The values that were loaded into the container's configuration by hand."""
+    config: Any = container.providers[_CONFIG]
+    defaults = get_defaults(container)
+    return {
+        key: value
+        for key, value in dict(config() or {}).items()
+        if key not in defaults or defaults[key] != value
+    }

@@ -1,19 +1,21 @@
-"""What the functions and classes that a container is made of ask for by markers."""
+"""The markers of the functions and classes that providers call."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dependency_injector import providers
 
 from . import library
-from .callables import is_framework
-from .checks.marked import find_injected, find_marked
+from .callables import find_layers, is_framework
+from .markers import InjectedFunction, get_injected
+from .providers import OWN_KEYWORDS
 
-__all__ = ["Target", "target_of"]
+__all__ = ["Target", "find_injected", "get_called", "get_target"]
 
 _INITIALIZER = "__init__"
 _CALLING = (
@@ -24,53 +26,80 @@ _CALLING = (
 )
 
 
+def find_injected(function: Any) -> InjectedFunction | None:
+    """The markers that the kit's or the library's ``@inject`` has read."""
+    own = get_injected(function)
+    if own is not None:
+        own.resolve()
+        return own
+    for layer in find_layers(function):
+        markers = library.markers_of(layer)
+        if markers:
+            return InjectedFunction(inspect.unwrap(layer), markers)
+    return None
+
+
 @dataclass(frozen=True)
 class Target:
-    """A function that a provider calls, of which a parameter has a marker.
+    """A function that a provider calls.
 
     Args:
-        function: Of a class, its initializer.
-        given: The parameters that the provider fills itself.
+        function: The function; of a class, its initializer.
+        filled: The parameters that the provider fills itself.
     """
 
     function: Any
-    given: frozenset[str]
+    filled: frozenset[str]
 
     def injections(self, resolver: Any) -> dict[str, providers.Provider[Any]]:
-        """What fills each marker that is left; what hands over a provider is not."""
+        """What fills each other marker, without those that hand over a provider."""
         found: dict[str, providers.Provider[Any]] = {}
-        for asks in find_injected(self.function):
-            for name, marker in asks.markers.items():
-                if name in self.given or library.is_provider_marker(marker):
-                    continue
-                one = resolver.resolve_provider(marker.provider, marker.modifier)
-                if isinstance(one, providers.Provider):
-                    found[name] = one
+        injected = find_injected(self.function)
+        for name, marker in injected.markers.items() if injected is not None else ():
+            if name in self.filled or library.is_provider_marker(marker):
+                continue
+            one = resolver.resolve_provider(marker.provider, marker.modifier)
+            if isinstance(one, providers.Provider):
+                found[name] = one
         return found
 
 
-def target_of(provider: Any) -> Target | None:
-    """What ``provider`` calls, if that has markers; of a path, if it is imported."""
+def get_called(provider: Any) -> Any:
+    """What ``provider`` calls; None for other kinds and for a path not imported."""
     if not isinstance(provider, _CALLING):
         return None
     called: Any = provider.provides
     if isinstance(called, str):
         module, _, name = called.rpartition(".")
-        called = getattr(sys.modules.get(module), name, None)
-    if is_framework(called):
-        return None
-    of_class = isinstance(called, type)
-    function = getattr(called, _INITIALIZER) if of_class else called
-    if not inspect.isroutine(function) or not any(find_marked(function)):
-        return None
-    itself = (None,) if of_class else ()
-    return Target(function, _given(function, itself, provider))
+        return getattr(sys.modules.get(module), name, None)
+    return called
 
 
-def _given(function: Any, itself: tuple[Any, ...], provider: Any) -> frozenset[str]:
-    named = dict(provider.kwargs)
-    named.pop("observed_by", None)  # the kit's own, see `Opened`
-    whole = next((asks.function for asks in find_injected(function)), function)
+def get_target(provider: Any) -> Target | None:
+    """The function that ``provider`` calls, unless it is a framework's."""
+    called = get_called(provider)
+    if called is None or is_framework(called):
+        return None
+    is_class = isinstance(called, type)
+    function = getattr(called, _INITIALIZER) if is_class else called
+    if not inspect.isroutine(function) and not isinstance(function, partial):
+        return None
+    itself = (None,) if is_class else ()
+    return Target(function, _get_filled(function, itself, provider))
+
+
+def _get_filled(
+    function: Any, itself: tuple[Any, ...], provider: Any
+) -> frozenset[str]:
+    named = {
+        name: value
+        for name, value in dict(provider.kwargs).items()
+        if name not in OWN_KEYWORDS
+    }
+    if isinstance(function, partial):
+        itself, named = function.args, {**function.keywords, **named}
+    injected = find_injected(function)
+    whole = injected.function if injected is not None else function
     try:
         found = inspect.signature(whole).bind_partial(*itself, *provider.args, **named)
     except (TypeError, ValueError):

@@ -74,7 +74,7 @@ def test_app_without_container_is_reported(run, tmp_path, monkeypatch):
     assert printed.code == 1
     assert printed.err == (
         "The Flask app plain has no container.\n"
-        "  do       modern_flask.init_app(app), or make it with create_app(...)\n"
+        "  fix      modern_flask.init_app(app), or make it with create_app(...)\n"
     )
 
 

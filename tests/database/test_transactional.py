@@ -10,7 +10,7 @@ import modern_flask
 from modern_flask import SessionDep, inject, on_commit, transactional
 from modern_flask.app import faults
 from modern_flask.database import NoTransaction
-from modern_flask.wiring.checks.errors import InjectedUnconfigured
+from modern_flask.wiring.checks.requirements import InjectedUnconfigured
 
 done: list[str] = []
 
@@ -85,4 +85,4 @@ def test_check_sees_the_session(tmp_path: Path) -> None:
     (fault,) = faults(app)
 
     assert isinstance(fault, InjectedUnconfigured)
-    assert fault.askers == ("View plain", "View awaited")
+    assert fault.functions == ("View plain", "View awaited")

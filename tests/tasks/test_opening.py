@@ -18,7 +18,7 @@ import modern_flask
 from modern_flask import Container, Provide, Scoped, inject, transactional
 from modern_flask.config import Origin, Values
 from modern_flask.tasks import open_celery, ping, share, tasks_of
-from modern_flask.wiring.checks.run import check_opening
+from modern_flask.wiring.checks.opening import check_opening
 
 EAGER = {"CELERY_BROKER_URL": "memory://", "CELERY_TASK_ALWAYS_EAGER": True}
 

@@ -15,7 +15,7 @@ import modern_flask
 from modern_flask import SessionDep, inject, on_commit, transactional
 from modern_flask.database.faults import GeneratorTransaction
 from modern_flask.wiring import find
-from modern_flask.wiring.checks import marker_rules
+from modern_flask.wiring.checks import markers as marker_rules
 from tests.wiring.fault_table import told
 from tests.wiring.shop import NameDep, shop
 
@@ -194,11 +194,11 @@ def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told(build, shop()) == [
         "View view is async, and the package asgiref is not installed.\n"
         "  in       test_async:N\n"
-        "  install  pip install 'flask[async]'",
+        "  fix      pip install 'flask[async]'",
         "Hook before_request before is async, and the package asgiref is not "
         "installed.\n"
         "  in       test_async:N\n"
-        "  install  pip install 'flask[async]'",
+        "  fix      pip install 'flask[async]'",
     ]
 
 

@@ -29,7 +29,7 @@ class Local(Shop):
         keeper lives as long as a thread and keeps session, which lives as long as a \\
             request.
           path     keeper (ThreadLocalSingleton) -> session (Scoped)
-          do       declare keeper as Scoped, or give it `session.provider`
+          fix      declare keeper as Scoped, or give it `session.provider`
         """,
     Local,
 )
@@ -48,7 +48,7 @@ class OfThread(Shop):
         keeper lives as long as the process and keeps local, which lives as long as a \\
             thread.
           path     keeper (Once) -> local (ThreadLocalSingleton)
-          do       declare keeper as Scoped, or give it `local.provider`
+          fix      declare keeper as Scoped, or give it `local.provider`
         """,
     OfThread,
 )
@@ -73,7 +73,7 @@ class Asking(Shop):
         keeper lives as long as the process and keeps session, which lives as long \\
             as a request.
           path     keeper (Once) -> session (Scoped)
-          do       declare keeper as Scoped, or give it `session.provider`
+          fix      declare keeper as Scoped, or give it `session.provider`
         """,
     Asking,
 )
@@ -98,7 +98,7 @@ class Nested(Shop):
         inner.keeper lives as long as the process and keeps session, which lives as \\
             long as a request.
           path     inner.keeper (Once) -> inner.given (Dependency) -> session (Scoped)
-          do       declare inner.keeper as Scoped, or give it `session.provider`
+          fix      declare inner.keeper as Scoped, or give it `session.provider`
         """,
     Nested,
 )
@@ -110,7 +110,7 @@ def captive_in_a_nested_container(app: Flask) -> None: ...
             which lives as long as a request.
           path     View page (Page.__init__) -> catalog (Factory) -> List (List) -> \\
             session (Scoped)
-          do       ask in the method, or leave init_every_request as it is
+          fix      inject it into the method, or leave init_every_request as it is
         """)
 def captive_of_a_view(app: Flask) -> None:
     class Page(View):

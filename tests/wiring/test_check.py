@@ -10,7 +10,6 @@ from dependency_injector.wiring import inject as library_inject
 from flask import Flask
 
 from modern_flask.wiring import Once, inject
-from tests.wiring import postponed
 from tests.wiring import test_captives as captives
 from tests.wiring import test_graph_faults as graphs
 from tests.wiring import test_hidden_markers as hidden
@@ -21,18 +20,6 @@ from tests.wiring import test_unfilled_markers as unfilled
 from tests.wiring import test_wrong_markers as wrong
 from tests.wiring.fault_table import told
 from tests.wiring.shop import Mailer, NameDep, SessionDep, Shop, shop
-
-
-def test_postponed_annotations_without_inject() -> None:
-    """A view whose markers are text is told of both faults."""
-
-    def build(app: Flask) -> None:
-        app.add_url_rule("/", view_func=postponed.bare)
-
-    assert [text.partition("\n")[0] for text in told(build, shop())] == [
-        "View bare is decorated with @inject, and its annotations are text.",
-        "View bare has a marker that nothing fills: @inject is missing.",
-    ]
 
 
 def test_nothing_is_wrong() -> None:
@@ -112,7 +99,7 @@ def test_all_at_once() -> None:
         unfilled.missing_inject_on_a_command(app)
 
     assert [text.partition("\n")[0] for text in told(build, shop(Bad))] == [
-        "first needs itself.",
+        "first depends on itself.",
         "keeper lives as long as the process and keeps session, "
         "which lives as long as a request.",
         'View view asks for "nmae", which Bad does not provide.',

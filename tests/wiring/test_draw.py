@@ -22,7 +22,7 @@ from modern_flask.wiring import (
     inject,
     section,
 )
-from modern_flask.wiring.draw import draw, picture_of
+from modern_flask.wiring.draw import draw, make_picture
 
 
 class Container(containers.DeclarativeContainer):
@@ -51,7 +51,7 @@ def app() -> Flask:
 
 
 def drawn(app: Flask, language: str) -> list[str]:
-    lines = draw(picture_of(app, get_bound(app), {}), language).splitlines()
+    lines = draw(make_picture(app, get_bound(app), {}), language).splitlines()
     return [line.strip() for line in lines if "classDef" not in line]
 
 

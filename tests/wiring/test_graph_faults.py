@@ -24,9 +24,9 @@ class Circle(Shop):
 
 @row(
     """
-        first needs itself.
+        first depends on itself.
           path     first -> second -> first
-          do       give one of them `NAME.provider`, to call when it is needed
+          fix      give one of them `NAME.provider`, to call when it is needed
         """,
     Circle,
 )
@@ -42,9 +42,9 @@ class Selfish(Shop):
 
 @row(
     """
-        first needs itself.
+        first depends on itself.
           path     first -> first
-          do       give one of them `NAME.provider`, to call when it is needed
+          fix      give one of them `NAME.provider`, to call when it is needed
         """,
     Selfish,
 )
@@ -62,7 +62,7 @@ class Keeping(Shop):
         keeper lives as long as the process and keeps session, which lives as long \\
             as a request.
           path     keeper (Once) -> session (Scoped)
-          do       declare keeper as Scoped, or give it `session.provider`
+          fix      declare keeper as Scoped, or give it `session.provider`
         """,
     Keeping,
 )
@@ -82,7 +82,7 @@ class Hoarding(Shop):
             as a request.
           path     keeper (Resource) -> reader (Factory) -> catalog (Factory) -> \\
             List (List) -> session (Scoped)
-          do       declare keeper as Scoped, or give it `session.provider`
+          fix      declare keeper as Scoped, or give it `session.provider`
         """,
     Hoarding,
 )
@@ -100,7 +100,7 @@ class Single(Shop):
         keeper lives as long as the process and keeps session, which lives as long \\
             as a request.
           path     keeper (Singleton) -> session (Scoped)
-          do       declare keeper as Scoped, or give it `session.provider`
+          fix      declare keeper as Scoped, or give it `session.provider`
         """,
     Single,
 )
@@ -115,8 +115,8 @@ class Anew(Shop):
 
 @row(
     """
-        Anew declares mailer anew, and letters still stands on the one of Shop.
-          do       put @containers.copy(Shop) over class Anew(Shop)
+        Anew redeclares mailer, but letters still uses Shop's.
+          fix      put @containers.copy(Shop) over class Anew(Shop)
         """,
     Anew,
 )

@@ -36,7 +36,7 @@ def unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
 @row("""
         View view has a marker that nothing fills: @inject is missing.
           in       test_hidden_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_under_a_partial(app: Flask) -> None:
     def view(number: int, name: NameDep) -> str: ...
@@ -59,7 +59,7 @@ def typo_under_a_partial(app: Flask) -> None:
 @row("""
         View view has a marker that nothing fills: @inject is missing.
           in       test_hidden_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_under_a_decorator_without_wraps(app: Flask) -> None:
     @app.get("/", endpoint="view")
@@ -82,7 +82,7 @@ def typo_under_a_decorator_without_wraps(app: Flask) -> None:
 @row("""
         View view has a marker that nothing fills: @inject is missing.
           in       test_hidden_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def inject_above_a_decorator_without_wraps(app: Flask) -> None:
     @app.get("/", endpoint="view")
@@ -94,7 +94,7 @@ def inject_above_a_decorator_without_wraps(app: Flask) -> None:
 @row("""
         View view has a marker that nothing fills: @inject is missing.
           in       test_hidden_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_callable_object(app: Flask) -> None:
     class View:
@@ -138,7 +138,7 @@ def typo_under_a_decorator_that_is_a_class(app: Flask) -> None:
 @row("""
         View page (Page.get) has a marker that nothing fills: @inject is missing.
           in       test_hidden_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def inject_among_the_decorators_of_a_class(app: Flask) -> None:
     class Page(MethodView):
@@ -152,7 +152,7 @@ def inject_among_the_decorators_of_a_class(app: Flask) -> None:
 @row("""
         View view has a marker that nothing fills: it stands inside another annotation.
           in       test_hidden_markers:N, parameter `name`
-          do       write Annotated[... | None, Provide[...]]: all of the type first
+          fix      write Annotated[... | None, Provide[...]]: the whole type first
         """)
 def marker_in_a_union(app: Flask) -> None:
     @app.get("/")
@@ -163,7 +163,7 @@ def marker_in_a_union(app: Flask) -> None:
 @row("""
         View view has a marker that nothing fills: it stands inside another annotation.
           in       test_hidden_markers:N, parameter `names`
-          do       write Annotated[... | None, Provide[...]]: all of the type first
+          fix      write Annotated[... | None, Provide[...]]: the whole type first
         """)
 def marker_in_a_list_beside_one_that_is_read(app: Flask) -> None:
     @app.get("/")
@@ -174,7 +174,7 @@ def marker_in_a_list_beside_one_that_is_read(app: Flask) -> None:
 @row("""
         View view has a marker that nothing fills: @inject is missing.
           in       test_hidden_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def marker_in_an_alias(app: Flask) -> None:
     @app.get("/")
@@ -184,7 +184,7 @@ def marker_in_an_alias(app: Flask) -> None:
 @row("""
         View view expects int from name, which provides str.
           in       test_hidden_markers:N, parameter `number`
-          do       ask for another provider, or correct the annotation
+          fix      ask for another provider, or correct the annotation
         """)
 def alias_of_a_wrong_type(app: Flask) -> None:
     @app.get("/")

@@ -16,7 +16,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
 from modern_flask.wiring import get_container, inject
-from modern_flask.wiring.errors import NoApp, NotAService
+from modern_flask.wiring.errors import NoApp, NotBound
 
 
 class Shop(containers.DeclarativeContainer):
@@ -308,5 +308,5 @@ def test_library_inject(app: Flask) -> None:
 
         bind_library_functions()
         assert name() == "shop"  # type: ignore[call-arg]
-    with other.app_context(), pytest.raises(NotAService):
+    with other.app_context(), pytest.raises(NotBound):
         name()  # type: ignore[call-arg]

@@ -14,12 +14,11 @@ from flask.views import MethodView
 
 from modern_flask.wiring import find, get_bound, inject
 from modern_flask.wiring.errors import (
-    AlreadyAService,
+    AlreadyBound,
     ClosingMarker,
     MisplacedInject,
     NoApp,
-    NotAService,
-    PostponedAnnotations,
+    NotBound,
     UnknownProvider,
 )
 
@@ -53,9 +52,9 @@ def test_no_app() -> None:
         name()  # type: ignore[call-arg]
 
     assert str(fault.value) == (
-        f"{__name__}.test_no_app.<locals>.name asks for its dependencies, and no app "
-        "is current.\n"
-        "  do       call it inside `with app.app_context():`"
+        f"{__name__}.test_no_app.<locals>.name is injected, and there is no current "
+        "app to inject from.\n"
+        "  fix      call it inside `with app.app_context():`"
     )
 
 
@@ -66,12 +65,12 @@ def test_app_without_container() -> None:
     def name(found: NameDep) -> str:
         return found
 
-    with Flask("plain").app_context(), pytest.raises(NotAService) as fault:
+    with Flask("plain").app_context(), pytest.raises(NotBound) as fault:
         name()  # type: ignore[call-arg]
 
     assert str(fault.value) == (
         "The Flask app plain has no container.\n"
-        "  do       modern_flask.init_app(app), or make it with create_app(...)"
+        "  fix      modern_flask.init_app(app), or make it with create_app(...)"
     )
 
 
@@ -94,12 +93,12 @@ def test_bound_twice(app: Flask) -> None:
     """An app is given one container only."""
     from modern_flask.wiring import bind
 
-    with pytest.raises(AlreadyAService) as fault:
+    with pytest.raises(AlreadyBound) as fault:
         bind(app, Shop())
 
     assert str(fault.value) == (
-        "The Flask app service has a container already.\n"
-        "  do       call init_app once; to replace what it provides, override it"
+        "The Flask app service already has a container.\n"
+        "  fix      call init_app once; to replace what it provides, override it"
     )
 
 
@@ -109,14 +108,6 @@ def test_closing() -> None:
 
         @inject
         def view(found: Annotated[str, Closing[Provide["name"]]]) -> None: ...
-
-
-def test_postponed_annotations() -> None:
-    """Annotations that are text are refused where ``@inject`` reads them."""
-    with pytest.raises(PostponedAnnotations, match="its annotations are text"):
-
-        @inject
-        def view(found: "NameDep") -> None: ...
 
 
 def test_nothing_asked() -> None:
@@ -178,11 +169,11 @@ MISPLACED = {
     _partial: ("it is a partial already", "put @inject over its function"),
     _view_of_a_class: (
         "it is a class-based view already",
-        "put @inject over the method that asks",
+        "put @inject over the method that has the markers",
     ),
     _object: ("it is a Page", "put @inject over its method __call__"),
-    _class: ("it is a class", "put @inject over the method that asks"),
-    _method: ("it is no function yet", "put @inject under @staticmethod"),
+    _class: ("it is a class", "put @inject over the method that has the markers"),
+    _method: ("it is not a function yet", "put @inject under @staticmethod"),
     _command: (
         "it is a task or a command already",
         "put @inject directly over the function, under what registers it",
@@ -200,7 +191,7 @@ def test_misplaced(make: Callable[[], Any]) -> None:
 
     assert fault.value.what.endswith(f": {why}.")
     assert "test_inject_faults.py, line " in dict(fault.value.lines)["in"]
-    assert fault.value.lines[-1] == ("do", remedy)
+    assert fault.value.lines[-1] == ("fix", remedy)
 
 
 def test_positional_only() -> None:

@@ -19,7 +19,7 @@ TypoDep = Annotated[str, Provide["nmae"]]
 @row("""
         Template filter loud has a marker that nothing fills: @inject is missing.
           in       test_late_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_template_filter(app: Flask) -> None:
     @app.template_filter()
@@ -40,7 +40,7 @@ def typo_in_a_template_global(app: Flask) -> None:
 @row("""
         Template test own has a marker that nothing fills: @inject is missing.
           in       test_late_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_template_test(app: Flask) -> None:
     @app.template_test()
@@ -50,7 +50,7 @@ def missing_inject_on_a_template_test(app: Flask) -> None:
 @row("""
         URL defaults add has a marker that nothing fills: @inject is missing.
           in       test_late_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_url_defaults(app: Flask) -> None:
     @app.url_defaults
@@ -61,7 +61,7 @@ def missing_inject_on_url_defaults(app: Flask) -> None:
         URL value preprocessor take has a marker that nothing fills: @inject is \\
             missing.
           in       test_late_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_url_value_preprocessor(app: Flask) -> None:
     @app.url_value_preprocessor
@@ -72,7 +72,7 @@ def missing_inject_on_a_url_value_preprocessor(app: Flask) -> None:
         Shell context processor names has a marker that nothing fills: @inject is \\
             missing.
           in       test_late_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_shell_context_processor(app: Flask) -> None:
     @app.shell_context_processor
@@ -82,7 +82,7 @@ def missing_inject_on_a_shell_context_processor(app: Flask) -> None:
 @row("""
         Hook teardown_request end has a marker that nothing fills: @inject is missing.
           in       test_late_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_request_teardown(app: Flask) -> None:
     @app.teardown_request
@@ -112,7 +112,7 @@ def test_receiver_of_a_signal() -> None:
             "Signal request-started started has a marker that nothing fills: "
             "@inject is missing.\n"
             "  in       test_late_markers:N, parameter `name`\n"
-            "  do       put @inject directly over the function, under what "
+            "  fix      put @inject directly over the function, under what "
             "registers it"
         ]
     finally:

@@ -180,7 +180,7 @@ def test_section_that_is_not_set() -> None:
     assert str(fault.value) == (
         "mail is not configured: MAIL_HOST is not set.\n"
         "  looked in  config.py and FLASK_*\n"
-        "  set      MAIL_HOST in the configuration, or FLASK_MAIL_HOST in the "
+        "  fix      set MAIL_HOST in the configuration, or FLASK_MAIL_HOST in the "
         "environment"
     )
 
@@ -226,7 +226,7 @@ def test_unknown_choice(vendor: Any) -> None:
     assert str(fault.value) == (
         f'STORAGE_VENDOR = "{vendor}" names no storage.\n'
         "  set in   config.py, line 12\n"
-        "  choose   disk or memory"
+        "  fix      use disk or memory"
     )
 
 

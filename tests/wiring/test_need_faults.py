@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import pytest
 from dependency_injector import providers
-from dependency_injector.wiring import Provide, Provider
+from dependency_injector.wiring import Provide
 from flask import Flask
 
 from modern_flask.wiring import inject, is_configured
@@ -19,7 +19,7 @@ row = TABLE.row
     """
         VENDOR = "s3" names no vendor.
           set in   config.py, line 7
-          choose   disk or memory
+          fix      use disk or memory
         """,
     VENDOR="s3",
 )
@@ -39,7 +39,7 @@ class Library(Shop):
     """
         POST = "pigeon" names no post.
           set in   config.py, line 7
-          choose   letter or word
+          fix      use letter or word
         """,
     Library,
     POST="pigeon",
@@ -52,10 +52,10 @@ def selector_without_a_branch(app: Flask) -> None:
 
 @row(
     """
-        POST is not set, and something injected needs it.
-          asked by  View view (`post`)
+        POST is not set, and something injected requires it.
+          in       View view (`post`)
           looked in  config.py and FLASK_*
-          set      POST in the configuration, or FLASK_POST in the environment
+          fix      set POST in the configuration, or FLASK_POST in the environment
         """,
     Library,
 )
@@ -67,9 +67,9 @@ def selector_that_nothing_chooses(app: Flask) -> None:
 
 @row("""
         vendor is not configured: VENDOR is not set.
-          asked by  View view (`storage`)
+          in       View view (`storage`)
           looked in  config.py and FLASK_*
-          set      VENDOR in the configuration, or FLASK_VENDOR in the environment
+          fix      set VENDOR in the configuration, or FLASK_VENDOR in the environment
         """)
 def choice_that_is_not_made(app: Flask) -> None:
     @app.get("/")
@@ -79,10 +79,11 @@ def choice_that_is_not_made(app: Flask) -> None:
 
 @row("""
         mail is not configured: MAIL_HOST is not set.
-          asked by  View view (`letters`) and Command send (`mailer`)
+          in       View view (`letters`) and Command send (`mailer`)
           path     letters -> mailer
           looked in  config.py and FLASK_*
-          set      MAIL_HOST in the configuration, or FLASK_MAIL_HOST in the environment
+          fix      set MAIL_HOST in the configuration, or FLASK_MAIL_HOST in the \\
+            environment
         """)
 def component_that_is_not_configured(app: Flask) -> None:
     @app.get("/")
@@ -91,32 +92,43 @@ def component_that_is_not_configured(app: Flask) -> None:
 
     @app.cli.command("send")
     @inject
-    def send(mailer: Annotated[Any, Provider["mailer"]]) -> None: ...
+    def send(mailer: Annotated[Any, Provide["mailer"]]) -> None: ...
+
+
+class Rate:
+    """An object whose annotation says that it can't do without a number."""
+
+    def __init__(self, tax: float) -> None: ...
+
+
+class Rated(Shop):
+    rate = providers.Factory(Rate, Shop.config.TAX)
 
 
 @row(
     """
-        TAX is not set, and something injected needs it.
-          asked by  View view (`taxed`)
+        TAX is not set, and something injected requires it.
+          in       View view (`rate`)
           looked in  config.py and FLASK_*
           did you mean  TAXI
-          set      TAX in the configuration, or FLASK_TAX in the environment
+          fix      set TAX in the configuration, or FLASK_TAX in the environment
         """,
+    Rated,
     TAXI=1,
 )
 def key_that_is_not_set(app: Flask) -> None:
     @app.get("/")
     @inject
-    def view(taxed: Annotated[Any, Provide["taxed"]]) -> str: ...
+    def view(rate: Annotated[Any, Provide["rate"]]) -> str: ...
 
 
 @row(
     """
-        LIMIT is not set, and something injected needs it.
-          asked by  View view (`limit`), View view1 (`limit`), View view2 (`limit`) \\
+        LIMIT is not set, and something injected requires it.
+          in       View view (`limit`), View view1 (`limit`), View view2 (`limit`) \\
             and 1 more
           looked in  config.py and FLASK_*
-          set      LIMIT in the configuration, or FLASK_LIMIT in the environment
+          fix      set LIMIT in the configuration, or FLASK_LIMIT in the environment
         """
 )
 def key_that_views_ask_for(app: Flask) -> None:
@@ -128,10 +140,10 @@ def key_that_views_ask_for(app: Flask) -> None:
 
 
 @row("""
-        customer is a Dependency that nothing was given for.
-          asked by  View view (`basket`)
+        customer is a Dependency without a provider.
+          in       View view (`basket`)
           path     basket -> customer
-          do       give it to the container: Container(customer=...)
+          fix      give the container one: Container(customer=...)
         """)
 def dependency_that_was_not_given(app: Flask) -> None:
     @app.get("/")

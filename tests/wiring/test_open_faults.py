@@ -1,8 +1,9 @@
-"""Components that don't open: each is told by its name and its keys, once."""
+"""Components that don't open: each is reported once, with its reason and its keys."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from dependency_injector import containers, providers
@@ -11,19 +12,19 @@ import modern_flask
 from modern_flask import Container
 from modern_flask.config.values import Origin, Values
 from modern_flask.wiring import Choice, Opened, section
-from modern_flask.wiring.checks.errors import NotClosed, NotOpened
-from modern_flask.wiring.checks.run import check_opening
+from modern_flask.wiring.checks.opening import NotClosed, NotOpened, check_opening
 
 SECRET = "hunter2"
 
 
 def open_mailer(settings: Any, *_: Any) -> Iterator[str]:
-    yield f"{settings['host']:d}"
+    raise ValueError(f"refused {settings['password']} for {settings['host']}")
+    yield ""
 
 
 def open_leak() -> Iterator[str]:
     yield "leak"
-    raise ValueError(SECRET)
+    raise ValueError("the file is gone")
 
 
 OPENS = f"{__name__}, line {open_mailer.__code__.co_firstlineno + 1}"
@@ -31,7 +32,7 @@ LEAKS = f"{__name__}, line {open_leak.__code__.co_firstlineno + 2}"
 
 
 class Shop(containers.DeclarativeContainer):
-    """One component that stands on another, and one that is chosen."""
+    """A component, another that depends on it, and one that is chosen."""
 
     config = providers.Configuration()
     mailer = Opened(open_mailer, section(config, "MAIL_", "HOST"))
@@ -43,6 +44,10 @@ class Leaking(containers.DeclarativeContainer):
     """A component that raises when it is closed."""
 
     leak = Opened(open_leak)
+
+
+MAIL = {"MAIL_HOST": "mx", "MAIL_PASSWORD": SECRET}
+POST = {"POST": "paper", "POST_HOST": "mx", "POST_PASSWORD": SECRET}
 
 
 def shop(**values: Any) -> Any:
@@ -57,45 +62,68 @@ def told(container: Any) -> list[str]:
     return [str(fault) for fault in check_opening(container)]
 
 
-def test_component_is_told_by_its_name_and_keys() -> None:
-    """The fault has the name, where it was raised and the keys; never the message."""
-    (fault,) = check_opening(shop(MAIL_HOST=SECRET, MAIL_PORT=25))
+def test_component_that_does_not_open() -> None:
+    """The fault names the component, the reason, the place and the keys."""
+    (fault,) = check_opening(shop(**MAIL))
 
     assert isinstance(fault, NotOpened)
     assert isinstance(fault.__cause__, ValueError)
     assert str(fault) == (
-        "mailer can't be opened: ValueError.\n"
+        "mailer can't be opened: ValueError: refused ****** for mx.\n"
         f"  in       {OPENS}\n"
-        "  given    MAIL_HOST, set in config.py, line 1\n"
-        "           MAIL_PORT, set in config.py, line 2\n"
-        "  check    the types of these values"
+        "  set in   config.py, line 1 (MAIL_HOST)\n"
+        "           config.py, line 2 (MAIL_PASSWORD)\n"
+        "  fix      correct the values of these keys"
     )
 
 
-def test_what_stands_on_it_is_not_told() -> None:
-    """Two components that fail are two faults; what stands on one of them is none."""
-    found = told(shop(MAIL_HOST=SECRET, POST="paper", POST_HOST=SECRET))
+@pytest.mark.parametrize(
+    "secret", ["hunter2", "hunter 2/&", "it's hunter2", "line\nbreak2"]
+)
+def test_reason_has_no_secret(secret: str) -> None:
+    """A value of a secret key is masked as it is, as ``repr`` and in a URL."""
 
-    assert [text.partition("\n")[0] for text in found] == [
-        "mailer can't be opened: ValueError.",
-        "post can't be opened: ValueError.",
-    ]
+    def fail(settings: Any) -> None:
+        password = settings["password"]
+        raise ValueError(
+            f"{password!r} smtp://x:{quote(password, safe='')}@h {password}"
+        )
+
+    class Own(Shop):
+        relay = Opened(fail, section(Shop.config, "RELAY_", "PASSWORD"))
+
+    container = Own()
+    container.config.override(Values({"RELAY_PASSWORD": secret}, {}))
+
+    (text,) = told(container)
+
+    assert "******" in text
+    assert secret not in text
+    assert quote(secret, safe="") not in text
 
 
-def test_branch_that_is_chosen_is_told_by_its_keys() -> None:
-    """A choice is told with the keys of the branch that is in force."""
-    (text,) = told(shop(POST="paper", POST_HOST=SECRET))
+def test_dependent_component_is_not_reported() -> None:
+    """Two components that fail are two faults; one that depends on them is none."""
+    found = told(shop(**MAIL, **POST))
+
+    assert [text.partition(" can't")[0] for text in found] == ["mailer", "post"]
+
+
+def test_chosen_branch_is_reported_by_its_keys() -> None:
+    """A choice is reported with the keys of the branch that is chosen."""
+    (text,) = told(shop(**POST))
 
     assert text == (
-        "post can't be opened: ValueError.\n"
+        "post can't be opened: ValueError: refused ****** for mx.\n"
         f"  in       {OPENS}\n"
-        "  given    POST_HOST, set in config.py, line 2\n"
-        "  check    the types of these values"
+        "  set in   config.py, line 2 (POST_HOST)\n"
+        "           config.py, line 3 (POST_PASSWORD)\n"
+        "  fix      correct the values of these keys"
     )
 
 
 def test_key_that_is_no_section() -> None:
-    """A single key that a component is made with is told as well."""
+    """A single key that a component is made with is reported as well."""
 
     class Own(Shop):
         till = Opened(int, Shop.config.TILL)
@@ -105,30 +133,35 @@ def test_key_that_is_no_section() -> None:
 
     (text,) = told(container)
 
-    assert text.splitlines()[0] == "till can't be opened: ValueError."
+    assert text.splitlines()[0] == (
+        "till can't be opened: ValueError: invalid literal for int() with base 10: 'x'."
+    )
     assert text.splitlines()[2:] == [
-        "  given    TILL, set in config.py, line 9",
-        "  check    the types of these values",
+        "  set in   config.py, line 9 (TILL)",
+        "  fix      correct the values of these keys",
     ]
 
 
 def test_component_without_keys() -> None:
-    """A component of no configuration is told by the line that raised."""
+    """A component without configuration is reported by the line that raised."""
 
     class Own(containers.DeclarativeContainer):
-        mailer = Opened(open_mailer, {"host": SECRET})
+        mailer = Opened(open_mailer, {"host": "mx", "password": "no"})
 
-    assert told(Own()) == [f"mailer can't be opened: ValueError.\n  in       {OPENS}"]
+    assert told(Own()) == [
+        f"mailer can't be opened: ValueError: refused no for mx.\n  in       {OPENS}"
+    ]
 
 
 def test_component_that_does_not_close() -> None:
-    """What a closer raises is told by its class and its line."""
+    """The fault of a closer names its reason and its line."""
     (fault,) = check_opening(Leaking())
 
     assert isinstance(fault, NotClosed)
     assert isinstance(fault.__cause__, ValueError)
     assert str(fault) == (
-        f"A component can't be closed: ValueError.\n  in       {LEAKS}"
+        "A component can't be closed: ValueError: the file is gone.\n"
+        f"  in       {LEAKS}"
     )
 
 

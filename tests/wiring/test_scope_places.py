@@ -176,28 +176,26 @@ def test_outside() -> None:
 
     assert str(fault.value) == (
         "dict lives as long as a request or a task, and there is none here.\n"
-        "  do       use it inside `with app.app_context():`"
+        "  fix      call it inside `with app.app_context():`"
     )
 
 
 def test_after_close(app: Flask) -> None:
-    """What is asked for when the request's objects are closed is a fault."""
-
-    @app.teardown_request
-    def end(error: BaseException | None) -> None:
-        find("unit")
+    """An object that is used after the answer is made, outside of any hook, is a fault."""
 
     @app.get("/")
     @inject
     def view(unit: UnitDep) -> str:
         return ""
 
-    with pytest.raises(ScopeClosed) as fault:
-        app.test_client().get("/")
+    with app.test_request_context("/"):
+        app.full_dispatch_request()
+        with pytest.raises(ScopeClosed) as fault:
+            find("unit")
 
     assert str(fault.value) == (
-        "open_unit is asked for after its request or task was closed.\n"
-        "  do       in a streamed body, wrap the generator in stream_with_context"
+        "open_unit is used after its request or task ended.\n"
+        "  fix      in a streamed body, wrap the generator in stream_with_context"
     )
 
 

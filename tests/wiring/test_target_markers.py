@@ -32,7 +32,7 @@ class Half(Shop):
     """
         Provider orders has a marker that nothing fills: @inject is missing.
           in       test_target_markers:N, parameter `session`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """,
     Half,
 )
@@ -73,9 +73,9 @@ class Circular(Shop):
 
 @row(
     """
-        first needs itself.
+        first depends on itself.
           path     first -> second -> first
-          do       give one of them `NAME.provider`, to call when it is needed
+          fix      give one of them `NAME.provider`, to call when it is needed
         """,
     Circular,
 )
@@ -95,10 +95,11 @@ class Mailing(Shop):
 @row(
     """
         mail is not configured: MAIL_HOST is not set.
-          asked by  View view (`post`)
+          in       View view (`post`)
           path     post -> mailer
           looked in  config.py and FLASK_*
-          set      MAIL_HOST in the configuration, or FLASK_MAIL_HOST in the environment
+          fix      set MAIL_HOST in the configuration, or FLASK_MAIL_HOST in the \\
+            environment
         """,
     Mailing,
 )
@@ -120,10 +121,10 @@ class Limited(Shop):
 
 @row(
     """
-        LIMIT is not set, and something injected needs it.
-          asked by  View view (`orders`)
+        LIMIT is not set, and something injected requires it.
+          in       View view (`orders`)
           looked in  config.py and FLASK_*
-          set      LIMIT in the configuration, or FLASK_LIMIT in the environment
+          fix      set LIMIT in the configuration, or FLASK_LIMIT in the environment
         """,
     Limited,
 )

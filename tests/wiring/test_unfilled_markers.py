@@ -10,7 +10,6 @@ from flask.views import MethodView
 
 from modern_flask.database.transactional import transactional
 from modern_flask.wiring import inject
-from tests.wiring import postponed
 from tests.wiring.fault_table import Table, check_row
 from tests.wiring.shop import NameDep, SessionDep
 
@@ -21,7 +20,7 @@ row = TABLE.row
 @row("""
         View view has a marker that nothing fills: @inject is missing.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_view(app: Flask) -> None:
     @app.get("/")
@@ -32,7 +31,7 @@ def missing_inject_on_a_view(app: Flask) -> None:
 @row("""
         View view has a marker that nothing fills: @inject is missing.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_with_a_default_marker(app: Flask) -> None:
     @app.get("/")
@@ -43,7 +42,7 @@ def missing_inject_with_a_default_marker(app: Flask) -> None:
 @row("""
         View page (Page.get) has a marker that nothing fills: @inject is missing.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_method(app: Flask) -> None:
     class Page(MethodView):
@@ -56,7 +55,7 @@ def missing_inject_on_a_method(app: Flask) -> None:
 @row("""
         View page (Page.__init__) has a marker that nothing fills: @inject is missing.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_an_initializer(app: Flask) -> None:
     class Page(MethodView):
@@ -71,7 +70,7 @@ def missing_inject_on_an_initializer(app: Flask) -> None:
 @row("""
         View orders.view has a marker that nothing fills: @inject is missing.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_in_a_blueprint(app: Flask) -> None:
     blueprint = Blueprint("orders", __name__)
@@ -86,7 +85,7 @@ def missing_inject_in_a_blueprint(app: Flask) -> None:
 @row("""
         Hook before_request before has a marker that nothing fills: @inject is missing.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_hook(app: Flask) -> None:
     @app.before_request
@@ -96,7 +95,7 @@ def missing_inject_on_a_hook(app: Flask) -> None:
 @row("""
         Hook after_request after has a marker that nothing fills: @inject is missing.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_blueprint_hook(app: Flask) -> None:
     blueprint = Blueprint("orders", __name__)
@@ -111,7 +110,7 @@ def missing_inject_on_a_blueprint_hook(app: Flask) -> None:
         Hook teardown_appcontext end has a marker that nothing fills: @inject is \\
             missing.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_teardown(app: Flask) -> None:
     @app.teardown_appcontext
@@ -121,7 +120,7 @@ def missing_inject_on_a_teardown(app: Flask) -> None:
 @row("""
         Error handler missing has a marker that nothing fills: @inject is missing.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_an_error_handler(app: Flask) -> None:
     @app.errorhandler(404)
@@ -131,7 +130,7 @@ def missing_inject_on_an_error_handler(app: Flask) -> None:
 @row("""
         Context processor words has a marker that nothing fills: @inject is missing.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_context_processor(app: Flask) -> None:
     @app.context_processor
@@ -141,7 +140,7 @@ def missing_inject_on_a_context_processor(app: Flask) -> None:
 @row("""
         Command seed has a marker that nothing fills: @inject is missing.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_command(app: Flask) -> None:
     @app.cli.command("seed")
@@ -151,7 +150,7 @@ def missing_inject_on_a_command(app: Flask) -> None:
 @row("""
         Command data seed has a marker that nothing fills: @inject is missing.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_command_in_a_group(app: Flask) -> None:
     @app.cli.group()
@@ -165,7 +164,7 @@ def missing_inject_on_a_command_in_a_group(app: Flask) -> None:
 @row("""
         Task orders.index has a marker that nothing fills: @inject is missing.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def missing_inject_on_a_task(app: Flask) -> dict[str, Any]:
     def index(name: NameDep) -> None: ...
@@ -177,7 +176,7 @@ def missing_inject_on_a_task(app: Flask) -> dict[str, Any]:
         View view has a marker that nothing fills: @inject stands above what \\
             registers the function.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def inject_above_the_route(app: Flask) -> None:
     @inject
@@ -190,7 +189,7 @@ def inject_above_the_route(app: Flask) -> None:
         Hook before_request before has a marker that nothing fills: @inject stands \\
             above what registers the function.
           in       test_unfilled_markers:N, parameter `name`
-          do       put @inject directly over the function, under what registers it
+          fix      put @inject directly over the function, under what registers it
         """)
 def inject_above_a_hook(app: Flask) -> None:
     @inject
@@ -201,22 +200,13 @@ def inject_above_a_hook(app: Flask) -> None:
 @row("""
         View view was registered before a decorator above it was applied.
           in       test_unfilled_markers:N
-          do       put the decorator that registers the function first, at the top
+          fix      put the decorator that registers the function first, at the top
         """)
 def transactional_above_the_route(app: Flask) -> None:
     @transactional
     @app.get("/")
     @inject
     def view(session: SessionDep) -> str: ...
-
-
-@row("""
-        View mixed is decorated with @inject, and its annotations are text.
-          in       postponed:N, parameter `name`
-          do       remove `from __future__ import annotations` from that module
-        """)
-def postponed_beside_a_default_marker(app: Flask) -> None:
-    app.add_url_rule("/", view_func=postponed.mixed)
 
 
 @pytest.mark.parametrize(("build", "kind", "values", "expected"), TABLE.rows)

@@ -111,7 +111,7 @@ def typo_under_the_library_inject(app: Flask) -> None:
 @row("""
         View view asks for Closing[...], which closes an object that is shared.
           in       test_wrong_markers:N, parameter `session`
-          do       declare the provider as Scoped and ask for Provide[...]
+          fix      declare the provider as Scoped and ask for Provide[...]
         """)
 def closing_under_the_library_inject(app: Flask) -> None:
     @app.get("/")
@@ -120,10 +120,9 @@ def closing_under_the_library_inject(app: Flask) -> None:
 
 
 @row("""
-        View view is given `name` by its URL, which wins over the marker.
+        View view gets `name` from its URL /shops/<name>, not from the marker.
           in       test_wrong_markers:N, parameter `name`
-          rule     /shops/<name>
-          do       name one of the two otherwise
+          fix      rename the URL argument or the parameter
         """)
 def url_argument_with_the_name_of_a_marker(app: Flask) -> None:
     @app.get("/shops/<name>")
@@ -134,7 +133,7 @@ def url_argument_with_the_name_of_a_marker(app: Flask) -> None:
 @row("""
         View view expects int from name, which provides str.
           in       test_wrong_markers:N, parameter `name`
-          do       ask for another provider, or correct the annotation
+          fix      ask for another provider, or correct the annotation
         """)
 def annotation_against_a_value(app: Flask) -> None:
     @app.get("/")
@@ -145,7 +144,7 @@ def annotation_against_a_value(app: Flask) -> None:
 @row("""
         View view expects Mailer from session, which provides Session.
           in       test_wrong_markers:N, parameter `session`
-          do       ask for another provider, or correct the annotation
+          fix      ask for another provider, or correct the annotation
         """)
 def annotation_against_a_generator_function(app: Flask) -> None:
     @app.get("/")
@@ -155,32 +154,31 @@ def annotation_against_a_generator_function(app: Flask) -> None:
 
 @row(
     """
-        Task index expects tests.wiring.shop.Session | None from mailer, which \\
-            provides Mailer.
+        Task index expects Session from mailer, which provides Mailer.
           in       test_wrong_markers:N, parameter `mailer`
-          do       ask for another provider, or correct the annotation
+          fix      ask for another provider, or correct the annotation
         """,
     MAIL_HOST="mx",
 )
 def annotation_against_a_class(app: Flask) -> dict[str, Any]:
     @inject
-    def index(mailer: Annotated[Session | None, Provide["mailer"]]) -> None: ...
+    def index(mailer: Annotated[Session, Provide["mailer"]]) -> None: ...
 
     return {"index": index}
 
 
 @row(
     """
-        View view expects dict[str, Any] from storage, which provides list.
+        View view expects dict from storage, which provides list.
           in       test_wrong_markers:N, parameter `storage`
-          do       ask for another provider, or correct the annotation
+          fix      ask for another provider, or correct the annotation
         """,
     VENDOR="memory",
 )
 def annotation_against_the_branch_in_force(app: Flask) -> None:
     @app.get("/")
     @inject
-    def view(storage: Annotated[dict[str, Any], Provide["storage"]]) -> str: ...
+    def view(storage: Annotated[dict, Provide["storage"]]) -> str: ...
 
 
 @pytest.mark.parametrize(("build", "kind", "values", "expected"), TABLE.rows)

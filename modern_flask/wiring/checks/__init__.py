@@ -1,0 +1,1 @@
+"""What can't work, reported before the first request: each rule with its own faults."""

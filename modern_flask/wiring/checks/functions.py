@@ -1,4 +1,4 @@
-"""Every function that an app calls, and that may ask for something."""
+"""Every function that an app calls, and that may be injected."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from blinker import NamedSignal
 from flask import Flask, signals
 
 from ..callables import get_name, is_framework, locate
+from ..markers import get_injected
 
-__all__ = ["AppFunction", "find_functions"]
+__all__ = ["AppFunction", "find_functions", "get_package"]
 
 _HOOKS = {
     "url_value_preprocessors": "URL value preprocessor",
@@ -33,6 +34,7 @@ _TEMPLATES = {
     "globals": "Template global",
     "tests": "Template test",
 }
+_CALL = "__call__"
 _SIGNALS = [one for one in vars(signals).values() if isinstance(one, NamedSignal)]
 
 
@@ -43,16 +45,18 @@ class AppFunction:
     Args:
         title: ``View files.upload``, ``Task example.tasks.index``, ``Command seed``.
         function: What the app calls, under its decorators.
-        rules: For a view, its URL rules.
-        given: The parameters that a caller fills: they need no marker's object.
-        lasting: What is made with it lives as long as the process.
+        rules: The URL rules of a view.
+        filled: The parameters that are filled without a marker's provider.
+        lasting: Whether the object made with it lives as long as the process.
+        is_view: Whether its answer is the body of a response.
     """
 
     title: str
     function: Any
     rules: tuple[Any, ...] = ()
-    given: frozenset[str] = frozenset()
+    filled: frozenset[str] = frozenset()
     lasting: bool = False
+    is_view: bool = False
 
     def place(self, parameter: str) -> str:
         return f"{locate(self.function)}, parameter `{parameter}`"
@@ -61,64 +65,72 @@ class AppFunction:
 def find_functions(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
     """Views, hooks, handlers, signals, templates, commands, tasks: each function once.
 
-    Of the tasks, those of the app's own package: another service's are not its matter.
+    Only tasks of the app's own package are among them: Celery gives every app the
+    shared tasks of all services in the process.
     """
-    told: set[int] = set()
-    for asker in _all(app, tasks):
-        function = asker.function
-        if id(function) not in told and not is_framework(function):
-            told.add(id(function))
-            yield asker
+    seen: set[int] = set()
+    for found in _find_all(app, tasks):
+        if id(found.function) not in seen and not is_framework(found.function):
+            seen.add(id(found.function))
+            yield found
 
 
-def _all(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
+def _find_all(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
     for endpoint, view in app.view_functions.items():
         rules = tuple(app.url_map.iter_rules(endpoint))
-        yield from _of_view(f"View {endpoint}", view, rules)
+        yield from _find_in_view(f"View {endpoint}", view, rules)
     for attribute, title in _HOOKS.items():
         for functions in getattr(app, attribute).values():
-            yield from _titled(title, functions)
+            yield from _with_title(title, functions)
     for attribute, title in _LISTED.items():
-        yield from _titled(title, getattr(app, attribute))
+        yield from _with_title(title, getattr(app, attribute))
     for codes in app.error_handler_spec.values():
         for handlers in codes.values():
-            yield from _titled("Error handler", handlers.values())
-    yield from _of_templates(app)
+            yield from _with_title("Error handler", handlers.values())
+    yield from _find_in_templates(app)
     for signal in _SIGNALS:
-        yield from _titled(f"Signal {signal.name}", signal.receivers_for(app))
+        yield from _with_title(f"Signal {signal.name}", signal.receivers_for(app))
     for name, task in tasks.items():
         function = getattr(task, "run", task)
-        # Celery gives every app the shared tasks of all services in the process.
-        if _package(function.__module__) == _package(app.import_name):
+        if get_package(function.__module__) == get_package(app.import_name):
             yield AppFunction(f"Task {name}", function)
-    commands = [app.cli, *(blueprint.cli for blueprint in app.blueprints.values())]
-    for group in commands:
-        yield from _of_commands(group, "")
+    for group in (app.cli, *(blueprint.cli for blueprint in app.blueprints.values())):
+        yield from _find_in_commands(group, "")
 
 
-def _package(module: str) -> str:
+def get_package(module: str) -> str:
+    """The topmost package of a module."""
     return module.partition(".")[0]
 
 
-def _titled(title: str, functions: Iterable[Any]) -> Iterator[AppFunction]:
+def _with_title(title: str, functions: Iterable[Any]) -> Iterator[AppFunction]:
     for function in functions:
         yield AppFunction(f"{title} {get_name(function)}", function)
 
 
-def _of_templates(app: Flask) -> Iterator[AppFunction]:
-    """What templates may call; of an app without any, Flask makes no environment."""
+def _find_in_templates(app: Flask) -> Iterator[AppFunction]:
+    """What templates may call; an app without templates gets no environment for it."""
     environment = vars(app).get("jinja_env")
     for attribute, title in _TEMPLATES.items() if environment is not None else ():
         for name, found in getattr(environment, attribute).items():
-            if inspect.isroutine(found):
+            if inspect.isroutine(found) or _is_injected_object(found):
                 yield AppFunction(f"{title} {name}", found)
 
 
-def _of_view(title: str, view: Any, rules: tuple[Any, ...]) -> Iterator[AppFunction]:
-    """A class-based view asks in each of its methods, and where it is made."""
+def _is_injected_object(found: Any) -> bool:
+    return (
+        not isinstance(found, type)
+        and get_injected(getattr(type(found), _CALL, None)) is not None
+    )
+
+
+def _find_in_view(
+    title: str, view: Any, rules: tuple[Any, ...]
+) -> Iterator[AppFunction]:
+    """A class-based view is injected in each of its methods, and where it is made."""
     view_class = getattr(view, "view_class", None)
     if view_class is None:
-        yield AppFunction(title, view, rules)
+        yield AppFunction(title, view, rules, is_view=True)
         return
     methods = {str(method).lower() for method in view_class.methods or ()}
     for name in sorted(methods | {"__init__", "dispatch_request"}):
@@ -126,16 +138,15 @@ def _of_view(title: str, view: Any, rules: tuple[Any, ...]) -> Iterator[AppFunct
         if inspect.isfunction(function):
             named = f"{title} ({view_class.__name__}.{name})"
             if name != "__init__":
-                yield AppFunction(named, function, rules)
+                yield AppFunction(named, function, rules, is_view=True)
             else:
-                # Flask makes one for all requests where it is told so.
                 lasting = not view_class.init_every_request
                 yield AppFunction(named, function, lasting=lasting)
 
 
-def _of_commands(group: click.Group, prefix: str) -> Iterator[AppFunction]:
+def _find_in_commands(group: click.Group, prefix: str) -> Iterator[AppFunction]:
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
-            yield from _of_commands(command, f"{prefix}{name} ")
+            yield from _find_in_commands(command, f"{prefix}{name} ")
         if command.callback is not None:
             yield AppFunction(f"Command {prefix}{name}", command.callback)

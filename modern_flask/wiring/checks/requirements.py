@@ -1,81 +1,231 @@
-"""Faults of what something injected stands on: keys, components, choices."""
+"""What injections require and do not get: keys, components, choices, dependencies."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from dependency_injector import providers
 
 from ...config.values import Values
-from ...errors import ConfigurationError, NotConfigured, UnknownChoice
+from ...errors import (
+    ConfigurationError,
+    NotConfigured,
+    UnknownChoice,
+    listed,
+    nearest,
+    set_key,
+)
 from .. import library
+from ..callables import get_function, get_signature
 from ..edges import key_of
 from ..errors import WiringFault
-from ..graph import Graph, Path
+from ..markers import resolve_annotation
+from ..providers import OWN_KEYWORDS
 from ..settings import Choice, Settings
-from .errors import InjectedUnconfigured, MissingKey, Undefined
-from .marker_rules import Injection
+from ..targets import find_injected, get_called
+from .injections import CheckedApp, Use
+from .types import get_provided, is_plain
 
-__all__ = ["check_requirements"]
+__all__ = [
+    "FIX_DEFAULT",
+    "InjectedUnconfigured",
+    "MissingKey",
+    "NotOverridden",
+    "Undefined",
+    "WrongDependency",
+    "WrongValue",
+    "check_requirements",
+    "describe_use",
+]
 
-_END = (
-    Settings,
-    providers.ConfigurationOption,
-    providers.Dependency,
-    providers.Selector,
+_SHOWN = 3  # functions that an error names; the others are counted
+_ABSTRACT = (
+    providers.AbstractCallable,
+    providers.AbstractCoroutine,
+    providers.AbstractFactory,
+    providers.AbstractSingleton,
 )
+_CONVERSIONS = (int, float)
+
+FIX_DEFAULT = "give the parameter a default if the key is optional"
 
 
-@dataclass(frozen=True)
-class _Need:
-    """Who asks for something, and the way to it of the first of them."""
+class MissingKey(WiringFault):
+    """A key is not set, and what is injected can't be made without it."""
 
-    askers: list[str]
-    path: Sequence[str]
-
-
-def check_requirements(
-    everything: Iterable[Injection], graph: Graph
-) -> Iterator[ConfigurationError | WiringFault]:
-    """What is needed and not there, each told once, with all who need it."""
-    found: dict[providers.Provider[Any], _Need] = {}
-    ways: dict[providers.Provider[Any], list[Path]] = {}
-    for asked in everything:
-        if asked.provider not in ways:
-            ways[asked.provider] = list(graph.ways(asked.provider, _may_lack))
-        for way in ways[asked.provider]:
-            need = found.setdefault(way[-1], _Need([], _titled(graph, way)))
-            need.askers.append(asked.title)
-    for end, need in found.items():
-        yield from _faults(end, need, graph)
+    def __init__(
+        self,
+        key: str,
+        functions: Sequence[str],
+        path: Sequence[str],
+        searched: Sequence[str],
+        known: Iterable[str],
+    ) -> None:
+        self.key, self.functions, self.path = key, tuple(functions), tuple(path)
+        self.searched, self.nearest = tuple(searched), nearest(key, known)
+        super().__init__(
+            f"{key} is not set, and something injected requires it.",
+            *_describe(functions, path),
+            ("looked in", listed(self.searched, "and")),
+            ("did you mean", listed(self.nearest, "or")),
+            ("fix", set_key(key)),
+        )
 
 
-def _may_lack(provider: providers.Provider[Any]) -> bool:
-    return isinstance(provider, _END) and provider.last_overriding is None
+class InjectedUnconfigured(WiringFault, NotConfigured):
+    """What is injected depends on a component without configuration."""
+
+    def __init__(
+        self, lack: NotConfigured, functions: Sequence[str], path: Sequence[str]
+    ) -> None:
+        idle = lack.idle
+        NotConfigured.__init__(self, lack.component, lack.key, lack.searched, idle)
+        self.functions, self.path = tuple(functions), tuple(path)
+        self.lines[:0] = [line for line in _describe(functions, path) if line[1]]
 
 
-def _faults(
-    end: Any, need: _Need, graph: Graph
-) -> Iterator[ConfigurationError | WiringFault]:
-    if isinstance(end, Settings | Choice):
+class Undefined(WiringFault):
+    """A ``Dependency`` without a provider, and without a default."""
+
+    def __init__(
+        self, name: str, functions: Sequence[str], path: Sequence[str]
+    ) -> None:
+        self.name, self.functions, self.path = name, tuple(functions), tuple(path)
+        super().__init__(
+            f"{name} is a Dependency without a provider.",
+            *_describe(functions, path),
+            ("fix", f"give the container one: Container({name}=...)"),
+        )
+
+
+class NotOverridden(WiringFault):
+    """An abstract provider is injected, and nothing overrides it."""
+
+    def __init__(
+        self, name: str, kind: str, functions: Sequence[str], path: Sequence[str]
+    ) -> None:
+        self.name, self.functions, self.path = name, tuple(functions), tuple(path)
+        super().__init__(
+            f"{name} is an {kind}, and nothing overrides it.",
+            *_describe(functions, path),
+            ("fix", f"override it: Container({name}=...)"),
+        )
+
+
+class WrongDependency(WiringFault):
+    """A ``Dependency(instance_of=...)`` has a provider of another type."""
+
+    def __init__(
+        self,
+        name: str,
+        wanted: str,
+        given: str,
+        functions: Sequence[str],
+        path: Sequence[str],
+    ) -> None:
+        self.name, self.wanted, self.given = name, wanted, given
+        self.functions, self.path = tuple(functions), tuple(path)
+        super().__init__(
+            f"{name} must be an instance of {wanted}, and its provider gives {given}.",
+            *_describe(functions, path),
+            ("fix", f"give the container a {wanted}, or correct instance_of"),
+        )
+
+
+class WrongValue(WiringFault, ConfigurationError):
+    """A key is read as a number, and its value is none."""
+
+    def __init__(
+        self, key: str, kind: str, origin: object, functions: Sequence[str]
+    ) -> None:
+        self.key, self.kind, self.origin = key, kind, origin
+        self.functions = tuple(functions)
+        article = "an" if kind == "int" else "a"
+        super().__init__(
+            f"{key} is read as {article} {kind}, and its value can't be converted.",
+            *_describe(functions, ()),
+            ("set in", origin or ""),
+            ("fix", f"set {key} to a number"),
+        )
+
+
+def _describe(functions: Sequence[str], path: Sequence[str]) -> list[tuple[str, str]]:
+    """Which functions are concerned, three at most, and the path of the first."""
+    shown, more = list(functions[:_SHOWN]), len(functions) - _SHOWN
+    if more > 0:
+        shown.append(f"{more} more")
+    return [
+        ("in", listed(shown, "and")),
+        ("path", " -> ".join(path) if len(path) > 1 else ""),
+    ]
+
+
+def describe_use(use: Use) -> list[tuple[str, str]]:
+    """The line of an error that names the functions concerned."""
+    return _describe(use.titles, ())
+
+
+def check_requirements(checked: CheckedApp) -> Iterator[Exception]:
+    """What is required and missing: each is reported once, with all who need it."""
+    merged: dict[Any, Use] = {}
+    for use in checked.uses:
+        if not any(True for _ in _check(use, checked)):
+            continue
+        known = merged.setdefault(use.provider, Use(use.provider, use.path, []))
+        known.injections.extend(
+            each for each in use.injections if each not in known.injections
+        )
+    for use in merged.values():
+        yield from _check(use, checked)
+
+
+def _check(use: Use, checked: CheckedApp) -> Iterator[Exception]:
+    provider, path = use.provider, checked.name_path(use.path)
+    if isinstance(provider, providers.Dependency):
+        yield from _check_dependency(provider, use, checked)
+    elif provider.last_overriding is not None:
+        return
+    elif isinstance(provider, Settings | Choice):
         try:
-            end.chosen() if isinstance(end, Choice) else end.check()
+            provider.chosen() if isinstance(provider, Choice) else provider.check()
         except NotConfigured as lack:
-            yield InjectedUnconfigured(lack, need.askers, need.path)
+            yield InjectedUnconfigured(lack, use.titles, path)
         except ConfigurationError as fault:
             yield fault
-    elif isinstance(end, providers.Selector):
-        yield from _unknown(end)
-    elif isinstance(end, providers.ConfigurationOption):
-        yield from _unset(end, need)
-    elif not end.is_defined:
-        yield Undefined(graph.name(end), need.askers, need.path)
+    elif isinstance(provider, providers.Selector):
+        yield from _check_selector(provider)
+    elif isinstance(provider, _ABSTRACT):
+        name, kind = checked.graph.name(provider), type(provider).__name__
+        yield NotOverridden(name, kind, use.titles, path)
+    elif library.option_of(provider) is not None:
+        yield from _check_option(provider, use, checked)
 
 
-def _unknown(selector: providers.Selector[Any]) -> Iterator[ConfigurationError]:
-    """The key of the library's own selector names no branch; unset, it is told so."""
+def _check_dependency(
+    provider: Any, use: Use, checked: CheckedApp
+) -> Iterator[WiringFault]:
+    name, path = checked.graph.name(provider), checked.name_path(use.path)
+    if not provider.is_defined:
+        yield Undefined(name, use.titles, path)
+        return
+    source = provider.last_overriding or provider.default
+    wanted = provider.instance_of
+    if source is None or not isinstance(wanted, type):
+        return
+    try:
+        given = get_provided(source)
+        fits = given is None or not given.is_exact or issubclass(given.kind, wanted)
+    except Exception:  # a class may refuse to be compared
+        return
+    if given is not None and not fits:
+        names = wanted.__name__, given.kind.__name__
+        yield WrongDependency(name, *names, use.titles, path)
+
+
+def _check_selector(selector: providers.Selector[Any]) -> Iterator[ConfigurationError]:
+    """The key of the library's own selector names no branch."""
     option = selector.selector
     if not isinstance(option, providers.ConfigurationOption):
         return
@@ -87,23 +237,93 @@ def _unknown(selector: providers.Selector[Any]) -> Iterator[ConfigurationError]:
         yield UnknownChoice(key, value, noun, origin, choices)
 
 
-def _unset(option: Any, need: _Need) -> Iterator[WiringFault]:
-    whole = values = library.configuration_of(option)
+def _check_option(
+    provider: Any, use: Use, checked: CheckedApp
+) -> Iterator[WiringFault]:
+    option = library.option_of(provider)
+    whole, key = library.configuration_of(option), key_of(option)
+    if _is_set(option, whole):
+        if provider is not option and provider.provides in _CONVERSIONS:
+            yield from _check_conversion(provider.provides, key, whole, option, use)
+    elif _needs_value(provider, use, checked):
+        searched = getattr(whole, "searched", ())
+        path = checked.name_path(use.path)
+        yield MissingKey(key, use.titles, path, searched, whole or ())
+
+
+def _is_set(option: Any, values: Any) -> bool:
     for segment in option.get_name_segments():
         name = segment() if isinstance(segment, providers.Provider) else segment
         if not isinstance(values, Mapping) or name not in values:
-            searched = getattr(whole, "searched", ())
-            yield MissingKey(
-                key_of(option), need.askers, need.path, searched, whole or ()
-            )
-            return
+            return False
         values = values[name]
+    return True
 
 
-def _titled(graph: Graph, way: Path) -> list[str]:
-    """The way by name, without the key or section at its end."""
-    return [
-        graph.name(provider)
-        for provider in way
-        if not isinstance(provider, Settings | providers.ConfigurationOption)
-    ]
+def _check_conversion(
+    kind: type, key: str, whole: Any, option: Any, use: Use
+) -> Iterator[WrongValue]:
+    try:
+        kind(option())
+    except (TypeError, ValueError):
+        origin = whole.origin(key) if isinstance(whole, Values) else None
+        yield WrongValue(key, kind.__name__, origin, use.titles)
+
+
+def _needs_value(provider: Any, use: Use, checked: CheckedApp) -> bool:
+    """Whether what is made with an option fails, or is plainly wrong, without its key.
+
+    The library gives None for a key that is not set, and a parameter may be meant for
+    that: only one that is annotated with a plain class is not.
+    """
+    if library.is_required(provider):
+        return True
+    if isinstance(provider, providers.TypedConfigurationOption):
+        return provider.provides in _CONVERSIONS
+    if len(use.path) == 1:
+        return any(
+            _expects_object(injection.annotation, injection.default)
+            for injection in use.injections
+        )
+    user = use.path[-2]
+    if isinstance(user, providers.Selector):
+        return user.selector is provider
+    for name, found in checked.graph.target_injections(user).items():
+        if found is provider:
+            target = checked.graph.target(user)
+            return target is not None and _marker_expects_object(target.function, name)
+    return _parameter_expects_object(user, provider)
+
+
+def _expects_object(annotation: Any, default: Any) -> bool:
+    if hasattr(annotation, "__metadata__"):
+        annotation = annotation.__origin__
+    plain = is_plain(annotation) and annotation is not type(None)
+    return plain and default is inspect.Parameter.empty
+
+
+def _marker_expects_object(function: Any, name: str) -> bool:
+    injected = find_injected(function)
+    return injected is not None and _expects_object(
+        injected.annotation(name), inspect.Parameter.empty
+    )
+
+
+def _parameter_expects_object(user: Any, option: Any) -> bool:
+    """Whether the parameter that ``option`` fills in a target expects a value."""
+    called = get_called(user)
+    signature = get_signature(called) if called is not None else None
+    if signature is None:
+        return False
+    named = {k: v for k, v in dict(user.kwargs).items() if k not in OWN_KEYWORDS}
+    try:
+        filled = signature.bind_partial(*user.args, **named).arguments
+    except TypeError:  # reported by the rule for arguments
+        return False
+    function = get_function(called)
+    for name, value in filled.items():
+        parameter = signature.parameters[name]
+        if value is option:
+            annotation, _ = resolve_annotation(parameter, function, {})
+            return _expects_object(annotation, parameter.default)
+    return False

@@ -1,181 +1,87 @@
-"""Everything that can't work, told at start instead of at the first request."""
+"""All rules, run over one app.
+
+*Check* opens nothing of the service's own and connects to nothing. *Boot* is
+``create_app``. *Start* comes after the fork and before the first request: what only
+opening can show is reported there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from dependency_injector import providers
-from dependency_injector.containers import DynamicContainer
 from flask import Flask
 
-from ...config.values import Section, Values
-from ...errors import ConfigurationError, Fault
-from .. import library
-from ..edges import key_of, needs, settings
-from ..graph import Graph
 from ..injection import Bound, bind_library_functions
-from ..lifecycle import Lifecycle
-from ..settings import Choice, Settings, active_dependencies, is_configured
-from .errors import NotClosed, NotOpened
-from .functions import AppFunction, find_functions
-from .graph_rules import check_graph, check_view_initializer
-from .marker_rules import Injection, check_markers, find_injections
+from .arguments import check_arguments
+from .attributes import check_attributes
+from .declarations import check_redeclared, check_targets
+from .injections import CheckedApp
+from .lifetimes import check_generator_views, check_lifetimes
+from .markers import check_markers
+from .opening import check_opening, is_kit_component, open_injected
+from .reach import check_helpers, warn_of_unreached
 from .requirements import check_requirements
+from .types import check_types
+from .unused import find_unused
 
-__all__ = ["check_app", "check_opening", "check_wiring", "open_injected"]
+__all__ = ["check_app", "check_start", "check_wiring", "find_warnings"]
 
-
-def check_app(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> list[Exception]:
-    """All faults: of the wiring, and of the components that don't open.
-
-    All that is configured is opened, and closed again.
-    """
-    return _once([*check_wiring(app, bound, tasks), *check_opening(bound.container)])
+_RULES: tuple[Callable[[CheckedApp], Iterable[Exception]], ...] = (
+    # The first one imports what is configured: the others see its markers.
+    check_targets,
+    check_lifetimes,
+    check_redeclared,
+    check_markers,
+    check_helpers,
+    check_attributes,
+    check_types,
+    check_generator_views,
+    check_requirements,
+    check_arguments,
+)
 
 
 def check_wiring(
     app: Flask, bound: Bound, tasks: Mapping[str, Any]
 ) -> Iterator[Exception]:
-    """Faults of the graph, of the markers, and of what is injected."""
+    """Faults of the container, of the markers, and of what is injected."""
+    yield from _run_rules(_prepare(app, bound, tasks))
+
+
+def check_app(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> list[Exception]:
+    """All faults that show without running the service's own code.
+
+    The kit's own components are opened, which connects to nothing, and closed again.
+    """
+    opening = check_opening(bound.container, is_kit_component)
+    return _unique([*check_wiring(app, bound, tasks), *opening])
+
+
+def check_start(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> list[Exception]:
+    """All faults that keep ``app`` from serving; what is injected stays open."""
+    checked = _prepare(app, bound, tasks)
+    return _unique([*_run_rules(checked), *open_injected(checked)])
+
+
+def find_warnings(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> list[str]:
+    """What is without effect or can't work, and harms no request that is known."""
+    unreached = warn_of_unreached(_prepare(app, bound, tasks))
+    return [*find_unused(bound.container), *unreached]
+
+
+def _prepare(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> CheckedApp:
     bind_library_functions()
-    graph = Graph(bound.container)
-    found: list[Exception] = list(check_graph(graph))
-    for asker in find_functions(app, tasks):
-        found += check_markers(asker, bound)
-        found += check_view_initializer(asker, bound, graph)
-    for asker in _targets(graph):
-        found += check_markers(asker, bound)
-    found += check_requirements(_everything(app, bound, tasks), graph)
-    yield from _once(found)
+    return CheckedApp(app, bound, tasks)
 
 
-def _targets(graph: Graph) -> Iterator[AppFunction]:
-    """The functions that providers call, as far as their parameters have markers."""
-    for provider in graph.nodes():
-        target = graph.target(provider)
-        if target is not None:
-            title = f"Provider {graph.name(provider)}"
-            yield AppFunction(title, target.function, given=target.given)
+def _run_rules(checked: CheckedApp) -> list[Exception]:
+    return _unique(fault for rule in _RULES for fault in rule(checked))
 
 
-def _everything(
-    app: Flask, bound: Bound, tasks: Mapping[str, Any]
-) -> Iterator[Injection]:
-    for asker in find_functions(app, tasks):
-        yield from find_injections(asker, bound)
-
-
-def open_injected(
-    app: Flask, bound: Bound, tasks: Mapping[str, Any]
-) -> Iterator[Exception]:
-    """Mistakes of configuration in what is injected, found by opening it.
-
-    It stays open, for it will be used. A server that does not answer is no mistake of
-    configuration: that is the request's to tell.
-    """
-    seen: set[providers.Provider[Any]] = set()
-    waiting = [
-        one.provider
-        for one in _everything(app, bound, tasks)
-        if is_configured(one.provider)
-    ]
-    for provider in waiting:
-        if provider in seen:
-            continue
-        seen.add(provider)
-        if isinstance(provider, providers.BaseResource):
-            try:
-                provider()
-            except ConfigurationError as fault:
-                yield fault
-            except Exception:
-                continue
-        waiting.extend(needs(provider))
-
-
-def check_opening(container: DynamicContainer) -> Iterator[Exception]:
-    """Open every configured component, each for itself; close them all again.
-
-    What is no fault of ours is told as one: by the component's name and its keys.
-    """
-    lifecycle, graph = Lifecycle(container), Graph(container)
-    failed: set[providers.Provider[Any]] = set()
-    found: list[Exception] = []
-    for provider in _resources(container, lifecycle):
-        try:
-            provider()
-        except Fault as fault:
-            found.append(fault)
-            failed.add(provider)
-        except Exception as error:
-            # What stands on a component that does not open raises the same.
-            if failed.isdisjoint(_foundations(provider)):
-                name, given = graph.name(provider), _given(provider)
-                found.append(_told(error, NotOpened(name, error, given)))
-            failed.add(provider)
-    try:
-        lifecycle.close()
-    except ExceptionGroup as group:
-        found += [
-            error if isinstance(error, Fault) else _told(error, NotClosed(error))
-            for error in group.exceptions
-        ]
-    yield from _once(found)
-
-
-def _told(error: Exception, fault: Fault) -> Fault:
-    fault.__cause__ = error
-    return fault
-
-
-def _foundations(
-    provider: providers.Provider[Any],
-) -> Iterator[providers.Provider[Any]]:
-    """All that has to be made before ``provider``'s object."""
-    seen = {provider}
-    waiting = [provider]
-    for found in waiting:
-        for needed in needs(found):
-            if needed not in seen:
-                seen.add(needed)
-                waiting.append(needed)
-                yield needed
-
-
-def _given(provider: providers.Provider[Any]) -> dict[str, object]:
-    """The keys that are set of those that ``provider`` is made with, and where."""
-    found: dict[str, object] = {}
-    makers = (
-        active_dependencies(provider) if isinstance(provider, Choice) else [provider]
-    )
-    for maker in makers:
-        for source in settings(maker):
-            values = source() if isinstance(source, Settings) else None
-            if isinstance(values, Section):
-                found |= {values.key(name): values.origin(name) for name in values}
-            elif isinstance(source, providers.ConfigurationOption):
-                whole, key = library.configuration_of(source), key_of(source)
-                if isinstance(whole, Values) and key in whole:
-                    found[key] = whole.origin(key)
-    return found
-
-
-def _resources(
-    container: DynamicContainer, lifecycle: Lifecycle
-) -> Iterator[providers.Provider[Any]]:
-    yield from lifecycle.resources()
-    for provider in container.providers.values():
-        # A choice whose key names no branch is no resource, and a fault all the same.
-        if not isinstance(provider, Choice) or provider.value is None:
-            continue
-        if provider.last_overriding is None and not is_configured(provider):
-            yield provider
-
-
-def _once(faults: list[Exception]) -> list[Exception]:
-    """Each text once: the same lack is found by each that asks."""
-    told: dict[str, Exception] = {}
+def _unique(faults: Iterable[Exception]) -> list[Exception]:
+    """Each text once: several functions may find the same fault."""
+    found: dict[str, Exception] = {}
     for fault in faults:
-        told.setdefault(str(fault), fault)
-    return list(told.values())
+        found.setdefault(str(fault), fault)
+    return list(found.values())

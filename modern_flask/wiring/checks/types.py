@@ -1,103 +1,238 @@
-"""What type a provider gives, as far as its target says so."""
+"""Parameters whose annotation and what is injected can't both be right.
+
+A type is judged only where an annotation is there and both sides are plain classes: no
+abstract class or protocol, nothing that a metaclass or ``__new__`` may replace.
+"""
 
 from __future__ import annotations
 
 import inspect
 import types
 from collections.abc import Generator, Iterable, Iterator
-from typing import (
-    Annotated,
-    Any,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-    is_typeddict,
-)
+from contextlib import _GeneratorContextManager
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
-from dependency_injector import providers
+from dependency_injector import providers, resources
 
+from ..callables import is_context_manager_function
+from ..errors import WiringFault
 from ..providers import Late
 from ..settings import active_dependencies
+from .injections import CheckedApp, Injection
 
-__all__ = ["are_incompatible", "format_type", "get_provided_type"]
+__all__ = ["Contradiction", "Provided", "check_types", "get_provided", "is_plain"]
 
 _YIELDING = (Iterator, Generator, Iterable)
-_NUMBERS = {int, float, complex}  # each passes for the next (PEP 484)
+# Type checkers let one pass for another (PEP 484).
+_NUMBERS = {int, float, complex}
+_BYTES = {bytes, bytearray, memoryview}
+
+_FIX = "ask for another provider, or correct the annotation"
+_FIXES: dict[type, str] = {
+    types.CoroutineType: "make the target a plain function, or await it",
+    types.AsyncGeneratorType: "make the target a generator function without async",
+    types.GeneratorType: "declare it as Scoped, which gives what the generator yields",
+    _GeneratorContextManager: "declare it as Scoped, over the function without "
+    "@contextmanager, or enter what is injected",
+}
 
 
-def get_provided_type(provider: providers.Provider[Any]) -> Any:
-    """The type that ``provider`` gives; ``Any`` where that is not known.
+class Contradiction(WiringFault):
+    """A parameter's annotation and the type of what is injected exclude each other."""
 
-    What a test puts in its place has any type it likes.
+    def __init__(
+        self, function: str, place: str, name: str, wanted: type, given: type
+    ) -> None:
+        self.function, self.place, self.name = function, place, name
+        self.wanted, self.given = wanted, given
+        super().__init__(
+            f"{function} expects {wanted.__name__} from {name}, which provides "
+            f"{_NAMES.get(given, given.__name__)}.",
+            ("in", place),
+            ("fix", _FIXES.get(given, _FIX)),
+        )
+
+
+_NAMES: dict[type, str] = {
+    types.CoroutineType: "a coroutine",
+    types.AsyncGeneratorType: "an asynchronous generator",
+    types.GeneratorType: "a generator",
+    _GeneratorContextManager: "a context manager that is not entered",
+}
+
+
+@dataclass(frozen=True)
+class Provided:
+    """The class of what a provider gives.
+
+    Args:
+        kind: The class.
+        is_exact: Whether an object has just this class; a function that is annotated
+            with it may return one of a subclass.
     """
-    if provider.last_overriding is not None:
-        return Any
-    if isinstance(provider, providers.Selector):
-        branches = list(provider.providers.values())
-        chosen = [found for found in active_dependencies(provider) if found in branches]
-        return get_provided_type(chosen[0]) if len(chosen) == 1 else Any
-    if isinstance(provider, providers.Object):
-        return type(provider.provides)
-    if isinstance(provider, Late):
-        return _returned(provider.load())
-    kinds = (providers.Factory, providers.BaseSingleton, providers.BaseResource)
-    if isinstance(provider, kinds) or type(provider) is providers.Callable:
-        return _returned(provider.provides)
-    return Any
+
+    kind: type
+    is_exact: bool
+
+    def may_be(self, wanted: type) -> bool:
+        """Whether an object can be both."""
+        if issubclass(self.kind, wanted) or _is_promoted(self.kind, wanted):
+            return True
+        if self.is_exact:
+            return False
+        return issubclass(wanted, self.kind) or _have_common_subclass(self.kind, wanted)
 
 
-def _returned(target: Any) -> Any:
-    if isinstance(target, type):
-        return target
+def check_types(checked: CheckedApp) -> Iterator[Contradiction]:
+    """Contradictions between annotations and what is injected."""
+    for injection in checked.injections + checked.injections_of(checked.targets):
+        if injection.parameter not in injection.function.filled:
+            yield from _check(injection)
+
+
+def _check(injection: Injection) -> Iterator[Contradiction]:
+    wanted = _get_class(injection.annotation)
+    if injection.hands_over or wanted is None:
+        return
     try:
-        found = get_type_hints(target).get("return", Any)
-    except Exception:  # a name that exists for type checkers only
-        return Any
-    made = inspect.isgeneratorfunction(inspect.unwrap(target))
-    if made and get_origin(found) in _YIELDING:
-        return get_args(found)[0]
-    return found
+        given = get_provided(injection.provider)
+    except (ImportError, AttributeError):  # reported where the target is looked for
+        return
+    if given is not None and not given.may_be(wanted):
+        yield Contradiction(
+            injection.function.title,
+            injection.place,
+            injection.name,
+            wanted,
+            given.kind,
+        )
 
 
-def are_incompatible(wanted: Any, given: Any) -> bool:
-    """Whether no object can be both.
+def _get_class(annotation: Any) -> type | None:
+    """The plain class that an annotation names; None for all others."""
+    if hasattr(annotation, "__metadata__"):
+        annotation = annotation.__origin__
+    return annotation if is_plain(annotation) else None
 
-    A base class may turn out to be the class that is wanted: that is no contradiction.
-    """
-    some, others = list(_classes(wanted)), list(_classes(given))
-    if not some or not others:
-        return False
-    return not any(
-        issubclass(one, other) or issubclass(other, one) or {one, other} <= _NUMBERS
-        for one in some
-        for other in others
+
+def is_plain(kind: Any) -> bool:
+    """Whether ``kind`` is a class with no say in what passes for it."""
+    return (
+        type(kind) is type
+        and kind not in (object, inspect.Parameter.empty)
+        and not getattr(kind, "_is_protocol", False)
+        and not is_typeddict(kind)
     )
 
 
-def _classes(annotation: Any) -> Iterator[type]:
-    """The classes that an annotation allows; none where that is not known."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        yield from _classes(get_args(annotation)[0])
-    elif origin in (Union, types.UnionType):
-        found = [list(_classes(part)) for part in get_args(annotation)]
-        # One part that may be anything makes all of it anything.
-        if all(found):
-            yield from (kind for part in found for kind in part)
-    elif isinstance(origin or annotation, type):
-        kind = origin or annotation
-        open_ended = kind is Any or is_typeddict(kind)
-        if not open_ended and not getattr(kind, "_is_protocol", False):
-            yield kind
-    elif annotation is None:
-        yield type(None)
+def get_provided(provider: providers.Provider[Any]) -> Provided | None:
+    """The plain class of what ``provider`` gives; None where that is not known.
+
+    A test may override a provider with an object of any type.
+    """
+    if provider.last_overriding is not None:
+        return None
+    if isinstance(provider, providers.Selector):
+        return _get_of_branch(provider)
+    if isinstance(provider, providers.Object):
+        configuration = isinstance(provider, providers.Configuration)
+        return None if configuration else _exact(type(provider.provides))
+    if isinstance(provider, Late):
+        return _get_of_late(provider.load())
+    if isinstance(provider, providers.BaseResource):
+        return _get_of_resource(provider.provides)
+    if isinstance(provider, providers.TypedConfigurationOption):
+        kind: Any = provider.provides
+        return Provided(kind, is_exact=True) if kind in (int, float) else None
+    kinds = (providers.Factory, providers.BaseSingleton, providers.Callable)
+    return _get_returned(provider.provides) if isinstance(provider, kinds) else None
 
 
-def format_type(annotation: Any) -> str:
-    """``Session``; ``Redis | None``."""
-    if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    if isinstance(annotation, type) and not get_args(annotation):
-        return annotation.__name__
-    return str(annotation).replace("typing.", "")
+def _get_of_branch(selector: providers.Selector[Any]) -> Provided | None:
+    branches = list(selector.providers.values())
+    chosen = [found for found in active_dependencies(selector) if found in branches]
+    return get_provided(chosen[0]) if len(chosen) == 1 else None
+
+
+def _get_of_late(target: Any) -> Provided | None:
+    if inspect.isgeneratorfunction(inspect.unwrap(target)):
+        if is_context_manager_function(target):
+            return Provided(_GeneratorContextManager, is_exact=True)
+        return _declared(_get_yielded(target))
+    return _get_returned(target)
+
+
+def _get_of_resource(target: Any) -> Provided | None:
+    """The library's resource enters what it can enter, and calls ``init``."""
+    if isinstance(target, type):
+        if issubclass(target, resources.Resource | resources.AsyncResource):
+            return _declared(_get_hint(target.init))
+        if hasattr(target, "__enter__") or hasattr(target, "__aenter__"):
+            return None
+        return _exact(target)
+    if inspect.isgeneratorfunction(inspect.unwrap(target)):
+        return _declared(_get_yielded(target))
+    found = _declared(_get_hint(target))
+    if found is None or _is_async(target) or hasattr(found.kind, "__enter__"):
+        return None
+    return found
+
+
+def _get_returned(target: Any) -> Provided | None:
+    """The class of what a plain call returns."""
+    if isinstance(target, type):
+        return _exact(target)
+    if inspect.iscoroutinefunction(target):
+        return Provided(types.CoroutineType, is_exact=True)
+    if inspect.isasyncgenfunction(target):
+        return Provided(types.AsyncGeneratorType, is_exact=True)
+    if inspect.isgeneratorfunction(target):
+        return Provided(types.GeneratorType, is_exact=True)
+    if is_context_manager_function(target):
+        return Provided(_GeneratorContextManager, is_exact=True)
+    if hasattr(target, "__wrapped__"):
+        return None
+    return _declared(_get_hint(target))
+
+
+def _is_async(target: Any) -> bool:
+    return inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target)
+
+
+def _exact(kind: type) -> Provided | None:
+    """The class itself, if making an object of it gives one, and that says so."""
+    hidden = any("__class__" in vars(each) for each in kind.__mro__[:-1])
+    made_otherwise = inspect.isfunction(kind.__new__)
+    plain = type(kind) is type and not hidden and not made_otherwise
+    return Provided(kind, is_exact=True) if plain else None
+
+
+def _declared(annotation: Any) -> Provided | None:
+    found = is_plain(annotation) and annotation is not type(None)
+    return Provided(annotation, is_exact=False) if found else None
+
+
+def _get_hint(target: Any) -> Any:
+    try:
+        return get_type_hints(target).get("return")
+    except Exception:  # a name that exists for type checkers only
+        return None
+
+
+def _get_yielded(target: Any) -> Any:
+    found = _get_hint(inspect.unwrap(target))
+    return get_args(found)[0] if get_origin(found) in _YIELDING else None
+
+
+def _is_promoted(given: type, wanted: type) -> bool:
+    return {given, wanted} <= _NUMBERS or {given, wanted} <= _BYTES
+
+
+def _have_common_subclass(one: type, other: type) -> bool:
+    waiting = [other]
+    for kind in waiting:
+        if issubclass(kind, one):
+            return True
+        waiting += type.__subclasses__(kind)
+    return False

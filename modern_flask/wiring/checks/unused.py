@@ -1,40 +1,46 @@
-"""What is set in the configuration and has no effect."""
+"""What the configuration or the container holds without effect: warnings, no faults."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from dependency_injector import providers
+
 from ...config.values import Values
 from ...errors import listed
 from ..graph import Graph
 from ..settings import Choice, Settings
 
-__all__ = ["idle"]
+__all__ = ["find_unused"]
 
 
-def idle(container: Any) -> list[str]:
-    """What no key chooses and what no component reads, one text for each."""
-    return [*_not_chosen(container), *_unread(container)]
+def find_unused(container: Any) -> list[str]:
+    """Keys that have no effect and providers that can't be used, one text for each."""
+    return [
+        *_find_not_chosen(container),
+        *_find_unread(container),
+        *_find_abstract(container),
+    ]
 
 
-def _not_chosen(container: Any) -> Iterator[str]:
+def _find_not_chosen(container: Any) -> Iterator[str]:
     for choice in container.providers.values():
-        if isinstance(choice, Choice) and (found := choice.idle()):
+        if isinstance(choice, Choice) and (found := choice.find_unused()):
             yield (
                 f"{choice.key} is not set, and without it these have no effect: "
                 f"{listed(found)}. Set it to {listed(sorted(choice.providers), 'or')}."
             )
 
 
-def _unread(container: Any) -> Iterator[str]:
-    """``DATABASE_URL``: the sections begin with a word more."""
+def _find_unread(container: Any) -> Iterator[str]:
+    """``DATABASE_URL``, where the sections begin with ``DATABASE_ENGINE_``."""
     values = container.config()
     if not isinstance(values, Values):
         return
     prefixes = {
         provider.prefix
-        for provider in Graph(container).everything()
+        for provider in Graph(container).all_providers()
         if isinstance(provider, Settings)
     }
     longer = sorted(prefix for prefix in prefixes if prefix.count("_") > 1)
@@ -46,3 +52,18 @@ def _unread(container: Any) -> Iterator[str]:
                     f"{key} ({values.origin(key)}) has no effect: the keys of that "
                     f"kind begin with {listed(kin, 'or')}."
                 )
+
+
+def _find_abstract(container: Any) -> Iterator[str]:
+    """An abstract provider that is injected is a fault; one that is not, is none."""
+    for name, provider in container.providers.items():
+        kind = type(provider).__name__
+        abstract = isinstance(
+            provider,
+            providers.AbstractCallable
+            | providers.AbstractCoroutine
+            | providers.AbstractFactory
+            | providers.AbstractSingleton,
+        )
+        if abstract and provider.last_overriding is None:
+            yield f"{name} is an {kind} that nothing overrides: it can't be injected."

@@ -1,0 +1,245 @@
+"""Calls that would raise TypeError: arguments that are missing, unknown or too many."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from dependency_injector import providers
+
+from .. import library
+from ..callables import find_layers, get_function, get_signature, locate
+from ..edges import REACHING
+from ..errors import WiringFault
+from ..markers import get_injected
+from ..providers import OWN_KEYWORDS, Late
+from ..targets import get_called
+from .injections import CheckedApp, Use
+from .requirements import describe_use
+from .types import get_provided
+
+__all__ = ["MissingAttribute", "NoTarget", "WrongArguments", "check_arguments"]
+
+_CALLING = (
+    providers.BaseResource,
+    providers.BaseSingleton,
+    providers.Callable,
+    providers.Factory,
+)
+_SELF: Any = object()
+
+
+class WrongArguments(WiringFault):
+    """A provider's arguments do not fit what it calls."""
+
+    def __init__(self, name: str, called: str, why: str, place: str, use: Use) -> None:
+        self.name, self.called, self.why, self.place = name, called, why, place
+        super().__init__(
+            f"{name} can't call {called}: {why}.",
+            *describe_use(use),
+            ("in", place),
+            (
+                "fix",
+                f"correct the arguments of {name}, or give the parameter a default",
+            ),
+        )
+
+
+class NoTarget(WiringFault):
+    """A provider is injected that has nothing to call."""
+
+    def __init__(self, name: str, kind: str, use: Use) -> None:
+        self.name, self.kind = name, kind
+        super().__init__(
+            f"{name} is a {kind} without a target.",
+            *describe_use(use),
+            ("fix", f"write {kind}(Target, ...), or call set_provides"),
+        )
+
+
+class MissingAttribute(WiringFault):
+    """``provider.provided.name`` names an attribute that the object does not have."""
+
+    def __init__(self, name: str, kind: str, attribute: str, use: Use) -> None:
+        self.name, self.kind, self.attribute = name, kind, attribute
+        super().__init__(
+            f"{name} provides {kind}, which has no attribute {attribute}.",
+            *describe_use(use),
+            ("fix", f"correct {name}.provided.{attribute}"),
+        )
+
+
+def check_arguments(checked: CheckedApp) -> Iterator[WiringFault]:
+    """Everything that is called without arguments when something is injected."""
+    seen: set[providers.Provider[Any]] = set()
+    for use in checked.uses:
+        provider = use.provider
+        if provider in seen or provider.last_overriding is not None:
+            continue
+        seen.add(provider)
+        for found in _find_reaching(provider):
+            yield from _check_reaching(found, use, checked)
+        if isinstance(provider, _CALLING) and not _is_replaced(provider):
+            yield from _check_target(provider, use, checked)
+
+
+def _is_replaced(provider: Any) -> bool:
+    """Whether another rule reports it: an abstract provider is never called itself."""
+    return type(provider).__name__.startswith("Abstract")
+
+
+def _check_target(
+    provider: Any, use: Use, checked: CheckedApp
+) -> Iterator[WiringFault]:
+    name = checked.graph.name(provider)
+    if provider.provides is None:
+        yield NoTarget(name, type(provider).__name__, use)
+        return
+    called = get_called(provider)
+    if called is None or _is_entered_class(provider, called):
+        return
+    args, named = _skip_delegates(provider)
+    why = _try_binding(called, args, named)
+    if why:
+        title = getattr(called, "__name__", type(called).__name__)
+        yield WrongArguments(name, title, why, _place(called), use)
+
+
+def _place(called: Any) -> str:
+    function = get_function(called)
+    return locate(function) if inspect.isroutine(function) else ""
+
+
+def _skip_delegates(provider: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    named = dict(provider.kwargs)
+    if isinstance(provider, Late):
+        named = {k: v for k, v in named.items() if k not in OWN_KEYWORDS}
+    return tuple(provider.args), named
+
+
+def _is_entered_class(provider: Any, called: Any) -> bool:
+    """A class for a library's resource: its ``init`` is called with the arguments."""
+    from dependency_injector import resources
+
+    return isinstance(called, type) and issubclass(
+        called, resources.Resource | resources.AsyncResource
+    )
+
+
+def _try_binding(
+    called: Any, args: tuple[Any, ...], named: dict[str, Any]
+) -> str | None:
+    """Why a call would raise TypeError; None if it would not, or that is not known."""
+    signature = get_signature(called)
+    if signature is None or any(map(_is_wrapped, find_layers(called))):
+        return None
+    injected = get_injected(get_function(called))
+    if injected is not None:
+        # What is given in the place of a marker is not in the signature.
+        if args:
+            return None
+        named = {k: v for k, v in named.items() if k not in injected.markers}
+    try:
+        signature.bind(*args, **named)
+    except TypeError as error:
+        return str(error)
+    return None
+
+
+def _is_wrapped(layer: Any) -> bool:
+    """Whether the library's own ``@inject`` fills some of the parameters."""
+    return library.is_library_function(get_function(layer))
+
+
+def _find_reaching(provider: Any) -> Iterator[Any]:
+    """The arguments that reach into another object, or ``provider`` itself."""
+    waiting = [provider] if isinstance(provider, REACHING) else []
+    if isinstance(provider, _CALLING):
+        waiting += [*provider.args, *dict(provider.kwargs).values()]
+    for found in waiting:
+        if isinstance(found, REACHING):
+            yield found
+            waiting.append(_get_source(found))
+
+
+def _check_reaching(found: Any, use: Use, checked: CheckedApp) -> Iterator[WiringFault]:
+    """The first step from an object whose class is known."""
+    if isinstance(found, providers.MethodCaller):
+        yield from _check_call(found, use, checked)
+        return
+    if not isinstance(found, providers.AttributeGetter):
+        return
+    source, attribute = _get_first_step(found)
+    known = get_provided(source) if source is not None else None
+    if known is not None and known.is_exact and _lacks(known.kind, attribute):
+        name = checked.graph.name(source)
+        yield MissingAttribute(name, known.kind.__name__, attribute, use)
+
+
+def _check_call(call: Any, use: Use, checked: CheckedApp) -> Iterator[WiringFault]:
+    source, attribute = _get_first_step(call.provides)
+    known = get_provided(source) if source is not None else None
+    if known is None or not known.is_exact:
+        return
+    method = inspect.getattr_static(known.kind, attribute, None)
+    args, named = tuple(call.args), dict(call.kwargs)
+    if isinstance(method, staticmethod | classmethod):
+        method = getattr(known.kind, attribute)
+    elif inspect.isfunction(method):
+        args = (_SELF, *args)
+    else:
+        return
+    why = _try_binding(method, args, named)
+    if why:
+        name = checked.graph.name(source)
+        title = f"{known.kind.__name__}.{attribute}"
+        yield WrongArguments(name, title, why, _place(method), use)
+
+
+def _get_source(found: Any) -> Any:
+    return found.provides
+
+
+def _get_first_step(found: Any) -> tuple[Any, str]:
+    """The provider of ``provider.provided.name`` and the name; None for other steps."""
+    if isinstance(found, providers.AttributeGetter):
+        start: Any = found.provides
+        if isinstance(start, providers.ProvidedInstance):
+            return start.provides, str(found.name)
+    return None, ""
+
+
+def _lacks(kind: type, name: str) -> bool:
+    """Whether objects of ``kind`` have no attribute ``name``, as far as code shows.
+
+    Its classes are plain Python, and neither they nor their methods mention the name.
+    """
+    for cls in kind.__mro__[:-1]:
+        own = vars(cls)
+        if name in own or name in own.get("__annotations__", ()):
+            return False
+        if {"__getattr__", "__getattribute__", "__slots__"} & own.keys():
+            return False
+        if cls.__flags__ & _HEAP_TYPE == 0:
+            return False
+        if any(_mentions(each, name) for each in own.values()):
+            return False
+    return not hasattr(object, name)
+
+
+_HEAP_TYPE = 1 << 9
+
+
+def _mentions(member: Any, name: str) -> bool:
+    """Whether the code of a member may set the attribute."""
+    if isinstance(member, staticmethod | classmethod):
+        member = member.__func__
+    if isinstance(member, property):
+        member = member.fget
+    inner = inspect.unwrap(member) if callable(member) else None
+    code = getattr(inner, "__code__", None)
+    if code is None:
+        return False
+    names = {*code.co_names}
+    return name in names or bool({"setattr", "__dict__", "vars"} & names)

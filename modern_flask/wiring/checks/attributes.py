@@ -1,0 +1,101 @@
+"""Markers as attributes of classes and modules, which only ``wire`` fills."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from types import CodeType, ModuleType
+from typing import Any
+
+from .. import library
+from ..errors import WiringFault
+from .functions import get_package
+from .injections import CheckedApp
+
+__all__ = ["FIX_ATTRIBUTE", "MarkerAttribute", "check_attributes"]
+
+FIX_ATTRIBUTE = "make it a parameter of the function that uses it, under @inject"
+
+
+class MarkerAttribute(WiringFault):
+    """Code reads an attribute that is still a marker."""
+
+    def __init__(self, owner: str, name: str, user: str) -> None:
+        self.owner, self.name, self.user = owner, name, user
+        super().__init__(
+            f"{user} reads {owner}.{name}, which is a marker that nothing fills.",
+            ("fix", FIX_ATTRIBUTE),
+        )
+
+
+def check_attributes(checked: CheckedApp) -> Iterator[MarkerAttribute]:
+    """Markers that the code of the service's package would use as if they were objects.
+
+    A marker may also stand in a variable to be the default of parameters. Only code
+    that reads it inside a function, and is no such default, is wrong.
+    """
+    package = get_package(checked.app.import_name)
+    for name, module in list(sys.modules.items()):
+        if get_package(name) == package and isinstance(module, ModuleType):
+            defaults = _find_defaults(module)
+            yield from _check_module(module, defaults)
+
+
+def _find_defaults(module: ModuleType) -> set[int]:
+    """The markers that are defaults of a function or method of the module."""
+    found: set[int] = set()
+    for function in _find_functions(module):
+        values = (
+            *(function.__defaults__ or ()),
+            *(function.__kwdefaults__ or {}).values(),
+        )
+        found |= {id(value) for value in values if library.is_marker(value)}
+    return found
+
+
+def _find_functions(owner: Any) -> Iterator[Any]:
+    for member in list(vars(owner).values()):
+        if isinstance(member, staticmethod | classmethod):
+            member = member.__func__
+        if inspect.isfunction(member):
+            yield inspect.unwrap(member)
+        elif isinstance(owner, ModuleType) and _is_class_of(member, owner):
+            yield from _find_functions(member)
+
+
+def _is_class_of(member: Any, module: ModuleType) -> bool:
+    return isinstance(member, type) and member.__module__ == module.__name__
+
+
+def _check_module(module: ModuleType, defaults: set[int]) -> Iterator[MarkerAttribute]:
+    for name, value in list(vars(module).items()):
+        if library.is_marker(value) and id(value) not in defaults:
+            for function in _find_functions(module):
+                if _reads_global(function, name):
+                    user = f"{module.__name__}.{function.__qualname__}"
+                    yield MarkerAttribute(module.__name__, name, user)
+                    break
+        elif _is_class_of(value, module):
+            yield from _check_class(value, defaults)
+
+
+def _check_class(cls: type, defaults: set[int]) -> Iterator[MarkerAttribute]:
+    for name, value in list(vars(cls).items()):
+        if not library.is_marker(value) or id(value) in defaults:
+            continue
+        for function in _find_functions(cls):
+            if name in function.__code__.co_names:
+                owner = f"{cls.__module__}.{cls.__qualname__}"
+                yield MarkerAttribute(owner, name, f"{owner}.{function.__name__}")
+                break
+
+
+def _reads_global(function: Any, name: str) -> bool:
+    """Whether the function's own code reads a global, not a function inside it.
+
+    ``def create_app(): def view(db=MARKER)`` reads it for a default.
+    """
+    code: CodeType = function.__code__
+    nested = any(isinstance(each, CodeType) for each in code.co_consts)
+    return name in code.co_names and not nested

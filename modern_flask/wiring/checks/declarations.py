@@ -1,0 +1,118 @@
+"""Targets that do not exist, and providers that are only partly replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from dependency_injector import providers
+
+from ...errors import listed, nearest
+from ..edges import dependencies
+from ..errors import WiringFault
+from ..providers import Late
+from ..settings import is_configured
+from .injections import CheckedApp
+
+__all__ = ["MissingTarget", "Redeclared", "check_redeclared", "check_targets"]
+
+
+class MissingTarget(WiringFault):
+    """A provider's dotted path leads nowhere."""
+
+    def __init__(self, name: str, target: str, near: Sequence[str]) -> None:
+        self.name, self.target, self.nearest = name, target, tuple(near)
+        super().__init__(
+            f'{name} is made by "{target}", which does not exist.',
+            ("did you mean", listed(self.nearest, "or")),
+        )
+
+
+class Redeclared(WiringFault):
+    """A subclass redeclares a provider, and inherited ones still use the old one."""
+
+    def __init__(
+        self, name: str, container: str, parent: str, users: Sequence[str]
+    ) -> None:
+        self.name, self.container, self.users = name, container, tuple(users)
+        super().__init__(
+            f"{container} redeclares {name}, but {listed(self.users)} still "
+            f"use{'s' * (len(self.users) == 1)} {parent}'s.",
+            ("fix", f"put @containers.copy({parent}) over class {container}({parent})"),
+        )
+
+
+def check_targets(checked: CheckedApp) -> Iterator[MissingTarget]:
+    """Dotted paths of configured components that lead nowhere.
+
+    It imports them: the rules that come after it see their markers.
+    """
+    for provider in checked.graph.nodes():
+        if isinstance(provider, Late) and is_configured(provider):
+            yield from _check_path(checked.graph.name(provider), provider.provides)
+
+
+def _check_path(name: str, target: Any) -> Iterator[MissingTarget]:
+    if not isinstance(target, str):
+        return
+    place, _, attribute = target.rpartition(".")
+    try:
+        found = find_spec(place)
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        yield MissingTarget(name, target, [])
+        return
+    try:
+        module = import_module(place)
+    except Exception:  # reported when it is opened
+        return
+    if not hasattr(module, attribute):
+        near = [f"{place}.{one}" for one in nearest(attribute, dir(module))]
+        yield MissingTarget(name, target, near)
+
+
+def check_redeclared(checked: CheckedApp) -> Iterator[Redeclared]:
+    """Inherited providers that still use what a subclass redeclares.
+
+    A provider that the subclass itself builds on the old one does so on purpose, and so
+    does everything that the new provider is made of.
+    """
+    declared: Any = checked.graph.container.declarative_parent
+    own: dict[str, Any] = dict(getattr(declared, "providers", {}))
+    for parent in getattr(declared, "__mro__", ())[1:]:
+        for name, old in getattr(parent, "cls_providers", {}).items():
+            new = own.get(name)
+            if new is None or new is old or isinstance(old, providers.Configuration):
+                continue
+            parts = _find_parts(new)
+            users = [
+                user
+                for user, provider in own.items()
+                if provider not in parts
+                and old in dependencies(provider)
+                and not _is_declared_beside(declared, user, name)
+            ]
+            if users:
+                yield Redeclared(name, declared.__name__, parent.__name__, users)
+
+
+def _find_parts(provider: providers.Provider[Any]) -> set[providers.Provider[Any]]:
+    found, waiting = {provider}, [provider]
+    for one in waiting:
+        for part in dependencies(one):
+            if part not in found:
+                found.add(part)
+                waiting.append(part)
+    return found
+
+
+def _is_declared_beside(declared: Any, user: str, name: str) -> bool:
+    """Whether one class declares both ``user`` and the new ``name``."""
+    for cls in declared.__mro__:
+        own = vars(cls).get("cls_providers", {})
+        if name in own:
+            return user in own
+    return False

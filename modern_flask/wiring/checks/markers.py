@@ -1,0 +1,218 @@
+"""Markers that nothing fills, and decorators that are lost."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from .. import library
+from ..callables import find_layers, get_partial_arguments, locate, may_pass
+from ..errors import ClosingMarker, UnknownProvider, WiringFault
+from ..injection import Bound
+from ..markers import OVER, get_injected, get_lookups, is_decorated
+from ..targets import find_injected
+from .functions import AppFunction
+from .injections import CheckedApp, MarkedParameter, find_marked
+
+__all__ = [
+    "FIX_INSIDE",
+    "FIX_LIBRARY",
+    "FIX_ORDER",
+    "LostDecorator",
+    "NoAsync",
+    "Shadowed",
+    "UnfilledMarker",
+    "UnresolvedAnnotation",
+    "check_function",
+    "check_markers",
+]
+
+FIX_INSIDE = "write Annotated[... | None, Provide[...]]: the whole type first"
+FIX_LIBRARY = "use modern_flask.inject, which reads annotations that are text"
+FIX_ORDER = "put the decorator that registers the function first, at the top"
+
+
+class UnfilledMarker(WiringFault):
+    """A function that the app calls has a marker that nothing fills."""
+
+    def __init__(self, function: str, place: str, why: str, fix: str) -> None:
+        self.function, self.place, self.why = function, place, why
+        super().__init__(
+            f"{function} has a marker that nothing fills: {why}.",
+            ("in", place),
+            ("fix", fix),
+        )
+
+
+class UnresolvedAnnotation(WiringFault):
+    """An annotation may be a marker, but it names something that is not defined.
+
+    Without it, nothing gives the parameter a value.
+    """
+
+    def __init__(self, function: str, place: str, names: Sequence[str]) -> None:
+        self.function, self.place, self.names = function, place, tuple(names)
+        verb = "is" if len(self.names) == 1 else "are"
+        super().__init__(
+            f"{function} can't be injected: {' and '.join(names)} {verb} not defined.",
+            ("in", place),
+            ("fix", "import it at run time, not under `if TYPE_CHECKING:`"),
+        )
+
+
+class NoAsync(WiringFault):
+    """A function of the app is ``async``, and the package that runs it is missing."""
+
+    def __init__(self, function: str, place: str) -> None:
+        self.function, self.place = function, place
+        super().__init__(
+            f"{function} is async, and the package asgiref is not installed.",
+            ("in", place),
+            ("fix", "pip install 'flask[async]'"),
+        )
+
+
+class LostDecorator(WiringFault):
+    """A decorator stands above the one that registers the function."""
+
+    def __init__(self, function: str, place: str) -> None:
+        self.function, self.place = function, place
+        super().__init__(
+            f"{function} was registered before a decorator above it was applied.",
+            ("in", place),
+            ("fix", FIX_ORDER),
+        )
+
+
+class Shadowed(WiringFault):
+    """A URL's argument has the name of a parameter that has a marker."""
+
+    def __init__(self, function: str, place: str, parameter: str, rule: str) -> None:
+        self.function, self.place = function, place
+        self.parameter, self.rule = parameter, rule
+        super().__init__(
+            f"{function} gets `{parameter}` from its URL {rule}, not from the marker.",
+            ("in", place),
+            ("fix", "rename the URL argument or the parameter"),
+        )
+
+
+def check_markers(checked: CheckedApp) -> Iterator[WiringFault]:
+    """Everything that is wrong with the markers of the app's functions."""
+    for function in (*checked.functions, *checked.targets):
+        yield from check_function(function, checked.bound)
+
+
+def check_function(function: AppFunction, bound: Bound) -> Iterator[WiringFault]:
+    """Everything that is wrong with the markers of one function."""
+    target = function.function
+    if inspect.iscoroutinefunction(target) and find_spec("asgiref") is None:
+        yield NoAsync(function.title, locate(target))
+    for name in sorted(get_lookups(target) - bound.container.providers.keys()):
+        yield bound.unknown(function.title, locate(target), name)
+    if is_decorated(target) and not _is_in_module(target):
+        yield from _check_lost(function)
+        return
+    for layer in find_layers(target):
+        for name in library.closing_parameters(layer):
+            yield ClosingMarker(function.title, function.place(name))
+    yield from _check_read(function, bound)
+    yield from _check_unread(function)
+
+
+def _is_in_module(function: Any) -> bool:
+    """Whether the module still has ``function`` itself under its name."""
+    found: Any = sys.modules.get(getattr(function, "__module__", ""))
+    for part in getattr(function, "__qualname__", "").split("."):
+        found = getattr(found, part, None)
+    return found is function
+
+
+def _check_lost(function: AppFunction) -> Iterator[WiringFault]:
+    marked = list(find_marked(function.function))
+    if get_injected(function.function) is None and marked:
+        why = "@inject stands above what registers the function"
+        for each in marked:
+            place = function.place(each.name)
+            yield UnfilledMarker(function.title, place, why, OVER)
+    else:
+        yield LostDecorator(function.title, locate(function.function))
+
+
+def _check_read(function: AppFunction, bound: Bound) -> Iterator[WiringFault]:
+    """What ``@inject`` has read: providers that exist, and arguments of the URL."""
+    injected = find_injected(function.function)
+    if injected is None:
+        return
+    for name in injected.markers:
+        try:
+            bound.provider(injected, name, function.title)
+        except UnknownProvider as fault:
+            yield fault
+            continue
+        for rule in function.rules:
+            if name in rule.arguments and name not in function.filled:
+                yield Shadowed(function.title, function.place(name), name, rule.rule)
+    for name, missing in injected.unresolved.items():
+        if _gets_no_value(name, function, injected.function):
+            yield UnresolvedAnnotation(function.title, function.place(name), missing)
+
+
+def _gets_no_value(name: str, function: AppFunction, inner: Any) -> bool:
+    """Whether a view's parameter is filled by nothing but a marker, if it has one."""
+    parameter = inspect.signature(inner).parameters[name]
+    if parameter.default is not parameter.empty or not function.is_view:
+        return False
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        return False
+    if name in ("self", "cls") or name in get_partial_arguments(function.function):
+        return False
+    by_url = any(
+        name in rule.arguments or name in (rule.defaults or ())
+        for rule in function.rules
+    )
+    return not by_url and not _may_be_passed(name, function.function, inner)
+
+
+def _check_unread(function: AppFunction) -> Iterator[WiringFault]:
+    """Each marker that no ``@inject`` has read."""
+    injected = find_injected(function.function)
+    known = set(injected.markers) if injected is not None else set()
+    for marked in find_marked(function.function):
+        if marked.name in known | function.filled:
+            continue
+        if _may_be_passed(marked.name, function.function, marked.layer):
+            continue
+        yield from _explain(function, marked, has_inject=injected is not None)
+
+
+def _may_be_passed(parameter: str, function: Any, inner: Any) -> bool:
+    """Whether a decorator around ``inner`` may pass an argument for the parameter."""
+    for layer in find_layers(function):
+        if layer is inner:
+            return False
+        plain = inspect.isroutine(layer) and not inspect.ismethod(layer)
+        if plain and may_pass(layer, parameter):
+            return True
+    return False
+
+
+def _explain(
+    function: AppFunction, marked: MarkedParameter, has_inject: bool
+) -> Iterator[WiringFault]:
+    place = function.place(marked.name)
+    if marked.is_inside:
+        why = "it stands inside another annotation"
+        yield UnfilledMarker(function.title, place, why, FIX_INSIDE)
+    elif marked.is_text and _is_under_library(function.function):
+        why = "the library's @inject does not read annotations that are text"
+        yield UnfilledMarker(function.title, place, why, FIX_LIBRARY)
+    elif not has_inject:
+        yield UnfilledMarker(function.title, place, "@inject is missing", OVER)
+
+
+def _is_under_library(function: Any) -> bool:
+    return any(map(library.is_library_function, find_layers(function)))

@@ -1,0 +1,139 @@
+"""Injected functions that the app does not register: helpers, methods, loaders.
+
+One that a registered function calls is a fault like any other, for a request will reach
+it. Of one that nothing seems to call, only a warning is due.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from types import CodeType, ModuleType
+from typing import Any
+
+from ..callables import find_layers, get_name
+from ..markers import get_injected, iterate_decorated
+from ..targets import get_called
+from .functions import AppFunction, get_package
+from .injections import CheckedApp
+from .markers import check_function
+
+__all__ = ["check_helpers", "warn_of_unreached"]
+
+
+def check_helpers(checked: CheckedApp) -> Iterator[Exception]:
+    """Faults of unregistered functions that a registered one calls."""
+    helpers = _find_helpers(checked)
+    for code in _find_reached(checked):
+        if code in helpers:
+            yield from check_function(helpers[code], checked.bound)
+
+
+def warn_of_unreached(checked: CheckedApp) -> Iterator[str]:
+    """Faults of unregistered functions that nothing of the app seems to call."""
+    reached = set(_find_reached(checked))
+    for code, helper in _find_helpers(checked).items():
+        if code not in reached:
+            for fault in check_function(helper, checked.bound):
+                yield str(fault)
+
+
+def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
+    """The service's functions under ``@inject`` that the app does not call itself."""
+    package = get_package(checked.app.import_name)
+    registered = {
+        getattr(layer, "__code__", None)
+        for function in (*checked.functions, *checked.targets)
+        for layer in find_layers(function.function)
+    }
+    found: dict[CodeType, AppFunction] = {}
+    for function in iterate_decorated():
+        code = function.__code__
+        if get_package(function.__module__) != package or code in registered:
+            continue
+        if "<locals>" in function.__qualname__:
+            # Another app's, or a test's: who calls it is not known.
+            continue
+        wrapper = _get_wrapper(function)
+        title = f"Function {function.__module__}.{function.__qualname__}"
+        if wrapper is not None:
+            found[code] = AppFunction(title, wrapper)
+    return dict(sorted(found.items(), key=lambda item: item[1].title))
+
+
+def _get_wrapper(function: Any) -> Any:
+    """What stands in the module for the function: with its markers read."""
+    import sys
+
+    found: Any = sys.modules.get(function.__module__)
+    for part in function.__qualname__.split("."):
+        found = inspect.getattr_static(found, part, None)
+        if isinstance(found, staticmethod | classmethod):
+            found = found.__func__
+    return found if get_injected(found) is not None else None
+
+
+def _find_reached(checked: CheckedApp) -> Iterator[CodeType]:
+    """The code of everything that registered functions and providers may call."""
+    package = get_package(checked.app.import_name)
+    methods = _find_methods(checked)
+    seen: set[CodeType] = set()
+    waiting: list[Any] = [
+        layer
+        for function in (*checked.functions, *checked.targets)
+        for layer in find_layers(function.function)
+    ]
+    for function in waiting:
+        code = getattr(function, "__code__", None)
+        if code is None or code in seen:
+            continue
+        seen.add(code)
+        yield code
+        for found in _find_called(function, methods):
+            for layer in find_layers(found):
+                if get_package(str(getattr(layer, "__module__", ""))) == package:
+                    waiting.append(layer)
+
+
+def _find_methods(checked: CheckedApp) -> dict[str, list[Any]]:
+    """The methods of the classes that the container provides, by their names."""
+    found: dict[str, list[Any]] = {}
+    for provider in checked.graph.nodes():
+        called = get_called(provider)
+        if isinstance(called, type):
+            for name, member in inspect.getmembers(called, inspect.isfunction):
+                found.setdefault(name, []).append(member)
+    return found
+
+
+def _find_called(function: Any, methods: dict[str, list[Any]]) -> Iterator[Any]:
+    """What the names in the code of ``function`` may lead to."""
+    names = {name for code in _find_code(function.__code__) for name in code.co_names}
+    scope = dict(getattr(function, "__globals__", {}))
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)
+    for name, cell in cells:
+        names.add(name)
+        try:
+            scope[name] = cell.cell_contents
+        except ValueError:  # not set yet
+            continue
+    for name in names:
+        yield from methods.get(name, ())
+        found = scope.get(name)
+        if isinstance(found, ModuleType):
+            yield from (getattr(found, other, None) for other in names)
+        elif isinstance(found, type):
+            for attribute in {*names, "__init__"}:
+                yield getattr(found, attribute, None)
+        elif inspect.isfunction(found):
+            yield found
+        elif found is not None and get_name(found) != "?":
+            yield found
+            yield from (getattr(type(found), other, None) for other in names)
+
+
+def _find_code(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _find_code(constant)

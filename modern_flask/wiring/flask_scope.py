@@ -1,0 +1,210 @@
+"""Where Flask begins and ends a scope, and which error it ends with."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import Flask, has_request_context, request, stream_with_context
+
+from .scope import (
+    Scope,
+    drop_closed,
+    find_scope,
+    has_open_scopes,
+    iterate_scopes,
+)
+
+__all__ = ["guard", "note_error"]
+
+logger = logging.getLogger(__name__)
+
+# What stream_with_context returns is a generator of a function inside it.
+_STREAMS = frozenset(
+    code
+    for code in stream_with_context.__code__.co_consts
+    if getattr(code, "co_name", None) == "generator"
+)
+
+
+def guard(app: Flask) -> None:
+    """Make ``app`` close each scope with what its request or app context came to.
+
+    Its methods are wrapped instead of hooked: Flask's hooks cost a request that uses no
+    scope a microsecond each, and errors that an error handler answers for never reach
+    them. Errors are noted where they are raised, for extensions such as Flask-RESTful
+    put handlers of their own around Flask's. Everything of the user runs inside, so
+    none of it runs after the scope is closed.
+    """
+    for name, wrap in (
+        ("preprocess_request", _note_raised),
+        ("dispatch_request", _note_raised),
+        ("finalize_request", _note_raised),
+        ("handle_user_exception", _note_handled),
+        ("handle_exception", _note_handled),
+        ("process_response", _settle),
+        ("do_teardown_request", _end_request),
+        ("do_teardown_appcontext", _end_app_context),
+    ):
+        # Flask 3.2 passes the context first: the last argument is the one that counts.
+        setattr(app, name, wrap(getattr(app, name)))
+
+
+def _note(error: BaseException) -> None:
+    if has_open_scopes():
+        scope = find_scope()
+        if scope is not None and scope.error is None:
+            scope.error = error
+
+
+def _note_raised(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Remember what a view or a hook raises, whoever answers for it afterwards."""
+
+    @wraps(method)
+    def note(*args: Any, **options: Any) -> Any:
+        try:
+            return method(*args, **options)
+        except BaseException as error:
+            _note(error)
+            raise
+
+    return note
+
+
+def _note_handled(handle: Callable[..., Any]) -> Callable[..., Any]:
+    """Remember what was raised before an error handler turns it into an answer.
+
+    A handler that runs because a closer failed gets fresh objects.
+    """
+
+    @wraps(handle)
+    def note(*args: Any) -> Any:
+        _note(args[-1])
+        scope = drop_closed()
+        if scope is not None:
+            # An answer that was made before is dropped, and its body with it.
+            scope.stream = None
+        return handle(*args)
+
+    return note
+
+
+def note_error(error: BaseException) -> None:
+    """Remember what an injected function raises where Flask dispatches no request.
+
+    Socket.IO calls its handlers in a request context of their own and answers for their
+    errors. A function that another injected one called is left to that one: the caller
+    may handle the error.
+    """
+    if not has_open_scopes() or not has_request_context():
+        return
+    # From the injected function that calls this.
+    first = sys._getframe(1)
+    frame = first.f_back
+    while frame is not None:
+        if frame.f_code is first.f_code or frame.f_code in _DISPATCHING:
+            return
+        frame = frame.f_back
+    _note(error)
+
+
+_DISPATCHING = frozenset(
+    {
+        Flask.full_dispatch_request.__code__,
+        Flask.handle_user_exception.__code__,
+        Flask.handle_exception.__code__,
+        Flask.do_teardown_request.__code__,
+    }
+)
+
+
+def _settle(process: Callable[..., Any]) -> Callable[..., Any]:
+    """Close when the answer is made: a closer that fails can still become a 500."""
+
+    @wraps(process)
+    def settle(*args: Any) -> Any:
+        response = process(*args)
+        if has_open_scopes():
+            scope = find_scope()
+            if scope is not None:
+                # A view that returns stream_with_context(...) keeps its context, and
+                # with it its objects, until the body is closed.
+                body = response.response
+                streams = getattr(body, "gi_code", None) in _STREAMS
+                if streams and request.method != "HEAD":
+                    scope.stream = body
+                    response.call_on_close(scope.close)
+                else:
+                    scope.close()
+        return response
+
+    return settle
+
+
+def _end_request(teardown: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(teardown)
+    def end(*args: Any) -> None:
+        before = drop_closed()
+        error = args[-1] if args else None
+        try:
+            teardown(*args)
+        except BaseException as failure:
+            # Flask raises it instead of the answer: no body will be closed.
+            if has_open_scopes() and (scope := find_scope()) is not None:
+                scope.close(error or failure)
+            raise
+        if has_open_scopes() and (scope := find_scope()) is not None:
+            _close_scope(scope, error, late=scope is not before)
+
+    return end
+
+
+def _end_app_context(teardown: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(teardown)
+    def end(*args: Any) -> None:
+        error = args[-1] if args else None
+        before = iterate_scopes() if has_open_scopes() else []
+        try:
+            teardown(*args)
+        except BaseException:
+            # The answer is dropped, and with it a body that would close its scope.
+            for scope in reversed(iterate_scopes()):
+                scope.close(error)
+            raise
+        if has_open_scopes():
+            _close_all(error, before)
+
+    return end
+
+
+def _close_all(error: BaseException | None, before: list[Scope]) -> None:
+    failures: list[Exception] = []
+    for scope in reversed(iterate_scopes()):
+        try:
+            _close_scope(scope, error, late=scope not in before)
+        except Exception as failure:
+            failures.append(failure)
+    if failures:
+        raise failures[0]
+
+
+def _close_scope(scope: Scope, error: BaseException | None, late: bool) -> None:
+    """Close a scope that no body uses.
+
+    Args:
+        late: A teardown hook made it. The answer is on its way, so a closer that fails
+            is logged: it must not become a 500 after a commit.
+    """
+    ends_process = error is not None and not isinstance(error, Exception)
+    if scope.is_awaited and not ends_process:
+        return
+    if not late:
+        scope.close(error)
+        return
+    try:
+        scope.close(error)
+    except Exception:
+        logger.exception("Closing what a teardown hook used failed.")

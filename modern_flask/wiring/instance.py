@@ -1,0 +1,131 @@
+"""What a declared container becomes: its calls know what is configured.
+
+The calls do what the library documents. They differ where the library's would fail on a
+service's container: ``init_resources`` would open every branch of a selector and every
+component without configuration, and one closer that fails would stop the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from dependency_injector import providers
+from dependency_injector.containers import DynamicContainer
+
+from .injection import bind_library_functions, note_wired
+from .lifecycle import Lifecycle, find_opened
+from .settings import Choice, active_dependencies
+
+__all__ = ["ContainerInstance"]
+
+
+class ContainerInstance(DynamicContainer):
+    """An instance of the kit's container."""
+
+    def init_resources(self, resource_type: Any = providers.BaseResource) -> Any:
+        """Open the resources that are configured, and of a selector the chosen branch.
+
+        Returns:
+            None; an awaitable if one of the resources is asynchronous.
+
+        Raises:
+            TypeError: ``resource_type`` is not a kind of resource.
+        """
+        _check_type(resource_type)
+        results = [
+            provider()
+            for provider in Lifecycle(self).resources()
+            if isinstance(_get_branch(provider), resource_type)
+        ]
+        awaited = [result for result in results if inspect.isawaitable(result)]
+        return asyncio.gather(*awaited) if awaited else None
+
+    def shutdown_resources(self, resource_type: Any = providers.BaseResource) -> Any:
+        """Close the resources that are open, each before its dependencies.
+
+        A closer that fails does not stop the others.
+
+        Returns:
+            None; an awaitable if one of the resources is asynchronous.
+
+        Raises:
+            TypeError: ``resource_type`` is not a kind of resource.
+            Exception: What the only failing closer raised.
+            ExceptionGroup: Several failed.
+        """
+        _check_type(resource_type)
+        opened = [
+            provider
+            for provider in find_opened(self)
+            if isinstance(provider, resource_type)
+        ]
+        if any(provider.is_async_mode_enabled() for provider in opened):
+            return _shut_down_async(opened)
+        failures = []
+        for provider in opened:
+            try:
+                provider.shutdown()
+            except Exception as failure:
+                failures.append(failure)
+        _raise(failures)
+        return None
+
+    def wire(
+        self,
+        modules: Any = None,
+        packages: Any = None,
+        from_package: str | None = None,
+        keep_cache: bool | None = None,
+        warn_unresolved: bool = False,
+    ) -> None:
+        """Wire the library's ``@inject``, and serve the kit's where there is no app."""
+        named = self.wiring_config.modules or self.wiring_config.packages
+        if from_package is None and not named:
+            # The library would take the package of its caller, which is this module.
+            from_package = (
+                self.wiring_config.from_package
+                or sys._getframe(1).f_globals.get("__package__")
+                or None
+            )
+        super().wire(modules, packages, from_package, keep_cache, warn_unresolved)
+        note_wired(self)
+
+    def unwire(self) -> None:
+        """Undo :meth:`wire`; the functions are served through the current app again."""
+        super().unwire()
+        note_wired(self)
+        bind_library_functions()
+
+
+def _check_type(resource_type: Any) -> None:
+    if not issubclass(resource_type, providers.BaseResource):
+        raise TypeError("resource_type must be a subclass of Resource provider")
+
+
+def _get_branch(provider: Any) -> Any:
+    if isinstance(provider, Choice) and provider.last_overriding is None:
+        return next(active_dependencies(provider), None)
+    return provider
+
+
+async def _shut_down_async(opened: Iterable[Any]) -> None:
+    failures = []
+    for provider in opened:
+        try:
+            result = provider.shutdown()
+            if inspect.isawaitable(result):
+                await result
+        except Exception as failure:
+            failures.append(failure)
+    _raise(failures)
+
+
+def _raise(failures: list[Exception]) -> None:
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise ExceptionGroup("Closing the container's resources failed.", failures)
