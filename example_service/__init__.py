@@ -1,4 +1,4 @@
-"""A file drop: upload a file, have it read by a task, look at what was found."""
+"""A file drop: a view stores an upload, a task reads it, a page shows the result."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ __all__ = ["create_app", "tasks"]
 
 
 def create_app(**config: Any) -> modern_flask.App:
-    """The service; ``config`` wins over every source."""
+    """Make the service; ``config`` overrides every other source."""
     return modern_flask.create_app(
         __name__, Container(), blueprints=[views.blueprint], config=config
     )

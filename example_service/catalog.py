@@ -1,4 +1,4 @@
-"""Files: their rows in the database and their content in storage."""
+"""The catalog of files: a row in the database and an object in storage for each."""
 
 import codecs
 import hashlib
@@ -18,19 +18,19 @@ from .models import File, State
 __all__ = ["Catalog"]
 
 PREVIEW = 2000  # characters
-LARGEST = 2**63 - 1  # of a BIGINT: no database takes a larger number for an id
+LARGEST_ID = 2**63 - 1  # a BIGINT: databases refuse a larger number as an id
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Catalog:
-    """What one request or task does with files; it commits nothing itself."""
+    """The files, for one request or task. It does not commit; the caller does."""
 
     def __init__(self, session: Session, storage: Storage, celery: Celery) -> None:
         self.session, self.storage, self.celery = session, storage, celery
 
     def add(self, name: str, content_type: str, body: IO[bytes]) -> File:
-        """Store the content, then the row that points to it."""
+        """Store the content, then add the row with its key."""
         key = f"files/{uuid4().hex}"
         stored = self.storage.put(key, body, content_type=content_type, overwrite=False)
         file = File(key=key, name=name, content_type=content_type, size=stored.size)
@@ -43,29 +43,34 @@ class Catalog:
         return file
 
     def get(self, file_id: int) -> File:
-        """The file, or the end of the view with 404."""
-        file = self.session.get(File, min(file_id, LARGEST))
+        """Return the file, or end the view with status 404."""
+        file = self.session.get(File, min(file_id, LARGEST_ID))
         if file is None:
             halt(problem(404, f"There is no file {file_id}."))
         return file
 
     def page(self, before: int | None, limit: int) -> list[File]:
-        """Files, the newest first."""
+        """List files, the newest first.
+
+        Args:
+            before: Only files with a lower id; None for the newest ones.
+            limit: The greatest number of files.
+        """
         query = select(File).order_by(File.id.desc()).limit(limit)
         if before is not None:
-            query = query.where(File.id < max(0, min(before, LARGEST)))
+            query = query.where(File.id < max(0, min(before, LARGEST_ID)))
         return list(self.session.scalars(query))
 
     def enqueue(self, file_id: int, key: str) -> None:
-        """Have a worker read the content. Without a broker it waits for a reindex."""
+        """Send a task that reads the content. Without a broker, a reindex can do it."""
         task = self.celery.tasks["example_service.tasks.index_file"]
         try:
             task.delay(file_id, key)
         except task.OperationalError as error:
-            log.error("File %d is not indexed: no broker (%s).", file_id, error)
+            logger.error("File %d is not indexed: no broker (%s).", file_id, error)
 
     def read(self, key: str) -> dict[str, Any]:
-        """What is in the content, as columns of its row; the database is not asked."""
+        """Read the content and return columns of its row, without the database."""
         digest, lines, text = hashlib.sha256(), 0, ""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         last = b""
@@ -81,18 +86,18 @@ class Catalog:
             "size": content.info.size,
             "sha256": digest.hexdigest(),
             "lines": lines + (last not in (b"", b"\n")),
-            # NUL is no text, and PostgreSQL refuses it.
+            # PostgreSQL refuses a text with NUL.
             "preview": None if "\0" in text else text[:PREVIEW],
         }
 
-    def note(self, file_id: int, found: Mapping[str, Any]) -> bool:
-        """Write what was found into the row; whether there still is one."""
-        change = update(File).where(File.id == file_id).values(**found)
+    def update(self, file_id: int, columns: Mapping[str, Any]) -> bool:
+        """Update the columns of the row; False if the row was deleted."""
+        change = update(File).where(File.id == file_id).values(**columns)
         result = cast("CursorResult[Any]", self.session.execute(change))
         return result.rowcount == 1
 
     def stats(self) -> dict[str, Any]:
-        """How many files there are and how many bytes they have, by state."""
+        """Count the files and their bytes, and the files by state."""
         rows = self.session.execute(
             select(File.state, func.count(), func.sum(File.size)).group_by(File.state)
         ).all()

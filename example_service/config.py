@@ -1,4 +1,4 @@
-"""Embedded defaults: a SQLite file and a folder. ``dev`` brings the Redis."""
+"""The configuration for development: a SQLite file, a folder, and Redis by ``dev``."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What this service has beside what every service has."""
+"""The container of this service."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ __all__ = ["CatalogDep", "Container", "LimitDep"]
 
 
 class Container(modern_flask.Container):
-    """The kit's container and the catalog of files, one for each request or task."""
+    """The kit's container, and a catalog of files for each function that injects it."""
 
     catalog = providers.Factory(
         Catalog,

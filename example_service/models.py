@@ -13,7 +13,7 @@ __all__ = ["File", "State"]
 
 
 class State(StrEnum):
-    """How far a file has come."""
+    """The state of a file: stored, read by the task, or without content."""
 
     STORED = "stored"
     READY = "ready"
@@ -21,7 +21,7 @@ class State(StrEnum):
 
 
 class File(ModelBase):
-    """One uploaded file; its content is an object in storage."""
+    """An uploaded file. Its content is an object in storage."""
 
     __tablename__ = "files"
 
@@ -42,8 +42,8 @@ class File(ModelBase):
         DateTime(timezone=True), default=lambda: datetime.now(UTC)
     )
 
-    def described(self) -> dict[str, Any]:
-        """The file as JSON; times in ISO 8601, the size in bytes."""
+    def to_dict(self) -> dict[str, Any]:
+        """The file for JSON: times in ISO 8601, the size in bytes."""
         return {
             "id": self.id,
             "name": self.name,
@@ -53,6 +53,6 @@ class File(ModelBase):
             "sha256": self.sha256,
             "lines": self.lines,
             "preview": self.preview,
-            # SQLite keeps no zone.
+            # SQLite stores no time zone.
             "created_at": self.created_at.replace(tzinfo=UTC).isoformat(),
         }

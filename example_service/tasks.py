@@ -1,4 +1,4 @@
-"""What happens after an upload."""
+"""The task that runs after an upload."""
 
 import logging
 
@@ -12,20 +12,20 @@ from .models import State
 
 __all__ = ["index_file"]
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @shared_task(acks_late=True)
 @transactional
 @inject
 def index_file(file_id: int, key: str, catalog: CatalogDep) -> None:
-    """Fill in what is known only from the content. Running it twice does no harm."""
-    # A large file takes minutes; no transaction is open while it is read.
+    """Read the content and update the row. It is safe to run this task twice."""
+    # Reading a large file takes minutes, and no transaction is open in that time.
     try:
-        found = catalog.read(key)
+        columns = catalog.read(key)
     except (ObjectNotFound, ObjectChanged):
-        found = {"state": State.FAILED}
-    if not catalog.note(file_id, found):
-        log.info("File %d was deleted before it was indexed.", file_id)
-    elif found["state"] is State.FAILED:
-        log.warning("File %d has no content in storage.", file_id)
+        columns = {"state": State.FAILED}
+    if not catalog.update(file_id, columns):
+        logger.info("File %d was deleted before it was indexed.", file_id)
+    elif columns["state"] is State.FAILED:
+        logger.warning("File %d has no content in storage.", file_id)

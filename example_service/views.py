@@ -1,4 +1,4 @@
-"""The page and the JSON interface."""
+"""The page and the JSON API."""
 
 import logging
 from functools import partial
@@ -35,13 +35,13 @@ blueprint = Blueprint("files", __name__)
 
 PAGE = 50
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @blueprint.get("/")
 @inject
 def page(catalog: CatalogDep) -> str:
-    """The page: it works without JavaScript, and better with it."""
+    """The page. It works without JavaScript, and shows progress with it."""
     files = catalog.page(request.args.get("before", type=int), PAGE)
     older = files[-1].id if len(files) == PAGE else None
     return render_template("index.html", files=files, older=older)
@@ -51,10 +51,10 @@ def page(catalog: CatalogDep) -> str:
 @transactional
 @inject
 def upload(catalog: CatalogDep, limit: LimitDep) -> Any:
-    """Take a form's field ``file``, or the request's body named by ``?name=``."""
+    """Store the field ``file`` of a form, or the body under the name in ``?name=``."""
     request.max_content_length = limit
-    name, kind, body = _sent()
-    # PostgreSQL keeps no NUL.
+    name, kind, body = _read_upload()
+    # PostgreSQL refuses a text with NUL.
     if not name or "\0" in name:
         halt(problem(400, "Send a form with a field `file`, or a body and ?name=NAME."))
     if not (kind and kind.isascii() and kind.isprintable()):
@@ -64,35 +64,35 @@ def upload(catalog: CatalogDep, limit: LimitDep) -> Any:
     if _wants_page():
         return redirect(url_for("files.page"), 303)
     place = url_for("files.show", file_id=file.id)
-    return file.described(), 201, {"Location": place}
+    return file.to_dict(), 201, {"Location": place}
 
 
 @blueprint.get("/files")
 @inject
 def index(catalog: CatalogDep) -> dict[str, Any]:
-    """Files, the newest first; ``next`` is the following page's address."""
+    """Files, the newest first; ``next`` is the URL of the next page."""
     limit = min(max(request.args.get("limit", PAGE, type=int), 1), 500)
     files = catalog.page(request.args.get("before", type=int), limit)
     following = None
     if len(files) == limit:
         following = url_for("files.index", before=files[-1].id, limit=limit)
-    return {"files": [file.described() for file in files], "next": following}
+    return {"files": [file.to_dict() for file in files], "next": following}
 
 
 @blueprint.get("/files/<int:file_id>")
 @inject
 def show(file_id: int, catalog: CatalogDep) -> dict[str, Any]:
     """One file."""
-    return catalog.get(file_id).described()
+    return catalog.get(file_id).to_dict()
 
 
 @blueprint.get("/files/<int:file_id>/content")
 @inject
 def content(file_id: int, catalog: CatalogDep) -> Response:
-    """The content, or the one range of it that is asked for (RFC 9110, section 14)."""
+    """The content, or the one requested range of it (RFC 9110, section 14)."""
     file = catalog.get(file_id)
     info = catalog.storage.head(file.key)
-    size, span = info.size, _span(info)
+    size, span = info.size, _find_range(info)
     start, stop = span or (0, size)
     reader = catalog.storage.get(file.key, start=start, end=stop)
     response = Response(iter(reader), 206 if span else 200, mimetype=file.content_type)
@@ -102,9 +102,9 @@ def content(file_id: int, catalog: CatalogDep) -> Response:
         response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     response.headers["Accept-Ranges"] = "bytes"
     response.set_etag(info.etag)
-    # It is a stranger's file: the browser is to save it, not to run it.
+    # Anybody may have uploaded the file: the browser must save it and never run it.
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Content-Disposition"] = _attachment(file.name)
+    response.headers["Content-Disposition"] = _format_attachment(file.name)
     return response
 
 
@@ -113,7 +113,7 @@ def content(file_id: int, catalog: CatalogDep) -> Response:
 @transactional
 @inject
 def delete(file_id: int, catalog: CatalogDep) -> Any:
-    """Delete the row, and after its commit the content."""
+    """Delete the row, and the content after the commit."""
     file = catalog.get(file_id)
     on_commit(partial(catalog.storage.delete, file.key))
     catalog.session.delete(file)
@@ -125,47 +125,48 @@ def delete(file_id: int, catalog: CatalogDep) -> Any:
 @transactional
 @inject
 def reindex(file_id: int, catalog: CatalogDep) -> Any:
-    """Read the content again; one at a time for each file."""
+    """Send the task again; one request at a time for each file."""
     file = catalog.get(file_id)
     file.state = State.STORED
     on_commit(partial(catalog.enqueue, file.id, file.key))
-    return file.described(), 202
+    return file.to_dict(), 202
 
 
 @blueprint.get("/stats")
 @cached(5, "stats")
 @inject
 def stats(catalog: CatalogDep) -> dict[str, Any]:
-    """Numbers of files and bytes, at most five seconds old."""
+    """The numbers of files and bytes, at most five seconds old."""
     return catalog.stats()
 
 
 @blueprint.errorhandler(ObjectNotFound)
-def lost(error: ObjectNotFound) -> Response:
-    """There is a row, and its object is gone."""
-    log.warning("%s", error)
+def handle_missing_object(error: ObjectNotFound) -> Response:
+    """The row exists, but storage has no object for it."""
+    logger.warning("%s", error)
     return problem(404, "The file's content is not in storage.")
 
 
 @blueprint.errorhandler(LockTaken)
-def busy(error: LockTaken) -> Response:
-    """Somebody else does it already."""
+def handle_taken_lock(error: LockTaken) -> Response:
+    """Another request is reindexing the file."""
     return problem(409, "This file is being reindexed; try again in a moment.")
 
 
 @blueprint.errorhandler(StorageUnavailable)
 @blueprint.errorhandler(RedisError)
-def unavailable(error: Exception) -> Response:
-    """It may be there again in a moment, and the client may come again."""
-    log.error("%s", error)
-    return problem(503, "What this needs does not answer, or is full.")
+def handle_outage(error: Exception) -> Response:
+    """A back end fails, probably for a short time: the client may try again."""
+    logger.error("%s", error)
+    return problem(503, "A back end does not answer, or it is full.")
 
 
-def _span(info: ObjectInfo) -> tuple[int, int] | None:
-    """The range that is asked for: its first byte, and the one behind its last.
+def _find_range(info: ObjectInfo) -> tuple[int, int] | None:
+    """The requested range: its first byte, and the byte after its last one.
 
-    None for the whole: several ranges, other units and what is malformed are answered
-    so, as they may be, and what is meant for another version of the file must be.
+    None stands for the whole content. RFC 9110 allows that answer for several ranges,
+    other units and a malformed header, and requires it if the range is for another
+    version of the file (sections 13.1.5 and 14.2).
     """
     wanted, size = request.range, info.size
     version = request.headers.get("If-Range")
@@ -174,7 +175,7 @@ def _span(info: ObjectInfo) -> tuple[int, int] | None:
     if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
         return None
     first, end = wanted.ranges[0]
-    # Of a suffix that is longer than the file all is sent.
+    # A suffix that is longer than the file means the whole file.
     start = first if first >= 0 else max(0, size + first)
     if start >= size:
         refusal = problem(416, f"The file has {size} bytes.")
@@ -183,27 +184,27 @@ def _span(info: ObjectInfo) -> tuple[int, int] | None:
     return start, size if end is None else min(end, size)
 
 
-def _sent() -> tuple[str | None, str, IO[bytes]]:
-    """Name, type and content of the form's file, or of the body."""
-    # Any other body that is asked for its files is read, and lost.
+def _read_upload() -> tuple[str | None, str, IO[bytes]]:
+    """Name, type and content of the file in the form, or of the body."""
+    # request.files would read any other body, and its content would be lost.
     if request.mimetype != "multipart/form-data":
-        return request.args.get("name"), request.mimetype, _body()
+        return request.args.get("name"), request.mimetype, _open_body()
     posted = request.files.get("file")
     if posted is None:
         return None, "", request.stream
     return posted.filename, posted.mimetype, posted.stream
 
 
-def _body() -> IO[bytes]:
-    """The request's body; one that ends before its length is no upload."""
+def _open_body() -> IO[bytes]:
+    """The body of the request. If it is shorter than its length, reading raises."""
     if request.content_length is None:
         return request.stream
-    # Gunicorn takes a connection that was lost for the end of the body.
+    # For Gunicorn, a lost connection is the end of the body.
     return cast(IO[bytes], LimitedStream(request.stream, request.content_length))
 
 
-def _attachment(name: str) -> str:
-    """Any name, and one in ASCII for those who can't read that (RFC 6266)."""
+def _format_attachment(name: str) -> str:
+    """The header with the name, and an ASCII name for old clients (RFC 6266)."""
     plain = "".join(c if c.isascii() and c.isprintable() else "_" for c in name)
     plain = plain.replace("\\", "_").replace('"', "_")
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

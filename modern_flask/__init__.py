@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from .observability.marks import ignore_traces as ignore_traces
     from .problems import halt as halt
     from .problems import problem as problem
-    from .redis.current import cached as cached
-    from .redis.current import synchronized as synchronized
-    from .redis.faults import LockLost as LockLost
-    from .redis.faults import LockTaken as LockTaken
+    from .redis.decorators import cached as cached
+    from .redis.decorators import synchronized as synchronized
+    from .redis.errors import LockLost as LockLost
+    from .redis.errors import LockTaken as LockTaken
     from .storage import Storage as Storage
     from .storage.memory import MemoryStorage as MemoryStorage
     from .wiring import Choice as Choice
@@ -64,8 +64,8 @@ HOMES = {
     "modern_flask.errors": ("ConfigurationError", "Fault"),
     "modern_flask.observability.marks": ("ignore_metrics", "ignore_traces"),
     "modern_flask.problems": ("halt", "problem"),
-    "modern_flask.redis.current": ("cached", "synchronized"),
-    "modern_flask.redis.faults": ("LockLost", "LockTaken"),
+    "modern_flask.redis.decorators": ("cached", "synchronized"),
+    "modern_flask.redis.errors": ("LockLost", "LockTaken"),
     "modern_flask.storage": ("Storage",),
     "modern_flask.storage.memory": ("MemoryStorage",),
     "modern_flask.wiring": (

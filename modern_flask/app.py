@@ -153,9 +153,9 @@ def init_app(
     add_commands(app.cli)
     _close_at_exit(bound)
     if "celery" in container.providers and is_configured(container.celery):
-        from .tasks import share
+        from .tasks import set_default_app
 
-        share()
+        set_default_app()
         # Where Flask's documentation puts it; opened when something reads it.
         celery: Any = LocalProxy(container.celery)
         app.extensions.setdefault("celery", celery)
@@ -304,10 +304,10 @@ def _tasks(bound: Bound) -> tuple[dict[str, Any], list[Exception]]:
     celery = bound.container.providers.get("celery")
     if celery is None or not is_configured(celery):
         return {}, []
-    from .tasks import tasks_of
+    from .tasks import get_tasks
 
     try:
-        return tasks_of(celery()), []
+        return get_tasks(celery()), []
     except Exception as fault:
         return {}, [fault]
 

@@ -1,6 +1,7 @@
-"""What views ask for: ``def upload(storage: StorageDep)`` under ``@inject``.
+"""Types for the parameters of views: ``def upload(storage: StorageDep)``.
 
-Each is a type and the name of its provider. A type is imported when it is asked for.
+Under ``@inject``, each parameter gets the object of the provider that its type names.
+The packages behind a type are imported when the type itself is imported.
 """
 
 from __future__ import annotations

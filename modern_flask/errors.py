@@ -1,6 +1,6 @@
-"""The base classes of faults: what happened, where, and what to do.
+"""The base classes of errors: what happened, where, and what to do.
 
-Each room derives its own faults from the classes here. A fault keeps its arguments as
+Each package derives its errors from these classes. An error keeps its arguments as
 attributes and never holds a value that may be secret. The labels of its lines are few:
 ``in``, ``set in``, ``looked in``, ``path``, ``did you mean`` and ``fix``.
 """
@@ -10,25 +10,29 @@ from difflib import get_close_matches
 from os.path import commonprefix
 
 __all__ = [
+    "ESCAPE_PASSWORD",
     "ConfigurationError",
     "Fault",
     "MissingExtra",
     "NotConfigured",
     "UnknownChoice",
     "UnknownSetting",
-    "listed",
-    "nearest",
+    "find_nearest",
+    "join_names",
     "set_key",
 ]
 
+ESCAPE_PASSWORD = "in a password, write @ as %40, : as %3A and / as %2F"
+"""How to write a password in a URL (RFC 3986, section 2.1)."""
+
 
 class Fault(Exception):
-    """A mistake that the reader of its text can correct.
+    """A mistake that the reader of the error can correct.
 
     Args:
-        what: One sentence: what happened.
-        lines: Pairs of a label and a text, printed below it; a pair with an empty text
-            is left out.
+        what: One sentence that says what happened.
+        lines: Pairs of a label and a text, printed below the sentence. A pair with an
+            empty text is left out.
     """
 
     def __init__(self, what: str, *lines: tuple[str, object]) -> None:
@@ -42,30 +46,30 @@ class Fault(Exception):
 
 
 class ConfigurationError(Fault):
-    """The configuration can't be read, or names something that does not exist."""
+    """The configuration can't be read, or it names something that does not exist."""
 
 
 class UnknownSetting(ConfigurationError):
-    """A key that the component behind its prefix does not have.
+    """The component with this prefix does not have this key.
 
     Args:
-        key: The whole key, such as ``REDIS_HOTS``.
-        origin: Where it was set, if that is known.
-        known: Every key that the component has; the nearest are offered.
+        key: The key with its prefix, such as ``REDIS_HOTS``.
+        origin: Where the key was set, if that is known.
+        known: Every key that the component has; the error shows the nearest ones.
     """
 
     def __init__(self, key: str, origin: object, known: Iterable[str]) -> None:
         self.key, self.origin = key, origin
-        self.nearest = nearest(key, known)
+        self.nearest = find_nearest(key, known)
         super().__init__(
             f"{key} is not a known setting.",
             ("set in", origin or ""),
-            ("did you mean", listed(self.nearest, "or")),
+            ("did you mean", join_names(self.nearest, "or")),
         )
 
 
 class UnknownChoice(ConfigurationError):
-    """A key whose value is none of the possible ones."""
+    """The value of a key is not one of the possible values."""
 
     def __init__(
         self, key: str, value: object, noun: str, origin: object, choices: Sequence[str]
@@ -74,18 +78,18 @@ class UnknownChoice(ConfigurationError):
         super().__init__(
             f'{key} = "{value}" names no {noun}.',
             ("set in", origin or ""),
-            ("fix", f"use {listed(choices, 'or')}"),
+            ("fix", f"use {join_names(choices, 'or')}"),
         )
 
 
 class NotConfigured(ConfigurationError):
-    """A component is used, and none of its keys is set.
+    """A component is used, but none of its keys is set.
 
     Args:
-        component: The provider's name, such as ``redis``.
+        component: The name of the provider, such as ``redis``.
         key: The key to set, or the prefix followed by ``*``.
-        searched: The sources in which it was looked for.
-        idle: Keys that are set and have no effect without it, and where.
+        searched: The sources that were searched for the key.
+        idle: The keys that are set but have no effect without it, with their origins.
     """
 
     def __init__(
@@ -98,22 +102,21 @@ class NotConfigured(ConfigurationError):
         self.component, self.key, self.searched = component, key, tuple(searched)
         self.idle = tuple(idle)
         super().__init__(
-            f"{component} is not configured: {key} is not set.",
-            ("looked in", listed(self.searched, "and")),
-            ("but set", listed(self.idle, "and")),
+            f"{component} is not configured: {key} is not set{_but_set(self.idle)}.",
+            ("looked in", join_names(self.searched, "and")),
             ("fix", set_key(key)),
         )
 
 
 class MissingExtra(ConfigurationError):
-    """A component is configured, and a package that it needs is not installed.
+    """A component is configured, but a package that it needs is not installed.
 
     Args:
-        component: What is configured.
-        package: What is missing.
-        extra: The extra of modern-flask that brings it.
-        key: The key that asks for it.
-        origin: Where that was set, if it is known.
+        component: The name of the component.
+        package: The missing package.
+        extra: The extra of modern-flask that installs the package.
+        key: The key that configures the component.
+        origin: Where the key was set, if that is known.
     """
 
     def __init__(
@@ -126,9 +129,11 @@ class MissingExtra(ConfigurationError):
     ) -> None:
         self.component, self.package, self.extra = component, package, extra
         self.key, self.origin = key, origin
+        by_key = f" by {key}" if origin else ""
         super().__init__(
-            f"{component} is configured, but the package {package} is not installed.",
-            ("by", f"{key}, set in {origin}" if origin else ""),
+            f"{component} is configured{by_key}, but the package {package} is not "
+            "installed.",
+            ("set in", origin or ""),
             ("fix", f"pip install 'modern-flask[{extra}]'"),
         )
 
@@ -138,21 +143,28 @@ def set_key(key: str) -> str:
     return f"set {key} in the configuration, or FLASK_{key} in the environment"
 
 
-def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
-    """The names of ``known`` that ``name`` may have meant, best first.
+def _but_set(idle: Sequence[str]) -> str:
+    if not idle:
+        return ""
+    return f", but {join_names(idle)} {'is' if len(idle) == 1 else 'are'}"
 
-    What all begin with, such as ``REDIS_``, makes none more alike.
+
+def find_nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """Find the names in ``known`` that are most similar to ``name``, the best first.
+
+    The comparison leaves out the common prefix of all names, such as ``REDIS_``, since
+    it would make all of them similar.
     """
     names = sorted(known)
-    # By character is what is meant here.
+    # A comparison by character is meant here.
     shared = commonprefix([name, *names]) if len(names) > 1 else ""  # noqa: RUF071
     cut = shared.rfind("_") + 1
     found = get_close_matches(name[cut:], [n[cut:] for n in names], most, 0.6)
     return [name[:cut] + match for match in found]
 
 
-def listed(names: Sequence[str], word: str = "and") -> str:
-    """``["a", "b", "c"]`` as ``a, b and c``; empty where there are none."""
+def join_names(names: Sequence[str], word: str = "and") -> str:
+    """Join ``["a", "b", "c"]`` to ``a, b and c``; no names become an empty text."""
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} {word} {names[-1]}"

@@ -3,128 +3,69 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from time import monotonic
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextvars import Context
+from functools import partial
+
+from .failures import describe
+from .waiting import BackgroundCall, Deadline, DeadlinePassed
 
 __all__ = ["DEADLINE", "Health", "Ping"]
 
-DEADLINE = 1.0  # seconds; a probe gives up after one by default
-
-_REASONS = {
-    "connection refused": ("connection refused",),
-    "timed out": ("timed out", "timeout expired", "nothing came in"),
-    "unknown host": (
-        *("name or service not known", "nodename nor servname provided"),
-        *("name resolution", "could not translate host name", "failed to resolve"),
-        *("no address associated", "getaddrinfo failed"),
-    ),
-    "no route": ("no route to host", "network is unreachable"),
-    "connection lost": (
-        *("connection reset", "connection closed by server", "broken pipe"),
-        *("server closed the connection", "lost connection", "gone away"),
-    ),
-    "credentials refused": (
-        *("password authentication failed", "no password supplied", "wrongpass"),
-        *("authentication required", "invalid username-password", "access denied"),
-        *("access_refused", "access refused", "invalidaccesskeyid"),
-        *("signaturedoesnotmatch", "accessdenied"),
-    ),
-    "certificate refused": ("certificate verify failed",),
-    "too many connections": (
-        *("too many connections", "too many clients", "max number of clients"),
-        "remaining connection slots",
-    ),
-    "still loading": ("loading the dataset", "the database system is starting up"),
-    "disk full": ("no space left on device",),
-    "not permitted": ("permission denied", "read-only file system"),
-    "not there": (
-        *("no such file or directory", "unable to open database file"),
-        *("nosuchbucket", "unknown database"),
-    ),
-}
-"""What a probe may tell, and what drivers and systems call it in their texts."""
+DEADLINE = 1.0
+"""Seconds: by default a probe of Kubernetes gives up after one second."""
 
 Ping = Callable[[float], None]
-
-
-@dataclass
-class _Run:
-    """One ping under way; ``trouble`` is set when it has come back."""
-
-    done: threading.Event
-    trouble: str | None = None
+"""Raises an error if a component does not work; its argument is a time in seconds."""
 
 
 class Health:
-    """Pings components side by side, none of them waited for longer than the deadline.
+    """Pings the components side by side and waits for none of them after the deadline.
 
-    A ping that hangs is left alone in its thread and not started again until it has
-    come back, so that probes of a dead backend don't pile up.
+    A ping that hangs stays in its thread, and no other ping of that component starts
+    before it returns. So the probes of a dead back end do not pile up.
+
+    Args:
+        deadline: Seconds for all pings together.
     """
 
     def __init__(self, deadline: float = DEADLINE) -> None:
         self.deadline = deadline
         self._lock = threading.Lock()
-        self._running: dict[str, _Run] = {}
+        self._calls: dict[str, BackgroundCall[str | None]] = {}
 
     def check(self, pings: Mapping[str, Ping]) -> dict[str, str | None]:
-        """The trouble of each component, None where there is none.
+        """Ping each component and return the reason why it fails, None if it works.
 
-        A trouble is the name of an error and one of ``_REASONS``, never the error's own
-        text: that may hold a secret.
+        A reason is the class of an error and one of :data:`.failures.REASONS`. It never
+        is the text of the error, which may hold a secret.
         """
-        end = monotonic() + self.deadline
-        runs = {name: self._run(name, ping) for name, ping in pings.items()}
-        found: dict[str, str | None] = {}
-        for name, run in runs.items():
-            if run.done.wait(max(0.0, end - monotonic())):
-                found[name] = run.trouble
-            else:
-                found[name] = f"no answer within {self.deadline:g} s"
-        return found
+        deadline = Deadline(self.deadline)
+        calls = {name: self._call(name, ping) for name, ping in pings.items()}
+        return {name: self._result(call, deadline) for name, call in calls.items()}
 
-    def _run(self, name: str, ping: Ping) -> _Run:
+    def _call(self, name: str, ping: Ping) -> BackgroundCall[str | None]:
+        """The ping that still runs from an earlier check, or else a new one."""
         with self._lock:
-            run = self._running.get(name)
-            if run is None:
-                run = self._running[name] = _Run(threading.Event())
-                threading.Thread(
-                    target=self._ping, args=(name, ping, run), daemon=True
-                ).start()
-            return run
+            call = self._calls.get(name)
+            if call is None or call.ended:
+                run = partial(_run, ping, self.deadline)
+                call = self._calls[name] = BackgroundCall(run, f"ping {name}")
+            return call
 
-    def _ping(self, name: str, ping: Any, run: _Run) -> None:
+    def _result(
+        self, call: BackgroundCall[str | None], deadline: Deadline
+    ) -> str | None:
         try:
-            ping(self.deadline)
-        except Exception as error:
-            run.trouble = told(error)
-        finally:
-            with self._lock:
-                del self._running[name]
-            run.done.set()
+            return call.result(deadline.left())
+        except DeadlinePassed:
+            return f"no answer within {self.deadline:g} s"
 
 
-def told(error: BaseException) -> str:
-    """The name of ``error``, and why, as far as one of its causes says it."""
-    name = type(error).__name__
-    for cause in _causes(error):
-        text = str(cause).lower()
-        for reason, phrases in _REASONS.items():
-            if any(phrase in text for phrase in phrases):
-                return f"{name}: {reason}"
-    return name
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """``error`` and what led to it, as it is chained or held by who wrapped it."""
-    seen: list[BaseException] = []
-    waiting = [error]
-    for found in waiting:
-        if found in seen:
-            continue
-        seen.append(found)
-        yield found
-        held = (found.__cause__, found.__context__, *found.args)
-        waiting += [each for each in held if isinstance(each, BaseException)]
+def _run(ping: Ping, seconds: float) -> str | None:
+    try:
+        # In an empty context: a ping belongs to no trace and to no request.
+        Context().run(ping, seconds)
+    except Exception as error:
+        return describe(error)
+    return None

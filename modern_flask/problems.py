@@ -1,4 +1,4 @@
-"""Every HTTP error as problem details (RFC 9457), with the trace that it belongs to."""
+"""HTTP errors as problem details (RFC 9457), with the id of their trace."""
 
 from __future__ import annotations
 
@@ -20,29 +20,30 @@ logger = logging.getLogger(__name__)
 
 
 class Halted(Exception):
-    """Ends a view with the answer that it carries."""
+    """Ends a view and holds the answer. The error handler of the app sends it."""
 
     def __init__(self, *answer: Any) -> None:
-        super().__init__("The view was halted.")
+        super().__init__("halt() has ended the view.")
         self.answer = answer
 
 
 def halt(*answer: Any) -> NoReturn:
-    """End the view here with what a view may return: a body, a status, headers.
+    """End the view here with an answer: a body, and optionally a status and headers.
 
-    ``halt({"reason": "sold out"}, 409)``; a status alone, ``halt(404)``, is answered
-    with its problem details. What the view did in a transaction is rolled back.
+    ``halt({"reason": "sold out"}, 409)`` answers as ``return`` does. A status alone,
+    such as ``halt(404)``, becomes problem details. A transaction of the view is rolled
+    back.
 
     Raises:
-        TypeError: There is no answer.
+        TypeError: There is no argument.
     """
     if not answer:
-        raise TypeError("halt() needs what the view is to answer: a body or a status.")
+        raise TypeError("halt() needs the answer of the view: a body or a status.")
     raise Halted(*answer)
 
 
 def answer_with_problems(app: Flask) -> None:
-    """Have ``app`` answer errors with problem details. Its own handlers win."""
+    """Make ``app`` answer errors with problem details; its other handlers win."""
     handlers = app.error_handler_spec[None]
     if HTTPException not in handlers[None]:
         app.register_error_handler(HTTPException, _describe)
@@ -51,11 +52,11 @@ def answer_with_problems(app: Flask) -> None:
 
 
 def problem(status: int, detail: str | None = None, **members: Any) -> Response:
-    """A response with problem details.
+    """Make a response with problem details.
 
     Args:
         status: The HTTP status.
-        detail: What happened this time, for a person to read.
+        detail: An explanation of this error for a person (RFC 9457, section 3.1.4).
         members: Extension members (RFC 9457, section 3.2).
     """
     found: dict[str, Any] = {
@@ -75,11 +76,12 @@ def problem(status: int, detail: str | None = None, **members: Any) -> Response:
 def _describe(error: HTTPException) -> Any:
     if error.response is not None or error.code is None or error.code < 400:
         return error
-    # Ours is nearer than a handler for every exception, which would else have it.
+    # Flask prefers this handler, for HTTPException, to a handler of the app for every
+    # Exception. The app's handler still wins.
     own = current_app.error_handler_spec[None][None].get(Exception)
     if own is not None:
         return current_app.ensure_sync(own)(error)
-    # The text of an unexpected error is not for the client.
+    # The client must not see the text of an unexpected error.
     detail = None if isinstance(error, InternalServerError) else error.description
     response = problem(error.code, detail)
     for name, value in error.get_headers(request.environ):

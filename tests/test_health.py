@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import modern_flask
-from modern_flask.health import Health, told
+from modern_flask.failures import describe
+from modern_flask.health import Health
 from tests.closing import closing_apps
 from tests.servers.eventually import eventually
 
@@ -34,7 +35,7 @@ def app(tmp_path: Any, monkeypatch: Any) -> modern_flask.App:
 
 
 def test_alive(app: modern_flask.App) -> None:
-    """``/livez`` answers for the process alone."""
+    """``/livez`` depends on the process alone."""
     with app.container.redis.override(None):
         response = app.test_client().get("/livez")
 
@@ -45,7 +46,9 @@ def test_ready(tmp_path: Any, monkeypatch: Any) -> None:
     """``/readyz`` names every component that is configured, and no other."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("modern_flask.app.Health", lambda: Health(deadline=60))
-    app = modern_flask.create_app("shop", config={"STORAGE_VENDOR": "memory"})
+    app = modern_flask.create_app(
+        "shop", config={"STORAGE_VENDOR": "memory"}, root_path="."
+    )
 
     response = app.test_client().get("/readyz")
 
@@ -64,14 +67,14 @@ def test_component_of_the_service(tmp_path: Any, monkeypatch: Any) -> None:
     class Own(modern_flask.Container):
         mailer = modern_flask.Opened(list, ping=ping)
 
-    app = modern_flask.create_app("shop", Own())
+    app = modern_flask.create_app("shop", Own(), root_path=".")
 
     assert app.test_client().get("/readyz").json["checks"] == {"mailer": "ok"}
     assert app.container.mailer() == ["pinged"]
 
 
 def test_not_ready(app: modern_flask.App) -> None:
-    """A component that does not answer is named in problem details, no secret is."""
+    """Problem details name a component that does not answer, without a secret."""
     response = app.test_client().get("/readyz")
 
     assert response.status_code == 503
@@ -85,8 +88,8 @@ def test_not_ready(app: modern_flask.App) -> None:
     assert "hidden" not in response.text
 
 
-def test_trouble_is_a_name() -> None:
-    """Of an error only its name is told: its text may hold a secret."""
+def test_reason_is_the_class_of_the_error() -> None:
+    """Of an error only its class is shown: its text may hold a secret."""
 
     def ping(timeout: float) -> None:
         raise PermissionError("password=hidden")
@@ -118,7 +121,7 @@ def test_trouble_is_a_name() -> None:
 def test_refused(
     config: dict[str, str], check: str, tmp_path: Any, monkeypatch: Any
 ) -> None:
-    """A server that refuses is told so, by every component, and nothing secret is."""
+    """Every component reports a server that refuses, and nothing secret."""
     monkeypatch.chdir(tmp_path)
     # On a loaded machine the first ping imports longer than a second.
     monkeypatch.setattr("modern_flask.app.Health", lambda: Health(deadline=20))
@@ -133,7 +136,7 @@ def test_refused(
 
 
 def test_reason_of_a_cause() -> None:
-    """Why is told too where a cause says it in words that are known, and only those."""
+    """The reason is one of the known words, found in the text of a cause."""
 
     def ping(timeout: float) -> None:
         try:
@@ -145,15 +148,15 @@ def test_reason_of_a_cause() -> None:
 
 
 def test_causes_in_a_circle() -> None:
-    """Errors that hold each other end."""
+    """Errors that are each other's cause are followed once."""
     one, two = ValueError(), ValueError()
     one.__cause__, two.__cause__ = two, one
 
-    assert told(one) == "ValueError"
+    assert describe(one) == "ValueError"
 
 
 def test_deadline() -> None:
-    """A ping that hangs is given up at the deadline; the others are told."""
+    """A ping that hangs is reported at the deadline; the others have their results."""
     release = threading.Event()
     health = Health(deadline=2)
 
@@ -164,7 +167,7 @@ def test_deadline() -> None:
 
 
 def test_hanging_ping_is_not_started_again() -> None:
-    """Probes of a dead backend don't pile up; when it is back, it is asked again."""
+    """Probes of a dead back end don't pile up; when it returns, a new ping starts."""
     release = threading.Event()
     begun: list[int] = []
 
@@ -183,16 +186,16 @@ def test_hanging_ping_is_not_started_again() -> None:
 
 
 def test_deadline_is_handed_over() -> None:
-    """A ping is told how long it may take."""
-    told: list[float] = []
+    """A ping is given the deadline in seconds."""
+    given: list[float] = []
 
-    Health(deadline=0.5).check({"redis": told.append})
+    Health(deadline=0.5).check({"redis": given.append})
 
-    assert told == [0.5]
+    assert given == [0.5]
 
 
 def test_pings_run_side_by_side() -> None:
-    """Components are asked at the same time."""
+    """Components are pinged at the same time."""
     both = threading.Barrier(2, timeout=60)
 
     def ping(timeout: float) -> None:
@@ -206,7 +209,7 @@ def test_pings_run_side_by_side() -> None:
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
 def test_not_measured(app: modern_flask.App, path: str) -> None:
-    """The kit's own pages are not among what is measured."""
+    """The kit's own pages are not measured."""
     client = app.test_client()
     client.get(path)
 

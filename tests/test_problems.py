@@ -27,7 +27,7 @@ def app(tmp_path: Any, monkeypatch: Any) -> modern_flask.App:
 
 @pytest.fixture
 def answer(app: modern_flask.App) -> Callable[[Callable[[], Any]], Any]:
-    """What a client receives from a view."""
+    """The answer that a client receives from a view."""
 
     def ask(view: Callable[[], Any]) -> Any:
         app.add_url_rule("/", "view", view)
@@ -46,7 +46,7 @@ def test_own_handler_of_every_exception(app: modern_flask.App) -> None:
 
 
 def test_not_found(app: modern_flask.App) -> None:
-    """An unknown address is answered with problem details."""
+    """An unknown path is answered with problem details."""
     response = app.test_client().get("/nowhere")
 
     assert response.status_code == 404
@@ -78,8 +78,8 @@ def test_headers_are_kept(app: modern_flask.App) -> None:
     assert client.get("/secret").headers["WWW-Authenticate"] == "Basic realm=shop"
 
 
-def test_unexpected_error_tells_nothing(answer: Any) -> None:
-    """The text of an unexpected error is not for the client."""
+def test_unexpected_error_shows_nothing(answer: Any) -> None:
+    """The client does not see the text of an unexpected error."""
 
     def view() -> str:
         raise ValueError("password=hidden")
@@ -93,7 +93,7 @@ def test_unexpected_error_tells_nothing(answer: Any) -> None:
 
 
 def test_trace_id(app: modern_flask.App) -> None:
-    """The body names the trace that the error belongs to."""
+    """The body has the id of the trace."""
     trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
     response = app.test_client().get(
         "/nowhere", headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
@@ -111,14 +111,14 @@ def test_abort_with_text(answer: Any) -> None:
 
 
 def test_abort_with_a_response(answer: Any) -> None:
-    """A response of the view's own is left as it is."""
+    """A response of the view itself does not change."""
     response = answer(lambda: abort(Response("own", 418)))
 
     assert (response.status_code, response.text) == (418, "own")
 
 
 def test_redirect_is_no_problem(app: modern_flask.App) -> None:
-    """A redirect that Flask raises stays one."""
+    """A redirect that Flask raises stays a redirect."""
     app.add_url_rule("/folder/", "view", lambda: "")
 
     response = app.test_client().get("/folder")
@@ -128,7 +128,7 @@ def test_redirect_is_no_problem(app: modern_flask.App) -> None:
 
 
 def test_own_handler_wins(app: modern_flask.App) -> None:
-    """A service's handler of one status, or of all, is asked first."""
+    """A handler of the service for one status, or for all, comes first."""
     app.register_error_handler(404, lambda error: ("own", 404))
     app.register_error_handler(HTTPException, lambda error: ("any", error.code))
     app.add_url_rule("/gone", "gone", lambda: abort(410))
@@ -165,7 +165,7 @@ HALTS: list[tuple[tuple[Any, ...], int, str]] = [
 
 @pytest.mark.parametrize(("words", "status", "body"), HALTS)
 def test_halt(answer: Any, words: Any, status: int, body: str) -> None:
-    """``halt`` takes whatever a view may return."""
+    """``halt`` accepts everything that a view can return."""
     response = answer(lambda: halt(*words))
 
     assert (response.status_code, response.text.strip()) == (status, body)
@@ -190,13 +190,13 @@ def test_halt_with_a_status(answer: Any) -> None:
 
 
 def test_halt_without_an_answer() -> None:
-    """That there is no answer is told where it is asked for."""
-    with pytest.raises(TypeError, match="halt\\(\\) needs what the view is to answer"):
+    """A call without an answer raises where it stands."""
+    with pytest.raises(TypeError, match="halt\\(\\) needs the answer of the view"):
         halt()
 
 
 def test_halt_rolls_back(tmp_path: Any, monkeypatch: Any) -> None:
-    """What the view wrote in its transaction before ``halt`` is undone."""
+    """The changes of the view's transaction before ``halt`` are rolled back."""
     from sqlalchemy import text
 
     from modern_flask import SessionDep, inject, transactional

@@ -27,17 +27,17 @@ form.addEventListener("submit", (event) => {
 function failed(text) {
   bar.hidden = true;
   let detail = text;
-  try { detail = JSON.parse(text).detail || JSON.parse(text).title; } catch { /* as it is */ }
+  try { detail = JSON.parse(text).detail || JSON.parse(text).title; } catch { /* not JSON: show the text */ }
   status.textContent = `The upload failed: ${detail}`;
 }
 
-// What is not read yet is asked for again until it is.
+// Fetches a file again until the task has read it.
 async function watch(row) {
   let answer;
   try {
     answer = await fetch(row.dataset.url, { headers: { Accept: "application/json" } });
   } catch {
-    return setTimeout(watch, 2000, row); // the server is away for a moment
+    return setTimeout(watch, 2000, row); // the server is away, probably for a short time
   }
   if (answer.status === 404) return row.remove();
   if (answer.ok) {

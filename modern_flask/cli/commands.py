@@ -12,7 +12,7 @@ import click
 from flask import Flask
 
 from ..app import faults, pings_of, start
-from ..config import masked, rows
+from ..config import list_values, mask_value
 from ..observability import multiprocess
 from ..wiring import get_bound, is_configured
 from ..wiring.checks.opening import check_opening
@@ -98,7 +98,7 @@ def config_command(loader: AppLoader) -> None:
     """Print every key with its value, secrets masked, and where it was set."""
     app = loader.load_unchecked()
     container = get_bound(app).container
-    for key, value, origin in rows(container.config()):
+    for key, value, origin in list_values(container.config()):
         click.echo(f"{key} = {value!r}    # {origin or 'a default'}")
     raise_faults(list(check_opening(container)))
 
@@ -144,7 +144,7 @@ def create_tables_command(loader: AppLoader) -> None:
     from sqlalchemy.exc import DBAPIError
 
     from ..database import create_tables
-    from ..database.faults import TablesNotMade
+    from ..database.errors import TablesNotMade
 
     container = get_bound(app).container
     with get_bound(app).lifecycle.running():
@@ -192,7 +192,7 @@ def _make_plan(app: Flask, import_path: str, bind: str) -> Plan:
         tables=is_configured(container.providers["engine"]),
         worker="CELERY_BROKER_URL" in databases or is_configured(container.celery),
         data={
-            name: str(masked(key, values[key]))
+            name: str(mask_value(key, values[key]))
             for name, key in _DATA.items()
             if values.get(key)
         },

@@ -86,10 +86,13 @@ class AppLoader(ScriptInfo):
 def raise_faults(found: list[Exception]) -> None:
     """Raise one fault as it is, and several as one.
 
+    Each text counts once: a component raises the fault of one that it depends on.
+
     Raises:
         CheckFailed: There are several.
     """
-    if len(found) == 1:
-        raise found[0]
-    if found:
-        raise CheckFailed(found)
+    distinct = list({str(fault): fault for fault in found}.values())
+    if len(distinct) == 1:
+        raise distinct[0]
+    if distinct:
+        raise CheckFailed(distinct)

@@ -1,15 +1,15 @@
-"""``CONFIG_SOURCE`` and the environment -> values that know where they were set."""
+"""Loads the configuration from ``CONFIG_SOURCE`` and the environment."""
 
 from .environment import export_otel
 from .load import load_values
-from .masking import masked, redacted
+from .masking import mask_value, redact
 from .values import (
     Origin,
     Section,
     Values,
-    key_of,
-    origin_of,
-    rows,
+    find_key,
+    find_origin,
+    list_values,
 )
 
 __all__ = [
@@ -17,10 +17,10 @@ __all__ = [
     "Section",
     "Values",
     "export_otel",
-    "key_of",
+    "find_key",
+    "find_origin",
+    "list_values",
     "load_values",
-    "masked",
-    "origin_of",
-    "redacted",
-    "rows",
+    "mask_value",
+    "redact",
 ]

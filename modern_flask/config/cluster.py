@@ -1,4 +1,4 @@
-"""Where the cluster is, and who we are to it: a pod's account, or a kubeconfig."""
+"""The address of the cluster and the credentials for it, as a pod or elsewhere."""
 
 import re
 from collections.abc import Mapping
@@ -6,19 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..failures import reason_of
 from .errors import NoClusterAccess, UnreadableFile
 from .source import KubernetesKey
 
 __all__ = ["SERVICE_ACCOUNT", "Cluster", "find_cluster"]
 
-# Where the kubelet mounts it.
+# The kubelet mounts the account of a pod here.
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-KUBECONFIG = "~/.kube/config"
+_KUBECONFIG = "~/.kube/config"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """An API server, our credentials for it, and the namespace we are in."""
+    """An API server, the credentials for it, and the namespace of this process."""
 
     configuration: Any = field(repr=False)
     namespace: str
@@ -28,7 +29,7 @@ class Cluster:
         return str(self.configuration.host)
 
     def open_client(self) -> Any:
-        """An ``ApiClient``, to be closed, whose requests are tried once."""
+        """Open an ``ApiClient`` that sends each request once. Close it after use."""
         from kubernetes.client import ApiClient
 
         return ApiClient(self.configuration)
@@ -37,33 +38,35 @@ class Cluster:
 def find_cluster(
     source: KubernetesKey, environ: Mapping[str, str], service_account: Path
 ) -> Cluster:
-    """As a pod, or else as a kubeconfig says.
+    """Find the cluster by the service account of the pod, or else by a kubeconfig.
 
     Raises:
-        NoClusterAccess: Neither is there; the reasons are told.
-        UnreadableFile: One is there and can't be used.
+        NoClusterAccess: There is neither; the error says why.
+        UnreadableFile: The service account or the kubeconfig can't be used.
     """
     from kubernetes.client import Configuration
 
     configuration = Configuration()
-    # urllib3 would try three times more, and follow redirects.
+    # By default urllib3 sends a request up to three times more and follows redirects.
     configuration.retries = False
-    if lack := _in_pod(configuration, environ, service_account):
-        place = environ.get("KUBECONFIG") or KUBECONFIG
+    if lack := _load_service_account(configuration, environ, service_account):
+        place = environ.get("KUBECONFIG") or _KUBECONFIG
         if not any(Path(p).expanduser().exists() for p in place.split(":") if p):
             raise NoClusterAccess(str(source), lack, f"{place} does not exist")
-        namespace = _by_kubeconfig(configuration, place)
+        namespace = _load_kubeconfig(configuration, place)
     else:
         place = str(service_account / "token")
         namespace = _read_text(service_account / "namespace")
-    # The hooks would read the credentials anew, with their line breaks.
+    # The hooks would read the credentials again, with their line breaks.
     configuration.refresh_api_key_hook = None
     _check_token(configuration, place)
     return Cluster(configuration, namespace or "default")
 
 
-def _in_pod(configuration: Any, environ: Mapping[str, str], folder: Path) -> str:
-    """Configure from the service account; returns what is lacking, in our words."""
+def _load_service_account(
+    configuration: Any, environ: Mapping[str, str], folder: Path
+) -> str:
+    """Configure from the service account; returns what is missing, or nothing."""
     from kubernetes.config import ConfigException, incluster_config
 
     untyped: Any = incluster_config
@@ -76,18 +79,18 @@ def _in_pod(configuration: Any, environ: Mapping[str, str], folder: Path) -> str
     try:
         loader.load_and_set(configuration)
     except ConfigException as error:
-        # Five fixed sentences, without a value.
+        # The library has five fixed sentences here, none with a value.
         return str(error).rstrip(".").lower()
     except (OSError, UnicodeDecodeError) as error:
-        why = type(error).__name__
+        reason = reason_of(error) or type(error).__name__
     else:
         return ""
     remedy = "let the user of this process read the token and ca.crt"
-    raise UnreadableFile(str(folder), why, remedy)
+    raise UnreadableFile(str(folder), reason, remedy)
 
 
-def _by_kubeconfig(configuration: Any, path: str) -> str:
-    """Configure from the current context; returns its namespace, if it has one."""
+def _load_kubeconfig(configuration: Any, path: str) -> str:
+    """Configure from the current context; returns its namespace, or nothing."""
     from kubernetes import config
 
     untyped: Any = config
@@ -96,17 +99,18 @@ def _by_kubeconfig(configuration: Any, path: str) -> str:
         _, active = untyped.list_kube_config_contexts(path)
         return str(active["context"].get("namespace") or "")
     except Exception as error:
-        # Not its text: that of a malformed entry, or of a YAML error, holds the token.
-        why = f"it is no usable kubeconfig ({type(error).__name__})"
-    remedy = f"check it with: kubectl --kubeconfig {path} config view"
-    raise UnreadableFile(path, why, remedy)
+        # The text of the error is left out: the texts about a malformed entry and
+        # about wrong YAML hold the token.
+        reason = f"it is not a usable kubeconfig ({type(error).__name__})"
+    remedy = f"correct what kubectl --kubeconfig {path} config view reports"
+    raise UnreadableFile(path, reason, remedy)
 
 
 def _check_token(configuration: Any, place: str) -> None:
-    """Take the line break off the end; http.client quotes a header that has one.
+    """Strip the token: http.client quotes a header with a line break in its error.
 
     Raises:
-        UnreadableFile: A control character is left.
+        UnreadableFile: The token has a control character inside.
     """
     header = str(configuration.api_key.get("BearerToken", "")).strip()
     if re.search(r"[^\x20-\x7e]", header):

@@ -1,4 +1,4 @@
-"""What every reader returns."""
+"""The result of reading a source: the bytes and their name."""
 
 from dataclasses import dataclass, field
 
@@ -7,12 +7,12 @@ __all__ = ["Content"]
 
 @dataclass(frozen=True)
 class Content:
-    """A configuration as it was fetched.
+    """A configuration before it is run.
 
     Attributes:
-        body: Python source, not yet compiled.
-        name: The source's redacted name, for origins and faults.
-        file: The ``__file__`` that the configuration sees when it runs.
+        body: Python source code, not yet compiled.
+        name: The source's redacted name, for origins and errors.
+        file: The ``__file__`` that the configuration sees while it runs.
     """
 
     body: bytes = field(repr=False)

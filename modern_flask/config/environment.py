@@ -1,4 +1,4 @@
-"""The environment's part: ``FLASK_`` variables in, ``OTEL_`` variables out."""
+"""Environment variables: reads ``FLASK_`` variables, writes ``OTEL_`` variables."""
 
 import json
 import logging
@@ -15,26 +15,28 @@ logger = logging.getLogger(__name__)
 
 _PREFIX = "FLASK_"
 _PYTHON = {"True": True, "False": False, "None": None}
-# They steer Flask's command line and are no keys.
+# They configure Flask's command line and are not keys.
 _COMMAND_LINE = frozenset({"FLASK_APP", "FLASK_ENV", "FLASK_SKIP_DOTENV"})
 
-# What export_otel has put into an environment of this process.
+# The variables that export_otel has written in this process.
 _exported: dict[str, str] = {}
 
 
 def read_environment(
     environ: Mapping[str, str], below: Values
 ) -> tuple[dict[str, Any], dict[str, Origin]]:
-    """The keys that ``FLASK_`` variables set, much as ``from_prefixed_env`` does.
+    """Read the keys that ``FLASK_`` variables set.
+
+    It works as ``flask.Config.from_prefixed_env`` does, for upper-case keys.
 
     Args:
-        environ: The variables; ``FLASK_A__b=1`` sets ``A["b"]``, every value is JSON,
-            ``True``, ``False`` or ``None``, or else text; ``FLASK_DEBUG`` is a flag as
-            it is to Flask.
-        below: What the nested ones are laid over; it is copied where it changes.
+        environ: The variables. ``FLASK_A__b=1`` sets ``A["b"]``. A value is JSON, or
+            ``True``, ``False`` or ``None``, and text otherwise. ``FLASK_DEBUG`` is a
+            flag, as in Flask.
+        below: The values that nested variables change; a changed mapping is a copy.
 
     Raises:
-        NestedUnderValue: ``A`` of ``FLASK_A__b`` is no mapping.
+        NestedUnderValue: ``A`` of ``FLASK_A__b`` is not a mapping.
     """
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
@@ -43,13 +45,12 @@ def read_environment(
         key, *path = name.split("__")
         if name == variable or not key.isupper() or _is_command_line(variable):
             continue
-        value = _parsed(name, environ[variable])
+        value = _parse(name, environ[variable])
         if path:
             under = values.get(key, below.get(key, {}))
             origin = origins.get(key) or below.origin(key)
-            value = _laid_into(
-                under, path, value, NestedUnderValue(variable, key, origin)
-            )
+            fault = NestedUnderValue(variable, key, origin)
+            value = _set_nested(under, path, value, fault)
         values[key] = value
         origins[key] = Origin(f"environment variable {variable}")
     return values, origins
@@ -59,11 +60,11 @@ def _is_command_line(variable: str) -> bool:
     return variable in _COMMAND_LINE or variable.startswith("FLASK_RUN_")
 
 
-def _parsed(name: str, text: str) -> Any:
+def _parse(name: str, text: str) -> Any:
     if name == "DEBUG":
-        # flask.helpers.get_debug_flag: the text "false" is not true.
+        # As flask.helpers.get_debug_flag does: the text "false" does not mean true.
         return bool(text) and text.lower() not in {"0", "false", "no"}
-    # As a file of Python has them: the text "False" would be true.
+    # As Python spells them: as a text, "False" would be true.
     if text in _PYTHON:
         return _PYTHON[text]
     try:
@@ -72,56 +73,58 @@ def _parsed(name: str, text: str) -> Any:
         return text
 
 
-def _laid_into(
+def _set_nested(
     under: Any, path: list[str], value: Any, fault: NestedUnderValue
 ) -> dict[str, Any]:
+    """A copy of the mapping ``under`` with the item at ``path`` set to ``value``."""
     if not isinstance(under, Mapping):
         raise fault
     name, *rest = path
-    item = _laid_into(under.get(name, {}), rest, value, fault) if rest else value
+    item = _set_nested(under.get(name, {}), rest, value, fault) if rest else value
     return {**under, name: item}
 
 
 def export_otel(
     values: Mapping[str, Any], environ: MutableMapping[str, str]
 ) -> list[str]:
-    """Write every ``OTEL_`` key to the environment, where OpenTelemetry looks.
+    """Write every ``OTEL_`` key to the environment, where OpenTelemetry reads it.
 
-    A variable that is set wins; an empty one counts as unset, and so does None here
-    (OpenTelemetry specification, Environment Variable Specification). What a second app
-    would change of a first one's is left as it is, with a warning that names the key.
+    A variable that is already set wins. An empty variable counts as unset
+    (OpenTelemetry specification, Environment Variable Specification), and so does the
+    value None here. If a second app has another value than the first one, the first
+    value stays, and a warning names the key.
 
     Returns:
-        The names that were written.
+        The names of the variables that were written.
     """
     written = []
     for key, value in values.items():
         if not key.startswith("OTEL_") or value is None:
             continue
-        text, present = _as_variable(value), environ.get(key)
+        text, present = _format_value(value), environ.get(key)
         if not present:
             environ[key] = _exported[key] = text
             written.append(key)
         elif present != text and present == _exported.get(key):
             logger.warning(
-                "%s differs from what another app of this process has set: "
-                "OpenTelemetry is configured once, the first value stays",
+                "%s differs from the value that another app of this process has set: "
+                "OpenTelemetry is configured once, and the first value stays",
                 key,
             )
     return written
 
 
-def _as_variable(value: Any) -> str:
-    """As OpenTelemetry parses it: true, ``a,b``, ``k=v,k=v`` with values escaped."""
+def _format_value(value: Any) -> str:
+    """The text for OpenTelemetry: true, ``a,b``, or ``k=v,k=v`` with escaped values."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
-        # W3C Baggage, as for OTEL_EXPORTER_OTLP_HEADERS; escapes are RFC 3986's.
-        pairs = {name: _as_variable(item) for name, item in value.items()}
+        # The format of OTEL_EXPORTER_OTLP_HEADERS: W3C Baggage, escaped by RFC 3986.
+        pairs = {name: _format_value(item) for name, item in value.items()}
         return ",".join(
             f"{name}={quote(text, safe='')}" for name, text in pairs.items()
         )
     if isinstance(value, list | tuple | set | frozenset):
         items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
-        return ",".join(_as_variable(item) for item in items)
+        return ",".join(_format_value(item) for item in items)
     return str(value)

@@ -1,14 +1,19 @@
-"""What can be wrong with a source of configuration.
+"""The errors of a configuration source.
 
-A ``source`` is always the redacted name of one; no fault holds a secret, and the
-network readers chain no cause: the libraries' texts hold whole URLs and tokens.
+``source`` is always the redacted name of the source. No error holds a secret, and the
+readers of network sources chain no cause: the exceptions of HTTP libraries hold whole
+URLs and tokens.
 """
 
 from collections.abc import Sequence
 
-from ..errors import ConfigurationError, listed
+from ..errors import ConfigurationError, join_names
 
 __all__ = [
+    "CHECK_ADDRESS",
+    "CHECK_SIZE",
+    "CONFIG_FORMS",
+    "SAVE_AS_UTF8",
     "FailedToRun",
     "ForeignSyntax",
     "HostNotAllowed",
@@ -24,6 +29,7 @@ __all__ = [
     "SourceRefused",
     "SourceUnreachable",
     "TLSFailed",
+    "TemporaryFailure",
     "TooLarge",
     "UnknownScheme",
     "UnreadableFile",
@@ -32,48 +38,55 @@ __all__ = [
     "WrongEncoding",
 ]
 
+CHECK_ADDRESS = "check the address, the network and the proxy, and start the server"
+CHECK_SIZE = "check that CONFIG_SOURCE names the configuration and not another file"
+CONFIG_FORMS = "use a path, or a URL with kubernetes://, https:// or http://"
+SAVE_AS_UTF8 = "save it as UTF-8, or declare its encoding in line 1 (PEP 263)"
 
-def _at(source: str, line: int | None) -> str:
+
+def _place(source: str, line: int | None) -> str:
     return source if line is None else f"{source}, line {line}"
 
 
 class UnknownScheme(ConfigurationError):
-    """``CONFIG_SOURCE`` begins with a scheme that nothing here reads."""
+    """``CONFIG_SOURCE`` is a URL with a scheme that the kit can't read."""
 
     def __init__(self, source: str, scheme: str) -> None:
         self.source, self.scheme = source, scheme
         super().__init__(
-            f'CONFIG_SOURCE = "{source}": {scheme}:// is no scheme that is known here.',
-            ("choose", "a path, kubernetes://, https:// or http://"),
+            f'CONFIG_SOURCE = "{source}": {scheme}:// is not a known scheme.',
+            ("fix", CONFIG_FORMS),
         )
 
 
 class MalformedSource(ConfigurationError):
-    """``CONFIG_SOURCE`` has a known scheme and does not follow its form."""
+    """``CONFIG_SOURCE`` has a known scheme, but does not follow its form."""
 
-    def __init__(self, source: str, why: str, form: str) -> None:
-        self.source, self.why, self.form = source, why, form
-        super().__init__(f'CONFIG_SOURCE = "{source}": {why}.', ("write", form))
+    def __init__(self, source: str, reason: str, form: str) -> None:
+        self.source, self.reason, self.form = source, reason, form
+        super().__init__(
+            f'CONFIG_SOURCE = "{source}": {reason}.', ("fix", f"use {form}")
+        )
 
 
 class MissingFile(ConfigurationError):
-    """The file that ``CONFIG_SOURCE`` names is nowhere."""
+    """``CONFIG_SOURCE`` names a file that does not exist."""
 
     def __init__(self, source: str, tried: Sequence[str]) -> None:
         self.source, self.tried = source, tuple(tried)
         super().__init__(
             f'CONFIG_SOURCE = "{source}" names a file that does not exist.',
-            ("tried", listed(self.tried)),
-            ("mend", "create the file, or unset CONFIG_SOURCE to use config.py"),
+            ("looked in", join_names(self.tried)),
+            ("fix", "create the file, or unset CONFIG_SOURCE to use config.py"),
         )
 
 
 class UnreadableFile(ConfigurationError):
-    """A file of configuration is there, and can't be read."""
+    """A configuration file exists, but can't be read."""
 
-    def __init__(self, source: str, why: str, remedy: str) -> None:
-        self.source, self.why, self.remedy = source, why, remedy
-        super().__init__(f"{source} can't be read: {why}.", ("mend", remedy))
+    def __init__(self, source: str, reason: str, remedy: str) -> None:
+        self.source, self.reason, self.remedy = source, reason, remedy
+        super().__init__(f"{source} can't be read: {reason}.", ("fix", remedy))
 
 
 class WrongEncoding(ConfigurationError):
@@ -83,90 +96,89 @@ class WrongEncoding(ConfigurationError):
         self.source, self.encoding, self.line = source, encoding, line
         super().__init__(
             f"The configuration is not encoded in {encoding}.",
-            ("in", _at(source, line)),
-            ("mend", "save it as UTF-8, or declare its encoding in line 1 (PEP 263)"),
+            ("in", _place(source, line)),
+            ("fix", SAVE_AS_UTF8),
         )
 
 
 class ForeignSyntax(ConfigurationError):
-    """A source is not Python: a syntax error, or a web page in the place of a file."""
+    """A source is not Python: it has a syntax error, or it is a web page."""
 
     def __init__(
-        self, source: str, why: str, line: int | None = None, remedy: str = ""
+        self, source: str, reason: str, line: int | None = None, remedy: str = ""
     ) -> None:
-        self.source, self.why, self.line = source, why, line
+        self.source, self.reason, self.line = source, reason, line
         super().__init__(
-            f"The configuration is not valid Python: {why}.",
-            ("in", _at(source, line)),
-            ("mend", remedy),
+            f"The configuration is not valid Python: {reason}.",
+            ("in", _place(source, line)),
+            ("fix", remedy),
         )
 
 
 class FailedToRun(ConfigurationError):
-    """The configuration raised while it ran; the exception is the cause.
+    """The configuration raised an exception, which is the cause of this error.
 
     Args:
-        source: Its name.
-        kind: The exception's class.
-        message: The exception's text; empty if it may hold a secret.
+        source: The redacted name of the source.
+        kind: The class of the exception.
+        message: The text of the exception; empty if it may hold a secret.
         line: The last line of the configuration that was running.
     """
 
     def __init__(self, source: str, kind: str, message: str, line: int | None) -> None:
         self.source, self.kind, self.message, self.line = source, kind, message, line
+        shown = f": {message}" if message else " (its message may hold a secret)"
         super().__init__(
-            f"The configuration failed while it ran: "
-            f"{kind}{': ' if message else ''}{message}.",
-            ("in", _at(source, line)),
-            (
-                "note",
-                "" if message else "its message may hold a secret and is left out",
-            ),
+            f"The configuration raised {kind}{shown}.", ("in", _place(source, line))
         )
 
 
 class NestedUnderValue(ConfigurationError):
-    """``FLASK_A__b`` is set while ``A`` is no mapping."""
+    """``FLASK_A__b`` is set, but ``A`` is not a mapping."""
 
     def __init__(self, variable: str, key: str, origin: object) -> None:
         self.variable, self.key, self.origin = variable, key, origin
         super().__init__(
             f"{variable} sets an item of {key}, which is not a mapping.",
-            (key, f"set in {origin}" if origin else ""),
-            ("mend", f"make {key} a mapping, or unset {variable}"),
+            ("set in", origin or ""),
+            ("fix", f"make {key} a mapping, or unset {variable}"),
         )
 
 
-class SourceUnreachable(ConfigurationError):
-    """No answer, or only answers that say to come again, until patience ran out."""
+class TemporaryFailure(Exception):
+    """One attempt to read a source failed, and another attempt may succeed.
 
-    def __init__(self, source: str, why: str, attempts: int) -> None:
-        self.source, self.why, self.attempts = source, why, attempts
-        tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    The readers of network sources catch it; it never reaches a user. Its text holds no
+    secret.
+    """
+
+
+class SourceUnreachable(ConfigurationError):
+    """Every attempt to read the source failed, or the time for them ran out."""
+
+    def __init__(self, source: str, reason: str, attempts: int) -> None:
+        self.source, self.reason, self.attempts = source, reason, attempts
+        count = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         super().__init__(
-            f"{source} can't be reached: {why}.",
-            ("tried", tries),
-            ("check", "address, network and proxy, and that the server is up"),
+            f"{source} can't be reached: {reason} ({count}).", ("fix", CHECK_ADDRESS)
         )
 
 
 class SourceRefused(ConfigurationError):
-    """The server answered with a status that is no success and won't become one."""
+    """The server answered with an error status that another attempt can't change."""
 
     def __init__(self, source: str, status: int, remedy: str) -> None:
         self.source, self.status, self.remedy = source, status, remedy
-        super().__init__(
-            f"{source} was answered with status {status}.", ("mend", remedy)
-        )
+        super().__init__(f"{source} returned status {status}.", ("fix", remedy))
 
 
 class TLSFailed(ConfigurationError):
-    """There is no trusted connection to the server; the reason is OpenSSL's."""
+    """The TLS connection to the server failed; the reason is in OpenSSL's words."""
 
-    def __init__(self, source: str, why: str, remedy: str) -> None:
-        self.source, self.why, self.remedy = source, why, remedy
+    def __init__(self, source: str, reason: str, remedy: str) -> None:
+        self.source, self.reason, self.remedy = source, reason, remedy
         super().__init__(
-            f"The TLS connection for {source} failed: {why}.", ("mend", remedy)
+            f"The TLS connection for {source} failed: {reason}.", ("fix", remedy)
         )
 
 
@@ -177,60 +189,61 @@ class HostNotAllowed(ConfigurationError):
         self.source, self.host = source, host
         super().__init__(
             f"{source} is on a host that is not allowed.",
-            ("mend", f"add {host} to CONFIG_SOURCE_ALLOWED_HOSTS"),
+            ("fix", f"add {host} to CONFIG_SOURCE_ALLOWED_HOSTS"),
         )
 
 
 class UnsafeRedirect(ConfigurationError):
-    """The server sends the reader on to where it must not go."""
+    """The server redirects to an address that the kit does not follow."""
 
-    def __init__(self, source: str, target: str, why: str, remedy: str) -> None:
-        self.source, self.target, self.why = source, target, why
-        super().__init__(f"{source} redirects {why}.", ("to", target), ("mend", remedy))
+    def __init__(self, source: str, target: str, reason: str, remedy: str) -> None:
+        self.source, self.target, self.reason = source, target, reason
+        super().__init__(
+            f"{source} redirects to {target}, which is not followed: {reason}.",
+            ("fix", remedy),
+        )
 
 
 class TooLarge(ConfigurationError):
-    """It is longer than any configuration is."""
+    """The source is longer than any configuration is."""
 
     def __init__(self, source: str, limit: int) -> None:
         self.source, self.limit = source, limit
         super().__init__(
-            f"{source} is larger than {limit:,} bytes.",
-            ("mend", "check that it is the configuration"),
+            f"{source} is larger than {limit:,} bytes.", ("fix", CHECK_SIZE)
         )
 
 
 class WrongDigest(ConfigurationError):
-    """What was fetched is not what ``#sha256=`` pins."""
+    """The content of the source does not have the digest that ``#sha256=`` pins."""
 
     def __init__(self, source: str, expected: str, found: str) -> None:
         self.source, self.expected, self.found = source, expected, found
         super().__init__(
-            f"{source} is not the file that CONFIG_SOURCE pins.",
+            f"{source} does not have the digest that CONFIG_SOURCE pins.",
             ("pinned", f"sha256={expected}"),
             ("found", f"sha256={found}"),
-            ("mend", "if the change is yours, pin the new digest"),
+            ("fix", "if the change is yours, pin the new digest"),
         )
 
 
 class MalformedAnswer(ConfigurationError):
-    """The server answered with success, and with something that can't be used."""
+    """The server answered with success, but the kit can't use the answer."""
 
-    def __init__(self, source: str, why: str, remedy: str) -> None:
-        self.source, self.why, self.remedy = source, why, remedy
-        super().__init__(f"{source}: {why}.", ("mend", remedy))
+    def __init__(self, source: str, reason: str, remedy: str) -> None:
+        self.source, self.reason, self.remedy = source, reason, remedy
+        super().__init__(f"{source}: {reason}.", ("fix", remedy))
 
 
 class NoClusterAccess(ConfigurationError):
-    """Neither a service account nor a kubeconfig leads to a cluster."""
+    """There is no service account and no kubeconfig to reach a cluster with."""
 
     def __init__(self, source: str, in_cluster: str, kubeconfig: str) -> None:
         self.source, self.in_cluster, self.kubeconfig = source, in_cluster, kubeconfig
         super().__init__(
             f"{source} needs a cluster, and no access to one was found.",
-            ("pod", in_cluster),
-            ("file", kubeconfig),
-            ("mend", "mount a service account token, or set KUBECONFIG"),
+            ("looked in", f"the pod ({in_cluster}) and the kubeconfig ({kubeconfig})"),
+            ("fix", "mount a service account token, or set KUBECONFIG"),
         )
 
 
@@ -240,14 +253,17 @@ class KubernetesUnauthorized(ConfigurationError):
     def __init__(self, source: str, server: str) -> None:
         self.source, self.server = source, server
         super().__init__(
-            f"The cluster does not accept the credentials for {source}.",
-            ("server", server),
-            ("mend", "renew the token; it may be expired or of another cluster"),
+            f"The cluster {server} does not accept the credentials for {source}.",
+            ("fix", "renew the token: it has expired, or is for another cluster"),
         )
 
 
 class KubernetesForbidden(ConfigurationError):
-    """403: RBAC does not allow the account to read the object."""
+    """403: RBAC does not allow the account to read the object.
+
+    Args:
+        user: The account's name in the cluster; empty if the answer does not name it.
+    """
 
     def __init__(
         self, source: str, kind: str, name: str, namespace: str, user: str
@@ -255,9 +271,11 @@ class KubernetesForbidden(ConfigurationError):
         self.source, self.kind, self.name = source, kind, name
         self.namespace, self.user = namespace, user
         super().__init__(
-            f"The cluster does not allow reading {source}.",
-            ("user", user),
-            ("allow", f'get on {kind} "{name}" in namespace "{namespace}" (RBAC Role)'),
+            f"The cluster does not allow {user or 'this account'} to read {source}.",
+            (
+                "fix",
+                f'allow get on {kind} "{name}" in namespace "{namespace}" (RBAC Role)',
+            ),
         )
 
 
@@ -267,20 +285,25 @@ class KubernetesMissing(ConfigurationError):
     def __init__(self, source: str, kind: str, name: str, namespace: str) -> None:
         self.source, self.kind, self.name = source, kind, name
         self.namespace = namespace
+        command = f"kubectl get {kind} --namespace {namespace}"
         super().__init__(
             f'There is no "{name}" among the {kind} of namespace "{namespace}".',
-            ("source", source),
-            ("list", f"kubectl get {kind} --namespace {namespace}"),
+            ("in", source),
+            ("fix", f"create it, or use one of the names that {command} prints"),
         )
 
 
 class KubernetesKeyMissing(ConfigurationError):
-    """The ConfigMap or Secret is there, and lacks the key."""
+    """The ConfigMap or Secret exists, but lacks the key.
+
+    Args:
+        keys: The keys that the object has.
+    """
 
     def __init__(self, source: str, key: str, keys: Sequence[str]) -> None:
         self.source, self.key, self.keys = source, key, tuple(keys)
+        others = join_names(self.keys, "or")
+        instead = f", or name {others} in CONFIG_SOURCE" if others else ""
         super().__init__(
-            f'{source}: there is no key "{key}".',
-            ("keys", listed(self.keys) or "none, it is empty"),
-            ("mend", "add the key, or name one that is there in CONFIG_SOURCE"),
+            f'{source}: there is no key "{key}".', ("fix", f"add the key{instead}")
         )

@@ -1,7 +1,8 @@
 """A configuration in a ConfigMap or a Secret.
 
-The client library's loaders find the cluster, and one raw GET reads the object: its
-typed models cost three times the start and print a Secret's data in their ``repr``.
+The loaders of the client library find the cluster, and one plain GET reads the object:
+the typed models of the library take three times as long to start, and their ``repr``
+prints the data of a Secret.
 """
 
 import base64
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Fault, MissingExtra
+from ..failures import tls_reason
+from ..waiting import Retries
 from .cluster import SERVICE_ACCOUNT, Cluster, find_cluster
 from .content import Content
 from .errors import (
@@ -23,27 +26,29 @@ from .errors import (
     KubernetesUnauthorized,
     MalformedAnswer,
     SourceRefused,
+    TemporaryFailure,
     TLSFailed,
 )
 from .network import (
-    Patience,
     ReadTimeouts,
-    Transient,
-    persistently,
+    describe_failure,
+    is_retryable,
+    make_backoff,
     read_body,
-    tls_failure,
-    why,
-    worth_retrying,
+    read_with_retries,
 )
 from .source import KubernetesKey
 
-__all__ = ["read_kubernetes"]
+__all__ = ["BACKOFF", "TIMEOUTS", "read_kubernetes"]
 
-# An object has at most 1 MiB of data; base64 and the managed fields come on top.
-_LARGEST = 4 * 1024 * 1024  # bytes
-# Seconds. An API server that is being replaced is away for some of them.
-PATIENCE = Patience(total=30.0)
+_LARGEST = 4 * 1024 * 1024
+"""Bytes: an object has 1 MiB of data at most; base64 and managed fields add to it."""
+
+BACKOFF = make_backoff(30.0)
+"""30 seconds for all attempts: replacing an API server takes some seconds."""
+
 TIMEOUTS: ReadTimeouts = (2.0, 5.0)
+"""Seconds to connect, and seconds to wait for the next bytes."""
 
 
 def read_kubernetes(
@@ -51,27 +56,27 @@ def read_kubernetes(
     *,
     environ: Mapping[str, str],
     service_account: Path = SERVICE_ACCOUNT,
-    patience: Patience = PATIENCE,
+    retries: Retries | None = None,
     timeouts: ReadTimeouts = TIMEOUTS,
 ) -> Content:
     """Read one key of one object.
 
     Args:
-        source: Which. Without a namespace: that of the service account, else that of
-            the kubeconfig's context, else ``default``.
-        environ: Holds ``KUBERNETES_SERVICE_HOST`` and ``_PORT`` in a pod,
-            ``KUBECONFIG`` elsewhere.
+        source: The key. If it has no namespace, the namespace of the service account
+            counts, then that of the kubeconfig's context, then ``default``.
+        environ: Holds ``KUBERNETES_SERVICE_HOST`` and ``KUBERNETES_SERVICE_PORT`` in a
+            pod, and ``KUBECONFIG`` elsewhere.
         service_account: The folder with ``token``, ``ca.crt`` and ``namespace``.
-        patience: Attempts and total time; only network failures, 429 and 5xx count as
-            worth another attempt.
-        timeouts: Seconds to connect and to wait for the next bytes.
+        retries: The attempts and the time for all of them, ``BACKOFF`` by default. Only
+            network failures, 429 and 5xx lead to another attempt.
+        timeouts: Seconds to connect, and seconds to wait for the next bytes.
 
     Raises:
         MissingExtra: The package ``kubernetes`` is not installed.
-        NoClusterAccess, UnreadableFile: There is no usable way to a cluster.
+        NoClusterAccess, UnreadableFile: No service account or kubeconfig can be used.
         KubernetesUnauthorized, KubernetesForbidden, KubernetesMissing,
-        KubernetesKeyMissing, SourceRefused: What the API server said.
-        SourceUnreachable, TLSFailed, TooLarge, MalformedAnswer: What came instead.
+        KubernetesKeyMissing, SourceRefused: The API server does not return the key.
+        SourceUnreachable, TLSFailed, TooLarge, MalformedAnswer: See each.
     """
     try:
         import kubernetes  # noqa: F401
@@ -84,16 +89,18 @@ def read_kubernetes(
         cluster = find_cluster(source, environ, service_account)
         where = source.namespace or cluster.namespace
         full = KubernetesKey(where, source.kind, source.name, source.key)
-        return full, get(full, cluster, timeouts)
+        return full, _get_object(full, cluster, timeouts)
 
-    full, body = persistently(str(source), read, patience)
+    full, body = read_with_retries(str(source), read, retries or Retries(BACKOFF))
     name = str(full)
-    return Content(_value_of(full, body), name, name)
+    return Content(_extract_value(full, body), name, name)
 
 
-def get(source: KubernetesKey, cluster: Cluster, timeouts: ReadTimeouts) -> bytes:
-    """The object as JSON, in one attempt."""
-    failure: Fault | Transient
+def _get_object(
+    source: KubernetesKey, cluster: Cluster, timeouts: ReadTimeouts
+) -> bytes:
+    """Get the object as JSON, in one attempt."""
+    failure: Fault | TemporaryFailure
     try:
         with cluster.open_client() as client:
             request = client.param_serialize(
@@ -109,21 +116,21 @@ def get(source: KubernetesKey, cluster: Cluster, timeouts: ReadTimeouts) -> byte
             )
             answer = client.call_api(*request, _request_timeout=timeouts).response
             try:
-                return _taken(source, cluster, answer)
+                return _read_answer(source, cluster, answer)
             finally:
                 answer.close()
     except Exception as error:
-        if isinstance(error, Fault | Transient):
+        if isinstance(error, Fault | TemporaryFailure):
             raise
-        failure = _explained(source, error)
-    # Raised outside of the handler: a library's text may hold a token.
+        failure = _explain(source, error)
+    # Raised outside of the handler: the text of the library's error may hold a token.
     raise failure
 
 
-def _taken(source: KubernetesKey, cluster: Cluster, answer: Any) -> bytes:
+def _read_answer(source: KubernetesKey, cluster: Cluster, answer: Any) -> bytes:
     status = answer.status
-    if worth_retrying(status):
-        raise Transient(f"status {status}")
+    if is_retryable(status):
+        raise TemporaryFailure(f"status {status}")
     read = partial(
         read_body,
         str(source),
@@ -150,25 +157,25 @@ def _taken(source: KubernetesKey, cluster: Cluster, answer: Any) -> bytes:
         case 404:
             raise KubernetesMissing(str(source), source.kind, source.name, where)
     raise SourceRefused(
-        str(source), status, f"check that {cluster.server} is a cluster"
+        str(source), status, f"check that {cluster.server} is an API server"
     )
 
 
-def _explained(source: KubernetesKey, error: Exception) -> Fault | Transient:
-    if reason := tls_failure(error):
+def _explain(source: KubernetesKey, error: Exception) -> Fault | TemporaryFailure:
+    if reason := tls_reason(error):
         remedy = "check the cluster's CA in the service account or the kubeconfig"
         return TLSFailed(str(source), reason, remedy)
-    return Transient(why(error))
+    return TemporaryFailure(describe_failure(error))
 
 
-def _value_of(source: KubernetesKey, body: bytes) -> bytes:
-    """The bytes behind the key; base64 in Secrets and in ``binaryData``.
+def _extract_value(source: KubernetesKey, body: bytes) -> bytes:
+    """The bytes of the key; Secrets and ``binaryData`` hold them as base64.
 
     Raises:
-        KubernetesKeyMissing: There are other keys, which are named.
-        MalformedAnswer: No object of Kubernetes, or no base64.
+        KubernetesKeyMissing: The object lacks the key; the error lists its keys.
+        MalformedAnswer: The answer is not a Kubernetes object, or not base64.
     """
-    found = _parsed(source, body)
+    found = _parse_object(source, body)
     text, binary = dict(found.get("data") or {}), dict(found.get("binaryData") or {})
     if source.kind == "secrets":
         text, binary = {}, text
@@ -181,11 +188,11 @@ def _value_of(source: KubernetesKey, body: bytes) -> bytes:
     except (binascii.Error, ValueError):
         pass
     raise MalformedAnswer(
-        str(source), "its value is not base64", "write the object with kubectl"
+        str(source), "its value is not base64", "create the object with kubectl"
     )
 
 
-def _parsed(source: KubernetesKey, body: bytes) -> dict[str, Any]:
+def _parse_object(source: KubernetesKey, body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
     except ValueError:
@@ -195,6 +202,6 @@ def _parsed(source: KubernetesKey, body: bytes) -> dict[str, Any]:
         return found
     raise MalformedAnswer(
         str(source),
-        f"the answer is no {kind}",
-        "check that the address is that of an API server, and not of a proxy",
+        f"the answer is not a {kind}",
+        "check that the address is an API server, and not a proxy",
     )

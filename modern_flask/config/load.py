@@ -1,4 +1,4 @@
-"""Every source laid over the one below it."""
+"""The configuration from all its sources, each of which overrides the one before."""
 
 import os
 from collections.abc import Mapping
@@ -7,9 +7,9 @@ from typing import Any
 
 from .content import Content
 from .environment import read_environment
+from .execute import execute_source
 from .kubernetes import read_kubernetes
-from .local import find_local, places, read_local
-from .program import execute
+from .local import find_local, list_places, read_local
 from .remote import read_remote
 from .source import (
     KubernetesKey,
@@ -34,32 +34,33 @@ def load_values(
     environ: Mapping[str, str] = os.environ,
     overrides: Mapping[str, Any] = {},
 ) -> Values:
-    """The configuration: defaults < source < ``FLASK_`` variables < overrides.
+    """Load the configuration: defaults < source < ``FLASK_`` variables < overrides.
 
     Args:
         source: The text of ``CONFIG_SOURCE``. None and ``""`` mean that it is not set:
-            ``config.py`` is read if there is one.
-        root: The folder in which a relative path is looked up before the working one.
-        defaults: What applies where nothing is set.
-        environ: The variables. One without the prefix is never a key: a Service that is
-            called redis puts ``REDIS_PORT=tcp://...`` into every pod beside it.
-        overrides: Keys that an application gives in code.
+            then ``config.py`` is read if it exists.
+        root: A relative path is looked up in this folder, then in the working folder.
+        defaults: The values of keys that no source sets.
+        environ: The environment variables. A variable without the prefix is never a
+            key: a Kubernetes Service with the name redis puts ``REDIS_PORT=tcp://...``
+            into every pod of its namespace.
+        overrides: Keys that the application sets in its code.
 
     Returns:
-        The keys; each knows its origin, ``searched`` what was looked at.
+        The keys with their origins; ``searched`` lists the sources.
 
     Raises:
-        ConfigurationError: A source that is named can't be read, or does not run.
+        ConfigurationError: ``CONFIG_SOURCE`` names a source that can't be read or run.
     """
     values = Values(defaults, dict.fromkeys(defaults, _DEFAULTS))
     text = (source or "").strip()
     content = _read_named(text, root, environ) if text else _read_default(root)
     if content is None:
-        tried = places(_DEFAULT_FILE.path, root)
-        values.searched += [f"{place} (not there)" for place in tried]
+        places = list_places(_DEFAULT_FILE.path, root)
+        values.searched += [f"{place} (not there)" for place in places]
     else:
         values.searched.append(content.name)
-        values.put(*execute(content.body, content.file, content.name))
+        values.put(*execute_source(content.body, content.file, content.name))
     values.searched.append("environment variables FLASK_*")
     values.put(*read_environment(environ, values))
     if overrides:
@@ -79,5 +80,5 @@ def _read_named(text: str, root: Path, environ: Mapping[str, str]) -> Content:
 
 
 def _read_default(root: Path) -> Content | None:
-    there = find_local(_DEFAULT_FILE, root) is not None
-    return read_local(_DEFAULT_FILE, root) if there else None
+    exists = find_local(_DEFAULT_FILE, root) is not None
+    return read_local(_DEFAULT_FILE, root) if exists else None

@@ -1,4 +1,4 @@
-"""A configuration on this machine's disk."""
+"""A configuration in a local file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,13 +7,13 @@ from .content import Content
 from .errors import MissingFile, TooLarge, UnreadableFile
 from .source import LocalFile
 
-__all__ = ["find_local", "places", "read_local"]
+__all__ = ["find_local", "list_places", "read_local"]
 
 _LARGEST = 8 * 1024**2  # bytes
 
 
-def places(path: str, root: Path) -> Iterator[Path]:
-    """Where ``path`` is looked up: in the root, then in the working folder."""
+def list_places(path: str, root: Path) -> Iterator[Path]:
+    """The paths that are looked up: in the root, then in the working folder."""
     first, second = (root / path).absolute(), Path(path).absolute()
     yield first
     if second != first:
@@ -21,47 +21,48 @@ def places(path: str, root: Path) -> Iterator[Path]:
 
 
 def find_local(source: LocalFile, root: Path) -> Path | None:
-    """The first of the places at which there is something, if any."""
-    return next((place for place in places(source.path, root) if exists(place)), None)
+    """The first of the paths that exists; None if there is none."""
+    places = list_places(source.path, root)
+    return next((place for place in places if _may_exist(place)), None)
 
 
 def read_local(source: LocalFile, root: Path) -> Content:
-    """The file's bytes.
+    """Read the bytes of the file.
 
     Raises:
-        MissingFile: There is no such file; every path that was tried is named.
-        UnreadableFile: It is a folder, or the process may not read it.
+        MissingFile: There is no such file; the error lists every path.
+        UnreadableFile: It is a folder, or the process is not allowed to read it.
         TooLarge: It is longer than any configuration is.
     """
     place = find_local(source, root)
     if place is None:
-        tried = [str(place) for place in places(source.path, root)]
+        tried = [str(place) for place in list_places(source.path, root)]
         raise MissingFile(str(source), tried)
-    name = _shown(place)
+    name = _shorten(place)
     try:
         if place.is_dir():
-            raise UnreadableFile(name, "it is a folder", "name a file in it")
+            raise UnreadableFile(name, "it is a folder", "use the path of a file in it")
         with place.open("rb") as file:
-            # A pipe or a device may have no end.
+            # A pipe or a device may never end.
             body = file.read(_LARGEST + 1)
     except OSError as error:
-        why = (error.strerror or type(error).__name__).lower()
+        reason = (error.strerror or type(error).__name__).lower()
     else:
         if len(body) > _LARGEST:
             raise TooLarge(name, _LARGEST)
         return Content(body, name, str(place))
-    raise UnreadableFile(name, why, "let the user of this process read it")
+    raise UnreadableFile(name, reason, "let the user of this process read it")
 
 
-def _shown(place: Path) -> str:
-    """As short as it is clear: relative to the working folder where it is inside."""
+def _shorten(place: Path) -> str:
+    """The path relative to the working folder, if it is inside of it."""
     here = Path.cwd()
     return str(place.relative_to(here) if place.is_relative_to(here) else place)
 
 
-def exists(place: Path) -> bool:
+def _may_exist(place: Path) -> bool:
     try:
         return place.exists()
     except OSError:
-        # A folder on the way that may not be entered; reading then says so.
+        # The process can't enter a folder of the path: reading then raises an error.
         return True

@@ -1,6 +1,6 @@
-"""What may be printed of a value: secrets masked, passwords in URLs too.
+"""Masks secrets before a value is printed: whole values, and passwords in URLs.
 
-Where a text can be read in two ways, more is masked rather than less.
+If a text can be read in two ways, more is masked rather than less.
 """
 
 import re
@@ -10,12 +10,12 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["MASK", "is_secret", "masked", "redacted", "redacted_lines"]
+__all__ = ["MASK", "is_secret", "mask_value", "redact", "redact_lines"]
 
 MASK = "******"
 
-# Secret wherever they stand in a name, glued to other words too (PGPASSWORD).
-_GLUED = re.compile(
+# Secret anywhere in a name, even without a separator (PGPASSWORD).
+_ANYWHERE = re.compile(
     "password|passwd|passphrase|secret|token|credential|authorization"
     "|apikey|accesskey|accountkey|privatekey|webhook|odbcconnect"
 )
@@ -23,8 +23,8 @@ _WORDS = frozenset({"key", "keys", "pass", "pwd", "pw", "salt", "sig"})
 _LAST = frozenset(
     {"auth", "cookie", "cookies", "header", "headers", "jwt", "signature"}
 )
-# SECRET_ID and ACCESS_KEY_ID name an account, they don't open it; TOKEN_FILE is a path;
-# "KeyError: ..." is what failed.
+# SECRET_ID and ACCESS_KEY_ID name an account and give no access to it; TOKEN_FILE is a
+# path; "KeyError: ..." names an error.
 _HARMLESS = frozenset(
     {"id", "prefix", "name", "file", "path", "folder", "url"}
     | {"error", "exception"}
@@ -32,60 +32,61 @@ _HARMLESS = frozenset(
 )
 _HARMLESS_KEYS = re.compile("(routing|primary|foreign|partition|public)_?key")
 
-# A URL starts a text, an item of a list, or a line that repr() has escaped the end of;
-# "://" inside a password starts none.
+# A URL starts at the start of a text, of an item, or of a line, whose break repr() may
+# have escaped; "://" inside a password does not start a URL.
 _URL = re.compile(
     r"""(?:^|(?<=[\s;,|"'=(\[{<])|(?<=\\[nrt]))[A-Za-z][A-Za-z0-9+.\-]*://"""
 )
-# A port with what a sentence puts after it: "http://h:4318, then".
+# A port and the punctuation of the sentence: "http://h:4318, then".
 _PORT = re.compile(r"""\d+[.,;:!|"')\]}>]*(?:\s|$)""")
 _NAME = re.compile(r"""(?<![\w.\-])([A-Za-z][\w.\-]*)["']?\s*[=:]\s*""")
 _VALUE = re.compile(
     r"""'[^']*'|"[^"]*"|(?:bearer|basic)\s+[^\s;&,]+|[^\s;&,]+""", re.IGNORECASE
 )
-# A name whose value stands on the next line.
-_BROKEN = re.compile(
+# A name with its value on the next line.
+_VALUE_BELOW = re.compile(
     r"""(?<![\w.\-])([A-Za-z][\w.\-]*)(["']?[ \t]*[=:]\s*\n\s*)(\S+)"""
 )
-# urllib3 names the URL of a failed request without its host.
+# urllib3 logs the URL of a failed request without its host.
 _TARGET = re.compile(r"(\burl: /[^\s?]*\?)\S+")
-# A private key, in a text that may go on: its lines don't tell where it ends.
+# A private key and all text after it: the lines don't show where the key ends.
 _PEM = re.compile("-----BEGIN.*", re.DOTALL)
 _TAIL = re.compile(r"""[\s;,|"')\]}>]*$""")
 _PIN = re.compile(r"sha256=[0-9A-Fa-f]{64}")
 
 
 def is_secret(name: str) -> bool:
-    """Whether a key, an option or a query parameter of this name holds a secret."""
+    """Whether a key, an option or a query parameter with this name holds a secret."""
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     snake = _HARMLESS_KEYS.sub("", re.sub(r"[^a-z0-9]+", "_", snake).strip("_"))
     words = snake.split("_")
     harmless = words[-1] in _HARMLESS or words[-1].endswith(("keyid", "secretid"))
     if harmless and "webhook" not in words:
         return False
-    if _GLUED.search(snake.replace("_", "")):
+    if _ANYWHERE.search(snake.replace("_", "")):
         return True
     return words[-1] in _LAST or not _WORDS.isdisjoint(words)
 
 
-def masked(key: str, value: Any) -> Any:
-    """``value`` of ``key`` as it may be printed.
+def mask_value(key: str, value: Any) -> Any:
+    """Return ``value`` in a form that can be printed under ``key``.
 
-    Mappings, lists, tuples and sets keep their shape; a path becomes its text; what is
-    none of these nor text nor a number becomes its ``repr``, redacted.
+    Mappings, lists and tuples keep their shape, and a set becomes a list. A path
+    becomes its text. Any other object than text, bytes and numbers becomes its redacted
+    ``repr``.
     """
-    return _masked(value, is_secret(key))
+    return _mask(value, is_secret(key))
 
 
-def _masked(value: Any, hidden: bool) -> Any:
+def _mask(value: Any, hidden: bool) -> Any:
     if isinstance(value, Mapping):
         return {
-            name: _masked(item, hidden or is_secret(str(name)))
+            name: _mask(item, hidden or is_secret(str(name)))
             for name, item in value.items()
         }
-    # Not their subclasses: SQLAlchemy's URL is a tuple, and one item is the password.
+    # No subclass: SQLAlchemy's URL is a tuple, and one of its items is the password.
     if type(value) in (list, tuple, set, frozenset):
-        items = [_masked(item, hidden) for item in value]
+        items = [_mask(item, hidden) for item in value]
         return tuple(items) if isinstance(value, tuple) else items
     if value is None or isinstance(value, bool):
         return value
@@ -94,39 +95,39 @@ def _masked(value: Any, hidden: bool) -> Any:
     if hidden:
         return MASK
     if isinstance(value, str | PurePath):
-        return redacted(str(value))
+        return redact(str(value))
     if isinstance(value, bytes):
-        return redacted(value.decode("utf-8", "replace")).encode()
-    return value if isinstance(value, int | float) else redacted(repr(value))
+        return redact(value.decode("utf-8", "replace")).encode()
+    return value if isinstance(value, int | float) else redact(repr(value))
 
 
-def redacted(text: str) -> str:
-    """``text`` without the passwords and secret parameters of the URLs in it.
+def redact(text: str) -> str:
+    """Mask the passwords and secret parameters of the URLs in ``text``.
 
-    An ``http`` URL also loses its whole account and every value of its query: there a
-    token may have any name. ``password=...`` in a connection string is masked as well,
-    and all from the head of a PEM file on.
+    In an ``http`` URL the whole account and every value of the query are masked, since
+    a token may have any name there. ``password=...`` in a connection string is masked
+    too, and a private key in PEM format with all text after it.
     """
     text = _PEM.sub(MASK, text)
     starts = [match.start() for match in _URL.finditer(text)]
     if not starts:
-        return _without_pairs(text)
+        return _mask_pairs(text)
     pieces = [text[start:end] for start, end in pairwise([*starts, len(text)])]
-    return _without_pairs(text[: starts[0]]) + "".join(map(_redacted_url, pieces))
+    return _mask_pairs(text[: starts[0]]) + "".join(map(_redact_url, pieces))
 
 
-def redacted_lines(text: str) -> str:
-    """Each line of ``text`` redacted: a traceback's URLs end with their line."""
-    shown = "\n".join(map(redacted, _PEM.sub(MASK, text).split("\n")))
-    return _BROKEN.sub(_without_value, shown) if "\n" in shown else shown
+def redact_lines(text: str) -> str:
+    """Redact each line of ``text``: in a traceback, a URL ends with its line."""
+    shown = "\n".join(map(redact, _PEM.sub(MASK, text).split("\n")))
+    return _VALUE_BELOW.sub(_mask_value_below, shown) if "\n" in shown else shown
 
 
-def _without_value(pair: re.Match[str]) -> str:
+def _mask_value_below(pair: re.Match[str]) -> str:
     name, between, value = pair.groups()
     return f"{name}{between}{MASK if is_secret(name) else value}"
 
 
-def _redacted_url(text: str) -> str:
+def _redact_url(text: str) -> str:
     tail = _TAIL.search(text)
     end = tail.start() if tail else len(text)
     scheme, _, rest = text[:end].partition("://")
@@ -134,18 +135,18 @@ def _redacted_url(text: str) -> str:
     account, rest = _split_account(rest, web)
     rest, sharp, fragment = rest.partition("#")
     address, mark, query = rest.partition("?")
-    address = _without_pairs(address)
-    query = "&".join(_parameter(item, web) for item in query.split("&"))
+    address = _mask_pairs(address)
+    query = "&".join(_mask_parameter(item, web) for item in query.split("&"))
     if sharp and not _PIN.fullmatch(fragment):
         fragment = MASK
     return f"{scheme}://{account}{address}{mark}{query}{sharp}{fragment}{text[end:]}"
 
 
 def _split_account(rest: str, web: bool) -> tuple[str, str]:
-    """What follows ``://`` as (account as it may be shown, all after it).
+    """Split the text after ``://`` into the account, masked, and the rest.
 
     Passwords with an unescaped ``@``, ``/``, ``?`` or ``#`` are common in database URLs
-    (SQLAlchemy reads some of them), so the account reaches to the last ``@``.
+    (SQLAlchemy accepts some of them), so the account ends at the last ``@``.
     """
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
     name, colon, port = authority.partition(":")
@@ -164,25 +165,26 @@ def _split_account(rest: str, web: bool) -> tuple[str, str]:
     return (f"{name}:{MASK}@" if colon else f"{account}@"), rest
 
 
-def _parameter(text: str, web: bool) -> str:
+def _mask_parameter(text: str, web: bool) -> str:
     name, equals, value = text.partition("=")
     if not text or (not equals and not web):
         return text
     if not equals:
         return MASK
     plain = unquote(value)
-    if web or is_secret(unquote(name)) or _without_pairs(plain) != plain:
+    if web or is_secret(unquote(name)) or _mask_pairs(plain) != plain:
         return f"{name}={MASK}"
     return text
 
 
-def _without_pairs(text: str) -> str:
+def _mask_pairs(text: str) -> str:
+    """Mask the values of ``name=value`` and ``name: value`` with a secret name."""
     text = _TARGET.sub(rf"\1{MASK}", text)
     shown, end, start = [], 0, 0
     while pair := _NAME.search(text, start):
         start = pair.end()
         value = _VALUE.match(text, start) if is_secret(pair[1]) else None
-        # What is not hidden is looked into: "url: /x?token=..." is a pair in a pair.
+        # A value that is not masked may hold a pair itself: "url: /x?token=...".
         if value:
             shown += [text[end:start], MASK]
             end = start = value.end()

@@ -1,4 +1,4 @@
-"""The grammar of ``CONFIG_SOURCE``: a text becomes one typed source.
+"""The grammar of ``CONFIG_SOURCE``: parses its text into a typed source.
 
 - a path, such as ``config.py``;
 - ``kubernetes://[NAMESPACE/](configmaps|secrets)/NAME/KEY``;
@@ -11,25 +11,32 @@ from typing import Literal
 from urllib.parse import urldefrag, urlsplit
 
 from .errors import MalformedSource, UnknownScheme
-from .masking import redacted
+from .masking import redact
 
-__all__ = ["KubernetesKey", "LocalFile", "RemoteFile", "Source", "parse_source"]
+__all__ = [
+    "KubernetesKey",
+    "LocalFile",
+    "RemoteFile",
+    "Source",
+    "find_url_error",
+    "parse_source",
+]
 
 _KUBERNETES_FORM = "kubernetes://[NAMESPACE/](configmaps|secrets)/NAME/KEY"
 _REMOTE_FORM = "https://HOST/PATH, with #sha256=<64 hexadecimal digits> to pin it"
 
-# RFC 1123 as Kubernetes uses it; it also keeps ".." and "?" out of the API's path.
+# RFC 1123 as Kubernetes uses it; it also keeps ".." and "?" out of the API path.
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _NAMESPACE = re.compile(_LABEL)
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 
-Kind = Literal["configmaps", "secrets"]
+_Kind = Literal["configmaps", "secrets"]
 
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file; a relative path is looked up in the root, then in the working folder."""
+    """A file. A relative path is looked up in the root, then in the working folder."""
 
     path: str
 
@@ -39,10 +46,10 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class KubernetesKey:
-    """One key of a ConfigMap or Secret; no namespace means the one we run in."""
+    """A key of a ConfigMap or Secret. No namespace means that of this process."""
 
     namespace: str | None
-    kind: Kind
+    kind: _Kind
     name: str
     key: str
 
@@ -55,13 +62,13 @@ class KubernetesKey:
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file behind a URL; ``sha256`` (lower-case hex) is what it must hash to."""
+    """A file at a URL. It must have the digest ``sha256``, in lower-case hex digits."""
 
     url: str = field(repr=False)
     sha256: str | None = None
 
     def __str__(self) -> str:
-        return redacted(self.url)
+        return redact(self.url)
 
     def __repr__(self) -> str:
         return f"RemoteFile({str(self)!r}, {self.sha256!r})"
@@ -71,71 +78,71 @@ Source = LocalFile | KubernetesKey | RemoteFile
 
 
 def parse_source(text: str) -> Source:
-    """The source that ``text``, which is not empty, names.
+    """Parse the text of ``CONFIG_SOURCE``, which must not be empty.
 
     Raises:
-        UnknownScheme: It has a scheme that is neither ``kubernetes`` nor HTTP.
-        MalformedSource: The scheme is known, the rest does not follow its form.
+        UnknownScheme: The scheme is none of ``kubernetes``, ``http`` and ``https``.
+        MalformedSource: The scheme is known, but the rest does not follow its form.
     """
     scheme, found, rest = text.partition("://")
     if not found:
         return LocalFile(text)
     match scheme.lower():
         case "kubernetes":
-            return _kubernetes(text, rest)
+            return _parse_kubernetes(text, rest)
         case "http" | "https":
-            return _remote(text)
-    raise UnknownScheme(redacted(text), scheme)
+            return _parse_remote(text)
+    raise UnknownScheme(redact(text), scheme)
 
 
-def _kubernetes(text: str, rest: str) -> KubernetesKey:
-    def malformed(why: str) -> MalformedSource:
-        return MalformedSource(redacted(text), why, _KUBERNETES_FORM)
+def _parse_kubernetes(text: str, rest: str) -> KubernetesKey:
+    def error(reason: str) -> MalformedSource:
+        return MalformedSource(redact(text), reason, _KUBERNETES_FORM)
 
-    # Not urlsplit: its hostname is lower-cased, and "#" or "?" must not vanish.
+    # Not urlsplit: it changes the host to lower case, and drops "#" and "?".
     parts = rest.split("/")
     if "" in parts:
-        raise malformed("one of its parts is empty")
+        raise error("one of its parts is empty")
     if len(parts) not in (3, 4):
-        raise malformed(f"{len(parts)} parts follow the scheme, not 3 or 4")
+        raise error(f"{len(parts)} parts follow the scheme, not 3 or 4")
     namespace = parts[0] if len(parts) == 4 else None
     word, name, key = parts[-3:]
-    kind = _kind(word)
+    kind = _parse_kind(word)
     if kind is None:
-        raise malformed(f'"{word}" is neither configmaps nor secrets')
+        raise error(f'"{word}" is neither configmaps nor secrets')
     if namespace is not None and not _NAMESPACE.fullmatch(namespace):
-        raise malformed(f'"{namespace}" can\'t be the name of a namespace')
+        raise error(f'"{namespace}" is not a valid name of a namespace')
     if not _NAME.fullmatch(name):
-        raise malformed(f'"{name}" can\'t be the name of an object')
+        raise error(f'"{name}" is not a valid name of an object')
     if not _KEY.fullmatch(key) or key in (".", ".."):
-        raise malformed(f'"{key}" can\'t be a key')
+        raise error(f'"{key}" is not a valid key')
     return KubernetesKey(namespace, kind, name, key)
 
 
-def _kind(word: str) -> Kind | None:
-    # The predecessor took every word that begins so: configmap, secret, ...
+def _parse_kind(word: str) -> _Kind | None:
+    # The predecessor accepted every word with this beginning: configmap, secret, ...
     if word.lower().startswith("configmap"):
         return "configmaps"
     return "secrets" if word.lower().startswith("secret") else None
 
 
-def _remote(text: str) -> RemoteFile:
-    def malformed(why: str) -> MalformedSource:
-        return MalformedSource(redacted(text), why, _REMOTE_FORM)
+def _parse_remote(text: str) -> RemoteFile:
+    def error(reason: str) -> MalformedSource:
+        return MalformedSource(redact(text), reason, _REMOTE_FORM)
 
-    if why := flaw(text):
-        raise malformed(why)
+    if reason := find_url_error(text):
+        raise error(reason)
     url, fragment = urldefrag(text)
     if not fragment:
         return RemoteFile(url)
     pin = re.fullmatch("sha256=([0-9A-Fa-f]{64})", fragment)
     if pin is None:
-        raise malformed("what follows # is no SHA-256 pin")
+        raise error("the text after # is not a SHA-256 pin")
     return RemoteFile(url, pin[1].lower())
 
 
-def flaw(url: str) -> str:
-    """Why ``url`` can't be fetched; empty if it can. Holds nothing of its text."""
+def find_url_error(url: str) -> str:
+    """Why ``url`` can't be fetched; empty if it can. The text holds no part of it."""
     if re.search(r"[\x00-\x20\x7f]", url):
         return "it has a space or a control character"
     try:

@@ -1,28 +1,24 @@
-"""Configuration as a flat mapping in which every key knows where it was set."""
+"""The configuration: a flat mapping of keys, with the origin of each key."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .masking import MASK, is_secret, masked, redacted
+from .masking import mask_value
 
 __all__ = [
-    "MASK",
     "Origin",
     "Section",
     "Values",
-    "is_secret",
-    "key_of",
-    "masked",
-    "origin_of",
-    "redacted",
-    "rows",
+    "find_key",
+    "find_origin",
+    "list_values",
 ]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value was set: a source's name (redacted) and, in a file, the line."""
+    """Where a value was set: the redacted name of a source, and the line in a file."""
 
     source: str
     line: int | None = None
@@ -32,10 +28,11 @@ class Origin:
 
 
 class Values(dict[str, Any]):
-    """UPPER_CASE keys to values, with the origin of each.
+    """The values by UPPER_CASE key, with the origin of each. The ``repr`` is masked.
 
-    ``searched`` names the sources that were read, in order of rank, lowest first. The
-    ``repr`` is masked.
+    Attributes:
+        origins: The origins by key.
+        searched: The sources that were read; a later source overrides an earlier one.
     """
 
     def __init__(
@@ -49,10 +46,12 @@ class Values(dict[str, Any]):
         self.searched: list[str] = list(searched)
 
     def __repr__(self) -> str:
-        return f"Values({ {key: masked(key, value) for key, value in self.items()} })"
+        return (
+            f"Values({ {key: mask_value(key, value) for key, value in self.items()} })"
+        )
 
     def put(self, values: Mapping[str, Any], origins: Mapping[str, Origin]) -> None:
-        """Lay ``values`` over what is here."""
+        """Add ``values``; they override the values of the same keys."""
         self.update(values)
         self.origins.update(origins)
 
@@ -60,7 +59,7 @@ class Values(dict[str, Any]):
         return self.origins.get(key)
 
     def section(self, prefix: str) -> "Section":
-        """The keys that begin with ``prefix``, without it and in lower case."""
+        """The values of the keys that begin with ``prefix``."""
         mine = {
             key: value
             for key, value in self.items()
@@ -70,7 +69,10 @@ class Values(dict[str, Any]):
 
 
 class Section(dict[str, Any]):
-    """One component's keywords: ``REDIS_HOST`` under ``REDIS_`` is ``host``."""
+    """The settings of one component, such as ``host`` for the key ``REDIS_HOST``.
+
+    The names are the keys without the prefix, in lower case.
+    """
 
     def __init__(
         self,
@@ -88,33 +90,35 @@ class Section(dict[str, Any]):
         )
 
     def __repr__(self) -> str:
-        shown = {name: masked(self.key(name), value) for name, value in self.items()}
+        shown = {
+            name: mask_value(self.key(name), value) for name, value in self.items()
+        }
         return f"Section({self.prefix!r}, {shown})"
 
     def key(self, name: str) -> str:
-        """The whole key of ``name``, as the configuration spells it."""
+        """The key of the setting ``name``, as the configuration spells it."""
         return self._keys.get(name, self.prefix + name.upper())
 
     def origin(self, name: str) -> Origin | None:
         return self._origins.get(self.key(name))
 
 
-def key_of(settings: Mapping[str, Any], name: str) -> str:
-    """The key behind ``settings[name]``: ``name`` itself in a plain dict."""
+def find_key(settings: Mapping[str, Any], name: str) -> str:
+    """The key of the setting ``name``; in a plain dict it is ``name`` itself."""
     return settings.key(name) if isinstance(settings, Section) else name
 
 
-def origin_of(settings: Mapping[str, Any], name: str) -> Origin | None:
-    """Where ``settings[name]`` was set; unknown in a plain dict."""
+def find_origin(settings: Mapping[str, Any], name: str) -> Origin | None:
+    """The origin of the setting ``name``; None in a plain dict."""
     return settings.origin(name) if isinstance(settings, Section) else None
 
 
-def rows(values: Values) -> list[tuple[str, Any, str]]:
-    """(key, masked value, origin) of every key, sorted, as a command may print them.
+def list_values(values: Values) -> list[tuple[str, Any, str]]:
+    """List (key, masked value, origin) of every key, sorted, for a command to print.
 
-    The origin is empty where it is not known.
+    The origin is empty if it is not known.
     """
     return [
-        (key, masked(key, values[key]), str(values.origin(key) or ""))
+        (key, mask_value(key, values[key]), str(values.origin(key) or ""))
         for key in sorted(values)
     ]

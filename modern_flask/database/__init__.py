@@ -1,14 +1,15 @@
-"""The database: an engine, sessions, and transactions that end well."""
+"""The database: the engine, sessions and transactions."""
 
 from .after_commit import on_commit
-from .connecting import ping
+from .connection import ping
 from .engine import open_engine
-from .faults import (
+from .errors import (
     BadDatabaseUrl,
     InnerTransactionFailed,
     LegacyMode,
     MissingDriver,
     NoTransaction,
+    ReadOnlyViolation,
     UnfitSetting,
     UnknownDialect,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "MissingDriver",
     "ModelBase",
     "NoTransaction",
+    "ReadOnlyViolation",
     "UnfitSetting",
     "UnknownDialect",
     "create_tables",

@@ -1,4 +1,4 @@
-"""What is done after a commit, and only then."""
+"""Runs callbacks after a commit, and only then."""
 
 import logging
 from collections.abc import Callable
@@ -7,19 +7,21 @@ from dataclasses import dataclass, field
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
+__all__ = ["on_commit"]
+
 logger = logging.getLogger(__name__)
 
-_WAITING = "modern_flask.on_commit"
-"""Where a session keeps what waits for its commit, in ``Session.info``."""
+_PENDING = "modern_flask.on_commit"
+"""The key in ``Session.info`` of the callbacks that wait for a commit."""
 
 _Callback = Callable[[], object]
 
 
 @dataclass
-class _Waiting:
-    """Callbacks, each with the transaction or savepoint that it was registered in.
+class _Pending:
+    """The callbacks, each with the transaction or savepoint that registered it.
 
-    One that was registered before a transaction began belongs to the next.
+    A callback that is registered outside of a transaction belongs to the next one.
     """
 
     callbacks: list[tuple[SessionTransaction | None, _Callback]] = field(
@@ -29,19 +31,20 @@ class _Waiting:
 
 
 def on_commit(session: Session, callback: _Callback) -> None:
-    """Run ``callback`` once what the session does now is committed.
+    """Run ``callback`` after the current transaction of the session is committed.
 
-    It is never run after a rollback, nor after that of the savepoint in which it was
-    registered. It runs when the transaction is over and its connection back in the
-    pool, in the order of registration. When one raises, the commit stands: the others
-    run too, each error is logged, and the first is raised out of ``commit()``.
+    It never runs after a rollback of the transaction, or of the savepoint in which it
+    was registered. Callbacks run in the order of registration, after the transaction
+    has ended and its connection is back in the pool. If one raises an error, the commit
+    stands and the others still run: each error is logged, and ``commit()`` raises the
+    first one.
     """
-    waiting = session.info.get(_WAITING)
-    if waiting is None:
-        waiting = session.info[_WAITING] = _Waiting()
+    pending = session.info.get(_PENDING)
+    if pending is None:
+        pending = session.info[_PENDING] = _Pending()
         event.listen(session, "after_commit", _note_commit)
-        event.listen(session, "after_transaction_end", _settle)
-    waiting.callbacks.append((_current_transaction(session), callback))
+        event.listen(session, "after_transaction_end", _end_transaction)
+    pending.callbacks.append((_current_transaction(session), callback))
 
 
 def _current_transaction(session: Session) -> SessionTransaction | None:
@@ -49,23 +52,23 @@ def _current_transaction(session: Session) -> SessionTransaction | None:
 
 
 def _note_commit(session: Session) -> None:
-    session.info[_WAITING].committed = _current_transaction(session)
+    session.info[_PENDING].committed = _current_transaction(session)
 
 
-def _settle(session: Session, ended: SessionTransaction) -> None:
-    """Run, hand on or drop what waited for the transaction that has ended."""
-    waiting: _Waiting = session.info[_WAITING]
-    committed = waiting.committed is ended
+def _end_transaction(session: Session, ended: SessionTransaction) -> None:
+    """Run, pass on or drop the callbacks of the transaction that has ended."""
+    pending: _Pending = session.info[_PENDING]
+    committed = pending.committed is ended
     if ended.parent is not None:
-        # A savepoint's callbacks now wait for what it was in.
-        waiting.callbacks = [
+        # The callbacks of a savepoint now wait for the transaction around it.
+        pending.callbacks = [
             (ended.parent if owner is ended else owner, callback)
-            for owner, callback in waiting.callbacks
+            for owner, callback in pending.callbacks
             if committed or owner is not ended
         ]
         return
-    callbacks, waiting.callbacks = waiting.callbacks, []
-    waiting.committed = None
+    callbacks, pending.callbacks = pending.callbacks, []
+    pending.committed = None
     if committed:
         _run([callback for _, callback in callbacks])
 
@@ -76,7 +79,7 @@ def _run(callbacks: list[_Callback]) -> None:
         try:
             callback()
         except Exception as error:
-            logger.exception("%r failed after a commit, which stands.", callback)
+            logger.exception("%r failed after the commit; the commit stands.", callback)
             errors.append(error)
     if errors:
         raise errors[0]

@@ -1,4 +1,4 @@
-"""The engine: plain keywords in, bounded waits out."""
+"""The engine, with a limit on every wait."""
 
 import logging
 import os
@@ -12,22 +12,25 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import Pool, QueuePool
 
-from ..config.values import key_of, origin_of
-from .connecting import connect_patiently
-from .faults import LegacyMode, UnfitSetting
+from ..config.values import find_key, find_origin
+from .connection import retry_connecting
+from .errors import LegacyMode, UnfitSetting
 from .keywords import (
     RETIRED_ENGINE,
     check_known,
-    engine_keywords,
-    pool_keywords,
-    without_retired,
+    drop_retired,
+    list_engine_keywords,
+    list_pool_keywords,
 )
-from .memory import is_memory, shared_memory
+from .memory import is_memory, make_memory_creator
 from .url import read_url
+
+__all__ = ["CONNECT_ARGS", "open_engine"]
 
 logger = logging.getLogger(__name__)
 
-_POOL_TIMEOUT = 5  # seconds; SQLAlchemy's 30 outlast what a client waits for a page
+_POOL_TIMEOUT = 5
+"""Seconds: clients give up before the 30 s that SQLAlchemy waits by default."""
 
 _LIBPQ = {"connect_timeout": 3, "tcp_user_timeout": 5000}  # seconds, milliseconds
 _MYSQL = {"connect_timeout": 3, "read_timeout": 30, "write_timeout": 30}  # seconds
@@ -38,7 +41,7 @@ CONNECT_ARGS: dict[str, dict[str, int]] = {
     "pymysql": _MYSQL,
     "mysqldb": _MYSQL,
 }
-"""For each driver: what bounds its waits. SQLite's own busy timeout of 5 s stands."""
+"""By driver: the arguments that limit its waits. SQLite has a busy timeout of 5 s."""
 
 _SESSION_LIMITS = """
 select set_config(setting.name, ours.value, false)
@@ -48,58 +51,59 @@ join (values ('statement_timeout', '30s'),
   on setting.name = ours.name
 where setting.source = 'default'
 """
-"""Bounds of a PostgreSQL session, where nobody has set any: not the URL's ``options``,
-not the role, not the database, not the server's file."""
+"""Sets the limits of a PostgreSQL session that have no other value yet: not from the
+``options`` of the URL, the role, the database or the file of the server."""
 
 
 def open_engine(settings: Mapping[str, Any]) -> Iterator[Engine]:
-    """Open the service's engine and dispose of it at shutdown.
+    """Open the engine of the service and dispose of it at shutdown.
 
-    No connection is made before the first use. An engine that is inherited by a fork
-    forgets its parent's connections in the child.
+    The engine connects at its first use. After a fork, the child does not use the
+    connections of its parent.
 
     Args:
         settings: ``url``, a text or an SQLAlchemy URL, and keywords of
-            :func:`sqlalchemy.create_engine`. They and the URL's query win over our
-            defaults, inside ``connect_args`` too.
+            :func:`sqlalchemy.create_engine`. They and the query of the URL override the
+            kit's defaults, inside ``connect_args`` too.
 
     Yields:
-        An engine whose waits are bounded. For PostgreSQL: 3 s to connect and 2 s for
-        further attempts, 5 s for a free connection, 30 s for a statement, 60 s for an
-        idle transaction. For MySQL 30 s for an answer. ``sqlite:///:memory:`` is one
-        private database for all threads; a file of SQLite is opened as SQLite does it.
-        Its errors don't tell the parameters of a statement.
+        An engine with limits. PostgreSQL: 3 s to connect and 2 s for more attempts, 5 s
+        for a free connection, 30 s for a statement, 60 s for an idle transaction.
+        MySQL: 30 s for an answer. ``sqlite:///:memory:`` is one private database for
+        all threads; a file of SQLite has SQLite's own defaults. The errors of the
+        engine don't show the parameters of a statement.
 
     Raises:
-        NotConfigured, BadDatabaseUrl, UnknownDialect: ``url`` is not one.
-        MissingExtra, MissingDriver: Its driver is not installed.
-        UnknownSetting: A keyword that SQLAlchemy does not have, with the nearest ones.
-        UnfitSetting, LegacyMode: A keyword that can't be had with the rest.
+        NotConfigured, BadDatabaseUrl, UnknownDialect: ``url`` is missing or wrong.
+        MissingExtra, MissingDriver: The driver is not installed.
+        UnknownSetting: SQLAlchemy does not have the keyword; the error shows the
+            nearest ones.
+        UnfitSetting, LegacyMode: A keyword does not fit the other ones.
     """
     url = read_url(settings)
-    options = _checked(settings, url)
+    options = _check_settings(settings, url)
     with ExitStack() as stack:
         if is_memory(url) and not {"creator", "pool", "poolclass"} & options.keys():
-            create = shared_memory(url, options.get("connect_args") or {})
+            create = make_memory_creator(url, options.get("connect_args") or {})
             options |= {"creator": create, "poolclass": QueuePool}
-            # The database lives as long as one connection to it.
+            # The database exists as long as one connection to it is open.
             stack.enter_context(closing(create()))
-        engine = create_engine(url, **_with_defaults(options, url))
+        engine = create_engine(url, **_add_defaults(options, url))
         stack.callback(engine.dispose)
-        _watch(engine)
+        _add_hooks(engine)
         yield engine
 
 
-def _checked(settings: Mapping[str, Any], url: URL) -> dict[str, Any]:
-    """The keywords of ``create_engine``, all known, but for ``url``."""
-    options = without_retired(settings, RETIRED_ENGINE)
-    pool_class = _effective_pool(options, url)
-    # A plugin may take keywords of its own.
+def _check_settings(settings: Mapping[str, Any], url: URL) -> dict[str, Any]:
+    """Check the keywords of ``create_engine``; the result is without ``url``."""
+    options = drop_retired(settings, RETIRED_ENGINE)
+    pool_class = _choose_pool(options, url)
+    # A plugin may have more keywords.
     if "plugins" not in options and "plugin" not in url.query:
-        known = engine_keywords(url.get_dialect(), pool_class)
+        known = list_engine_keywords(url.get_dialect(), pool_class)
         check_known(settings, options, known)
     if options.get("future") is False:
-        key, origin = key_of(settings, "future"), origin_of(settings, "future")
+        key, origin = find_key(settings, "future"), find_origin(settings, "future")
         raise LegacyMode(key, False, origin)
     if "pool" not in options:
         _check_fits(settings, options, pool_class)
@@ -107,7 +111,8 @@ def _checked(settings: Mapping[str, Any], url: URL) -> dict[str, Any]:
     return options
 
 
-def _effective_pool(options: Mapping[str, Any], url: URL) -> type[Pool]:
+def _choose_pool(options: Mapping[str, Any], url: URL) -> type[Pool]:
+    """The pool class that ``create_engine`` is going to use."""
     if given := options.get("poolclass"):
         return cast(type[Pool], given)
     dialect: Any = url.get_dialect()
@@ -119,61 +124,63 @@ def _effective_pool(options: Mapping[str, Any], url: URL) -> type[Pool]:
 def _check_fits(
     settings: Mapping[str, Any], options: Mapping[str, Any], pool_class: type[Pool]
 ) -> None:
-    unfit = pool_keywords(QueuePool) - pool_keywords(pool_class)
+    unfit = list_pool_keywords(QueuePool) - list_pool_keywords(pool_class)
     for name in sorted(unfit.intersection(options)):
         raise UnfitSetting(
-            key_of(settings, name),
+            find_key(settings, name),
             pool_class.__name__,
-            key_of(settings, "poolclass"),
-            origin_of(settings, name),
+            find_key(settings, "poolclass"),
+            find_origin(settings, name),
         )
 
 
-def _with_defaults(options: Mapping[str, Any], url: URL) -> dict[str, Any]:
-    """Our defaults below ``options``, as far as this driver and pool take them."""
+def _add_defaults(options: Mapping[str, Any], url: URL) -> dict[str, Any]:
+    """Add the defaults that this driver and this pool accept to ``options``."""
     dialect = url.get_dialect()
-    # An error's text reaches logs and spans, and a parameter may be a password.
+    # The text of an error reaches logs and spans, and a parameter may be a password.
     defaults: dict[str, Any] = {"hide_parameters": True}
     if "pool" not in options:
-        takes = pool_keywords(_effective_pool(options, url))
-        if "pool_timeout" in takes:
+        keywords = list_pool_keywords(_choose_pool(options, url))
+        if "pool_timeout" in keywords:
             defaults["pool_timeout"] = _POOL_TIMEOUT
         if url.get_backend_name() != "sqlite":
             defaults["pool_pre_ping"] = True
-    bounds = CONNECT_ARGS.get(dialect.driver, {})
-    unasked = {name: bounds[name] for name in bounds if name not in url.query}
-    connect_args = {**unasked, **(options.get("connect_args") or {})}
+    limits = CONNECT_ARGS.get(dialect.driver, {})
+    # The query of the URL wins.
+    unset = {name: limits[name] for name in limits if name not in url.query}
+    connect_args = {**unset, **(options.get("connect_args") or {})}
     return {**defaults, **options, "connect_args": connect_args}
 
 
-def _watch(engine: Engine) -> None:
-    """Give ``engine`` what it needs besides keywords."""
+def _add_hooks(engine: Engine) -> None:
+    """Add the behaviour that no keyword of ``create_engine`` can give."""
     _forget_after_fork(engine)
     if engine.dialect.name != "sqlite":
-        connect_patiently(engine)
+        retry_connecting(engine)
     if engine.dialect.driver in ("psycopg", "psycopg2"):
         event.listen(engine, "connect", _limit_session)
 
 
 def _limit_session(connection: DBAPIConnection, record: object) -> None:
-    """Bound statements and idle transactions of a new PostgreSQL connection.
+    """Limit the statements and idle transactions of a new PostgreSQL connection.
 
-    By a statement, not by the ``options`` of the first packet: PgBouncer refuses those.
+    A statement sets the limits, since PgBouncer refuses ``options`` in the first packet
+    of a connection.
     """
     cursor = connection.cursor()
     try:
         cursor.execute(_SESSION_LIMITS)
         connection.commit()
     except Exception:
-        # Not every server that speaks the protocol has PostgreSQL's catalogue.
-        logger.debug("This server's sessions have no time limits of ours.")
+        # Other servers with the same protocol may lack PostgreSQL's catalogue.
+        logger.debug("This server does not accept the time limits of a session.")
         connection.rollback()
     finally:
         cursor.close()
 
 
 def _forget_after_fork(engine: Engine) -> None:
-    """In a forked child, drop the parent's connections without a word to the server."""
+    """In a forked child, drop the parent's connections without closing them."""
     reference = weakref.ref(engine)
 
     def forget() -> None:

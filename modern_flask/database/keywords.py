@@ -1,4 +1,4 @@
-"""Which keywords the installed SQLAlchemy takes, and which it has taken out."""
+"""The keywords that the installed SQLAlchemy accepts, and those that it has removed."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -10,8 +10,18 @@ from sqlalchemy import create_engine, pool
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from ..config.values import key_of, origin_of
-from ..errors import UnknownSetting, nearest
+from ..config.values import find_key, find_origin
+from ..errors import UnknownSetting, find_nearest
+
+__all__ = [
+    "RETIRED_ENGINE",
+    "RETIRED_SESSION",
+    "check_known",
+    "drop_retired",
+    "list_engine_keywords",
+    "list_pool_keywords",
+    "list_session_keywords",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -28,32 +38,32 @@ RETIRED_SESSION = frozenset(
     {"_enable_transaction_accounting", "autocommit", "extension", "prune"}
     | {"weak_identity_map"}
 )
-"""Keywords of ``Session`` in 1.x that 2.x refuses, or of which one value is left."""
+"""Keywords of ``Session`` in 1.x that 2.x refuses, or that have only one value left."""
 
 
-def _keywords_of(function: Any) -> set[str]:
-    """The names by which ``function`` takes arguments."""
+def _list_parameters(function: Any) -> set[str]:
+    """The names of the arguments that ``function`` accepts by keyword."""
     parameters = signature(function).parameters.values()
     return {p.name for p in parameters if p.kind in _NAMED and p.name[0] != "_"}
 
 
-def _constructor_keywords(cls: type) -> set[str]:
-    """The keywords of ``cls`` and of every class it hands ``**kw`` on to."""
+def _list_constructor_keywords(cls: type) -> set[str]:
+    """The keywords of ``cls`` and of its base classes, which get its ``**kw``."""
     own = [c.__dict__["__init__"] for c in cls.__mro__ if "__init__" in c.__dict__]
-    return set().union(*(_keywords_of(init) for init in own)) - {"self"}
+    return set().union(*(_list_parameters(init) for init in own)) - {"self"}
 
 
-def _create_engine_keywords() -> set[str]:
-    # The function itself takes **kwargs only; its overloads spell them out.
-    spelt = [_keywords_of(form) for form in get_overloads(create_engine)]
+def _list_create_engine_keywords() -> set[str]:
+    # The function itself has only **kwargs; its overloads name the keywords.
+    spelt = [_list_parameters(form) for form in get_overloads(create_engine)]
     return set().union(*spelt) - RETIRED_ENGINE
 
 
-def pool_keywords(pool_class: type[pool.Pool]) -> set[str]:
-    """The keywords of a pool class, as ``create_engine`` calls them."""
-    known = _create_engine_keywords()
-    # The creator is create_engine's own, and the dialect is not given by hand.
-    names = _constructor_keywords(pool_class) - {"creator", "dialect", "events"}
+def list_pool_keywords(pool_class: type[pool.Pool]) -> set[str]:
+    """The keywords of a pool class, under the names that ``create_engine`` uses."""
+    known = _list_create_engine_keywords()
+    # The creator is a keyword of create_engine, which also sets the dialect.
+    names = _list_constructor_keywords(pool_class) - {"creator", "dialect", "events"}
     spelt = {"echo": "echo_pool"}
     return {
         f"pool_{name}" if f"pool_{name}" in known else spelt.get(name, name)
@@ -61,29 +71,30 @@ def pool_keywords(pool_class: type[pool.Pool]) -> set[str]:
     }
 
 
-def engine_keywords(dialect: type[Dialect], pool_class: type[pool.Pool]) -> set[str]:
+def list_engine_keywords(
+    dialect: type[Dialect], pool_class: type[pool.Pool]
+) -> set[str]:
     """Every keyword of ``create_engine`` for this dialect and pool class."""
-    engine = _constructor_keywords(Engine) - {"pool", "dialect"}
-    own = _constructor_keywords(dialect) - {"dbapi"}
-    known = _create_engine_keywords() | engine | own | pool_keywords(pool_class)
-    return (known | {"url"}) - RETIRED_ENGINE
+    known = {"url"} | _list_create_engine_keywords() | list_pool_keywords(pool_class)
+    known |= _list_constructor_keywords(Engine) - {"pool", "dialect"}
+    known |= _list_constructor_keywords(dialect) - {"dbapi"}
+    return known - RETIRED_ENGINE
 
 
-def session_keywords(session_class: type[Session]) -> set[str]:
-    """Every keyword of ``sessionmaker``, but for ``bind``: that is the engine."""
-    known = _constructor_keywords(session_class) | _constructor_keywords(sessionmaker)
+def list_session_keywords(session_class: type[Session]) -> set[str]:
+    """Every keyword of ``sessionmaker`` except ``bind``, which is the engine."""
+    known = _list_constructor_keywords(session_class)
+    known |= _list_constructor_keywords(sessionmaker)
     return known - RETIRED_SESSION - {"bind"}
 
 
-def without_retired(
-    settings: Mapping[str, Any], retired: Iterable[str]
-) -> dict[str, Any]:
-    """``settings`` without what SQLAlchemy has taken out; each is told in the log."""
+def drop_retired(settings: Mapping[str, Any], retired: Iterable[str]) -> dict[str, Any]:
+    """Drop the settings that SQLAlchemy has removed, with a warning for each."""
     gone = set(retired).intersection(settings)
     for name in sorted(gone):
         logger.warning(
-            "%s has no effect: SQLAlchemy %s does not have it any more.",
-            key_of(settings, name),
+            "%s has no effect: SQLAlchemy %s does not have it anymore.",
+            find_key(settings, name),
             sqlalchemy.__version__,
         )
     return {name: value for name, value in settings.items() if name not in gone}
@@ -92,16 +103,16 @@ def without_retired(
 def check_known(
     settings: Mapping[str, Any], given: Iterable[str], known: Iterable[str]
 ) -> None:
-    """Refuse the first of ``given`` that is not ``known``.
+    """Check that every name in ``given`` is known.
 
     Raises:
-        UnknownSetting: With the nearest keys, spelt as the configuration spells them.
+        UnknownSetting: A name is not; the error shows the nearest keys.
     """
     known = set(known)
     for name in given:
         if name not in known:
-            # Compared without the prefix, in which all keys are alike.
-            keys = [key_of(settings, each) for each in nearest(name, known)]
+            # Compared without the prefix, which is the same for all keys.
+            keys = [find_key(settings, each) for each in find_nearest(name, known)]
             raise UnknownSetting(
-                key_of(settings, name), origin_of(settings, name), keys
+                find_key(settings, name), find_origin(settings, name), keys
             )

@@ -1,4 +1,4 @@
-"""``sqlite:///:memory:`` that threads may share."""
+"""``sqlite:///:memory:`` as one database that all threads share."""
 
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -7,9 +7,11 @@ from uuid import uuid4
 
 from sqlalchemy import URL
 
+__all__ = ["is_memory", "make_memory_creator"]
+
 _SHARED_SINCE = (3, 36)
-"""SQLite's release in which databases of the memdb VFS can be shared by name
-(https://sqlite.org/releaselog/3_36_0.html)."""
+"""Since this release of SQLite, connections can share a database of the memdb VFS by
+name (https://sqlite.org/releaselog/3_36_0.html)."""
 
 
 def is_memory(url: URL) -> bool:
@@ -19,21 +21,21 @@ def is_memory(url: URL) -> bool:
     return plain and unnamed and sqlite3.sqlite_version_info >= _SHARED_SINCE
 
 
-def shared_memory(
+def make_memory_creator(
     url: URL, connect_args: Mapping[str, Any]
 ) -> Callable[[], sqlite3.Connection]:
-    """A creator of connections to one private in-memory database.
+    """Make a function that connects to one new, private in-memory database.
 
-    SQLAlchemy's own pool for ``:memory:`` opens an empty database in each thread, and
-    one connection for all threads crashes the interpreter. The ``memdb`` VFS lets many
-    connections see one database for as long as one of them is open.
+    SQLAlchemy's pool for ``:memory:`` opens an empty database in each thread, and one
+    connection for all threads crashes the interpreter. With the ``memdb`` VFS many
+    connections share one database, as long as one of them is open.
 
     Args:
-        url: The user's URL; its query options count.
-        connect_args: Keywords of :func:`sqlite3.connect`; they win over the URL.
+        url: The URL from the configuration; its query options are used.
+        connect_args: Keywords of :func:`sqlite3.connect`; they override the URL.
     """
     _, options = url.get_dialect()().create_connect_args(url)
-    # The pool hands a connection to one thread after the other, never to two at once.
-    asked = {**options, **connect_args, "uri": True, "check_same_thread": False}
+    # The pool never gives a connection to two threads at the same time.
+    arguments = {**options, **connect_args, "uri": True, "check_same_thread": False}
     name = f"file:/{uuid4().hex}?vfs=memdb"
-    return lambda: sqlite3.connect(name, **asked)
+    return lambda: sqlite3.connect(name, **arguments)

@@ -1,4 +1,4 @@
-"""A session that reads, and refuses to write."""
+"""A session that reads and refuses to write."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,29 +6,18 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker
 
-from ..errors import Fault
+from .errors import ReadOnlyViolation
 
-__all__ = ["ReadOnlySession", "open_readonly_session"]
-
-
-class ReadOnlySession(Fault):
-    """A flush, or a statement that writes, on the read-only session."""
-
-    def __init__(self, what: str) -> None:
-        self.what_it_did = what
-        super().__init__(
-            f"The read-only session was asked to write: {what}.",
-            ("do", 'ask for Provide["session"], in a function under @transactional'),
-        )
+__all__ = ["open_readonly_session"]
 
 
 def open_readonly_session(factory: sessionmaker[Session]) -> Iterator[Session]:
-    """Open a session that only reads, for one request or task.
+    """Open a session for one request or task that only reads.
 
     Yields:
-        A session that never flushes by itself. A flush with something to write, a
-        commit of it, and an ``insert``, ``update`` or ``delete`` raise
-        :class:`ReadOnlySession`; text of SQL is not looked into.
+        A session without autoflush. A flush or commit of a change, and an ``insert``,
+        ``update`` or ``delete`` statement, raise :class:`ReadOnlyViolation`. SQL in a
+        text is not checked.
     """
     session = factory(autoflush=False)
     event.listen(session, "before_flush", _refuse_flush)
@@ -41,15 +30,15 @@ def open_readonly_session(factory: sessionmaker[Session]) -> Iterator[Session]:
 
 def _refuse_flush(session: Session, *_: Any) -> None:
     for instance in session.new:
-        raise ReadOnlySession(f"it holds a new {type(instance).__name__}")
+        raise ReadOnlyViolation(f"it holds a new {type(instance).__name__}")
     for instance in session.dirty:
         if session.is_modified(instance):
-            raise ReadOnlySession(f"it holds a changed {type(instance).__name__}")
+            raise ReadOnlyViolation(f"it holds a changed {type(instance).__name__}")
     for instance in session.deleted:
-        raise ReadOnlySession(f"it holds a deleted {type(instance).__name__}")
+        raise ReadOnlyViolation(f"it holds a deleted {type(instance).__name__}")
 
 
 def _refuse_statement(state: ORMExecuteState) -> None:
     for kind in ("insert", "update", "delete"):
         if getattr(state, f"is_{kind}"):
-            raise ReadOnlySession(f"{kind} is no reading statement")
+            raise ReadOnlyViolation(f"it executes the statement {kind}")

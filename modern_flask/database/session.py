@@ -1,4 +1,4 @@
-"""Sessions and their transactions."""
+"""Sessions and transactions."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -8,30 +8,40 @@ from typing import Any
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
-from ..config.values import key_of, origin_of
-from .faults import InnerTransactionFailed, LegacyMode
+from ..config.values import find_key, find_origin
+from .errors import InnerTransactionFailed, LegacyMode
 from .keywords import (
     RETIRED_SESSION,
     check_known,
-    session_keywords,
-    without_retired,
+    drop_retired,
+    list_session_keywords,
 )
+
+__all__ = [
+    "ModelBase",
+    "create_tables",
+    "in_transaction",
+    "make_session_factory",
+    "model_registry",
+    "open_session",
+    "transaction",
+]
 
 logger = logging.getLogger(__name__)
 
-_JOINED = "modern_flask.transaction"
-"""Where a session keeps its running :func:`transaction`, in ``Session.info``."""
+_RUNNING = "modern_flask.transaction"
+"""The key in ``Session.info`` of the :func:`transaction` that is running."""
 
 
 class ModelBase(DeclarativeBase):
-    """The class that a service's tables derive from."""
+    """The base class of a service's models."""
 
 
 model_registry = ModelBase.registry
 
 
 def create_tables(engine: Engine) -> None:
-    """Create what :class:`ModelBase` declares and the database does not have yet."""
+    """Create the tables of :class:`ModelBase` that do not exist yet."""
     ModelBase.metadata.create_all(engine)
 
 
@@ -42,20 +52,20 @@ def make_session_factory(
 
     Args:
         settings: Keywords of :class:`sqlalchemy.orm.sessionmaker` and
-            :class:`sqlalchemy.orm.Session`. Unless ``close_resets_only`` is set, a
-            session that was closed is an error to use; SQLAlchemy's default reopens it,
-            and nobody closes it again.
+            :class:`sqlalchemy.orm.Session`. Unless ``close_resets_only`` is set, using
+            a closed session raises an error. By default SQLAlchemy opens it again, and
+            nothing would close it then.
 
     Raises:
-        UnknownSetting: A keyword that neither has, with the nearest ones.
-        LegacyMode: ``autocommit=True`` or ``future=False``.
+        UnknownSetting: Neither class has the keyword; the error shows the nearest ones.
+        LegacyMode: ``autocommit`` is True or ``future`` is False.
     """
     for name, value in (("autocommit", True), ("future", False)):
         if settings.get(name) is value:
-            key, origin = key_of(settings, name), origin_of(settings, name)
+            key, origin = find_key(settings, name), find_origin(settings, name)
             raise LegacyMode(key, value, origin)
-    options = without_retired(settings, RETIRED_SESSION)
-    known = session_keywords(options.get("class_", Session))
+    options = drop_retired(settings, RETIRED_SESSION)
+    known = list_session_keywords(options.get("class_", Session))
     check_known(settings, options, known)
     return sessionmaker(engine, **{"close_resets_only": False, **options})
 
@@ -64,7 +74,7 @@ def open_session(factory: sessionmaker[Session]) -> Iterator[Session]:
     """Open a session for one request or task.
 
     Yields:
-        A session; what was not committed when it closes is rolled back.
+        A session. When it closes, it rolls back every change that is not committed.
     """
     session = factory()
     try:
@@ -75,27 +85,27 @@ def open_session(factory: sessionmaker[Session]) -> Iterator[Session]:
 
 @contextmanager
 def transaction(session: Session) -> Iterator[Session]:
-    """Commit what the block does, or roll it back when the block raises.
+    """Commit the changes of the block, or roll them back if the block raises an error.
 
-    A block inside another one of the same session joins it: only the outermost commits.
-    A part that may fail alone belongs into ``session.begin_nested()``.
+    A block inside another one of the same session joins it, and only the outermost
+    block commits. Use ``session.begin_nested()`` for a part that may fail alone.
 
     Raises:
-        InnerTransactionFailed: A joined block raised, and the outer one went on; half
-            of its work would have been committed.
+        InnerTransactionFailed: An inner block raised an error, and the outer block
+            caught it. A commit would write half of the changes.
     """
-    if outer := session.info.get(_JOINED):
-        with outer.joined():
+    if outer := session.info.get(_RUNNING):
+        with outer.join():
             yield session
         return
     running = _Transaction()
-    session.info[_JOINED] = running
+    session.info[_RUNNING] = running
     try:
         try:
             yield session
         finally:
-            # Before the commit: what runs after it begins a transaction of its own.
-            del session.info[_JOINED]
+            # Before the commit: a callback that runs after it begins a new transaction.
+            del session.info[_RUNNING]
         running.check()
         session.commit()
     except BaseException:
@@ -105,17 +115,17 @@ def transaction(session: Session) -> Iterator[Session]:
 
 def in_transaction(session: Session) -> bool:
     """Whether a :func:`transaction` of ``session`` is running."""
-    return _JOINED in session.info
+    return _RUNNING in session.info
 
 
 class _Transaction:
-    """The outermost :func:`transaction` of a session; knows whether it may commit."""
+    """The outermost :func:`transaction` of a session and the error of an inner one."""
 
     def __init__(self) -> None:
         self.failed: BaseException | None = None
 
     @contextmanager
-    def joined(self) -> Iterator[None]:
+    def join(self) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
@@ -131,5 +141,5 @@ def _roll_back(session: Session) -> None:
     try:
         session.rollback()
     except Exception:
-        # The error that led here is the one to tell.
+        # The caller raises the error that caused the rollback.
         logger.exception("A transaction could not be rolled back.")

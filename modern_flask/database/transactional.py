@@ -1,4 +1,4 @@
-"""Transactions of the current request or task."""
+"""Transactions in the session of the current request or task."""
 
 import inspect
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from ..wiring import find, note_lookup
 from . import after_commit
-from .faults import GeneratorTransaction, NoTransaction
+from .errors import GeneratorTransaction, NoTransaction
 from .session import in_transaction, transaction
 
 __all__ = ["on_commit", "transactional"]
@@ -17,11 +17,12 @@ R = TypeVar("R")
 
 
 def transactional(function: Callable[P, R]) -> Callable[P, R]:
-    """Commit the request's session when ``function`` returns, roll back when it raises.
+    """Commit the session when ``function`` returns, and roll back when it raises.
 
-    A failed commit is raised to the caller: a view answers 500. One ``transactional``
-    inside another joins it. Only here is anything committed. An ``async`` function is
-    awaited inside the transaction.
+    The session is that of the current request or task. If the commit fails, the caller
+    gets the error: a view answers with status 500. A ``transactional`` inside another
+    one joins it. Nothing else in the kit commits. An ``async`` function is awaited
+    inside the transaction.
 
     Raises:
         GeneratorTransaction: ``function`` is a generator function.
@@ -29,7 +30,7 @@ def transactional(function: Callable[P, R]) -> Callable[P, R]:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise GeneratorTransaction(function.__qualname__)
     if inspect.iscoroutinefunction(function):
-        return cast(Callable[P, R], _awaited(function))
+        return cast(Callable[P, R], _wrap_coroutine(function))
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -39,7 +40,7 @@ def transactional(function: Callable[P, R]) -> Callable[P, R]:
     return note_lookup("session", call)
 
 
-def _awaited(function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_coroutine(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
         with transaction(find("session")):
@@ -49,16 +50,17 @@ def _awaited(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def on_commit(call: Callable[[], object]) -> None:
-    """Call ``call`` after the current transaction's commit, never after a rollback.
+    """Call ``call`` after the current transaction commits, never after a rollback.
 
-    Here a task is sent: a worker that reads at once finds what was written. When
-    ``call`` raises, the commit stands and the error reaches the caller of the view.
+    Use it to send a task: a worker that reads the database at once finds the changes.
+    If ``call`` raises an error, the commit stands, and the caller of the transaction
+    gets the error.
 
     Raises:
-        NoTransaction: Nothing ``transactional`` runs here, so no commit would come.
+        NoTransaction: No ``transactional`` function is running, so nothing commits.
     """
     session = find("session")
     if not in_transaction(session):
-        named = getattr(call, "func", call)  # of a partial, without its arguments
-        raise NoTransaction(getattr(named, "__qualname__", type(named).__name__))
+        function = getattr(call, "func", call)  # of a partial, without its arguments
+        raise NoTransaction(getattr(function, "__qualname__", type(function).__name__))
     after_commit.on_commit(session, call)

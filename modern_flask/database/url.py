@@ -1,4 +1,4 @@
-"""A database URL, read; with a driver that is installed."""
+"""Parses a database URL and chooses a driver that is installed."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -9,46 +9,48 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPIModule
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from ..config.values import Section, key_of, origin_of
+from ..config.values import Section, find_key, find_origin
 from ..errors import MissingExtra, NotConfigured
-from .faults import BadDatabaseUrl, MissingDriver, UnknownDialect
+from .errors import BadDatabaseUrl, MissingDriver, UnknownDialect
+
+__all__ = ["read_url"]
 
 _DRIVERS = {
     "postgresql": {"psycopg2": "psycopg2", "psycopg": "psycopg"},
     "mysql": {"mysqldb": "MySQLdb", "pymysql": "pymysql"},
     "mariadb": {"mysqldb": "MySQLdb", "pymysql": "pymysql"},
 }
-"""Driver to module, in the order in which a URL without a driver finds them: first what
-SQLAlchemy 2.0 would have taken, then what our extra brings."""
+"""The modules by driver. A URL without a driver gets the first one that is installed:
+first the default of SQLAlchemy 2.0, then the driver of the kit's extra."""
 
 _EXTRAS = {"psycopg": ("psycopg", "postgresql"), "pymysql": ("PyMySQL", "mysql")}
-"""Driver to the package and the extra of ours that brings it."""
+"""By driver: its package, and the extra of modern-flask that installs it."""
 
 
 def read_url(settings: Mapping[str, Any]) -> URL:
-    """The URL under ``url``, its driver named.
+    """Parse the setting ``url``; the result names a driver.
 
     Raises:
-        NotConfigured: There is none.
-        BadDatabaseUrl: It can't be read.
-        UnknownDialect: SQLAlchemy knows no such dialect or driver.
-        MissingExtra, MissingDriver: The driver's package is not installed.
+        NotConfigured: The setting is missing.
+        BadDatabaseUrl: It can't be parsed.
+        UnknownDialect: SQLAlchemy has no such dialect or driver.
+        MissingExtra, MissingDriver: The package of the driver is not installed.
     """
-    key, origin = key_of(settings, "url"), origin_of(settings, "url")
+    key, origin = find_key(settings, "url"), find_origin(settings, "url")
     if not settings.get("url"):
         searched = settings.searched if isinstance(settings, Section) else ()
         raise NotConfigured("engine", key, searched)
     try:
         url = make_url(settings["url"])
     except (ArgumentError, ValueError):
-        # Both may quote a part of the password.
+        # Both errors may quote a part of the password.
         raise BadDatabaseUrl(key, origin) from None
     if url.drivername == "postgres":
         url = url.set(drivername="postgresql")
     if "+" not in url.drivername:
-        url = _with_driver(url)
-    dialect = _dialect_of(url, settings)
-    driver = settings.get("module") or _installed_driver(dialect, url, settings)
+        url = _choose_driver(url)
+    dialect = _load_dialect(url, settings)
+    driver = settings.get("module") or _import_driver(dialect, url, settings)
     make: Any = dialect
     try:
         make(dbapi=driver).create_connect_args(url)
@@ -57,8 +59,8 @@ def read_url(settings: Mapping[str, Any]) -> URL:
     return url
 
 
-def _with_driver(url: URL) -> URL:
-    """``url`` with the first driver that is installed, else the one we can bring."""
+def _choose_driver(url: URL) -> URL:
+    """Add the first driver that is installed, or else the driver of an extra."""
     drivers = _DRIVERS.get(url.drivername, {})
     for driver, module in drivers.items():
         if find_spec(module) or driver in _EXTRAS:
@@ -66,16 +68,16 @@ def _with_driver(url: URL) -> URL:
     return url
 
 
-def _dialect_of(url: URL, settings: Mapping[str, Any]) -> type[Dialect]:
+def _load_dialect(url: URL, settings: Mapping[str, Any]) -> type[Dialect]:
     try:
         return url.get_dialect()
     except NoSuchModuleError:
         raise UnknownDialect(
-            key_of(settings, "url"), url.drivername, origin_of(settings, "url")
+            find_key(settings, "url"), url.drivername, find_origin(settings, "url")
         ) from None
 
 
-def _installed_driver(
+def _import_driver(
     dialect: type[Dialect], url: URL, settings: Mapping[str, Any]
 ) -> DBAPIModule:
     try:
@@ -83,10 +85,10 @@ def _installed_driver(
     except ImportError as error:
         if dialect.driver in _EXTRAS:
             package, extra = _EXTRAS[dialect.driver]
-            key, origin = key_of(settings, "url"), origin_of(settings, "url")
+            key, origin = find_key(settings, "url"), find_origin(settings, "url")
             raise MissingExtra("database", package, extra, key, origin) from error
         backend = url.get_backend_name()
-        ours = [driver for driver in _DRIVERS.get(backend, {}) if driver in _EXTRAS]
-        instead = f"{backend}+{ours[0]}" if ours else ""
-        key, origin = key_of(settings, "url"), origin_of(settings, "url")
+        extras = [driver for driver in _DRIVERS.get(backend, {}) if driver in _EXTRAS]
+        instead = f"{backend}+{extras[0]}" if extras else ""
+        key, origin = find_key(settings, "url"), find_origin(settings, "url")
         raise MissingDriver(key, dialect.driver, instead, origin) from error

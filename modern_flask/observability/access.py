@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..config.masking import MASK, redacted
+from ..config.masking import MASK, redact
 from .lines import JsonFormatter, TextFormatter
 from .marks import IDS as IDS_OF_ERROR
 from .marks import SIZE, TRACE_ID
@@ -76,12 +76,12 @@ def complete(record: logging.LogRecord) -> bool:
     # As it was sent: a decoded line break would begin a line of its own.
     path, mark, _ = atoms["{raw_uri}e"].partition("?")
     if "://" in path:
-        path = redacted(path)
+        path = redact(path)
     atoms["U"] = path
     atoms["q"] = MASK if mark else ""
     atoms["r"] = f"{atoms['m']} {path}{mark}{atoms['q']} {atoms['H']}"
     if "://" in atoms["f"]:
-        atoms["f"] = redacted(atoms["f"])
+        atoms["f"] = redact(atoms["f"])
     if _TRACE in atoms:
         # 00-<trace>-<span>-<flags>, which the client got as well.
         told = atoms["{traceresponse}o"].split("-")

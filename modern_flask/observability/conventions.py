@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..config.values import MASK, is_secret
+from ..config.masking import MASK, is_secret
 
 __all__ = ["METHODS", "describe", "path_of"]
 

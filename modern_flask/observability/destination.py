@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ..config.values import redacted
+from ..config.masking import redact
 from ..errors import UnknownChoice
 from .errors import BadEndpoint, UnreadableFile
 from .variables import origin_in
@@ -72,9 +72,7 @@ class Destination:
         return lambda spans: encode_spans(spans).SerializeToString()
 
     def __str__(self) -> str:
-        return (
-            f"{self.kind} at {redacted(self.endpoint)}" if self.endpoint else "stdout"
-        )
+        return f"{self.kind} at {redact(self.endpoint)}" if self.endpoint else "stdout"
 
 
 def choose_destination(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..config.values import redacted
+from ..config.masking import redact
 from ..errors import ConfigurationError
 
 __all__ = ["BadEndpoint", "BadLimit", "BadPort", "UnreadableFile"]
@@ -17,7 +17,7 @@ class BadEndpoint(ConfigurationError):
         self.variable, self.value, self.example = variable, value, example
         self.origin = origin
         super().__init__(
-            f'{variable} = "{redacted(value)}" is no URL of a collector.',
+            f'{variable} = "{redact(value)}" is no URL of a collector.',
             ("set in", origin or ""),
             ("write", f"a URL with http:// or https://, such as {example}"),
         )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from traceback import TracebackException
 from typing import Any
 
-from ..config.masking import redacted, redacted_lines
+from ..config.masking import redact, redact_lines
 
 __all__ = ["TEXT", "JsonFormatter", "TextFormatter"]
 
@@ -41,7 +41,7 @@ class TextFormatter(logging.Formatter):
         # What another handler's formatter has left there is not redacted.
         left, record.exc_text = record.exc_text, None
         if left and not record.exc_info:
-            record.exc_text = redacted_lines(left)
+            record.exc_text = redact_lines(left)
         try:
             return super().format(record)
         except Exception:
@@ -77,7 +77,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             found["exception"] = _harmless_traceback(record.exc_info[1])
         elif record.exc_text:
-            found["exception"] = redacted_lines(record.exc_text)
+            found["exception"] = redact_lines(record.exc_text)
         if record.stack_info:
             found["stack"] = _without_urls(record.stack_info)
         return json.dumps(found, ensure_ascii=False)
@@ -101,7 +101,7 @@ def _without_arguments(record: logging.LogRecord) -> logging.LogRecord:
 def _harmless_text(text: str) -> str:
     for sign in _SUSPECT:
         if sign in text:
-            return redacted(text)
+            return redact(text)
     return text
 
 
@@ -127,7 +127,7 @@ class _Harmless(TracebackException):
         said = "".join(super().format_exception_only(*args, **options))
         name = _NAMED.match(said)
         end = name.end() if name else 0
-        yield said[:end] + redacted_lines(said[end:])
+        yield said[:end] + redact_lines(said[end:])
 
 
 def _all_in(told: TracebackException) -> Iterator[TracebackException]:
@@ -145,4 +145,4 @@ def _without_urls(text: str) -> str:
     if "://" not in text:
         return text
     lines = text.split("\n")
-    return "\n".join(redacted(line) if "://" in line else line for line in lines)
+    return "\n".join(redact(line) if "://" in line else line for line in lines)

@@ -11,7 +11,7 @@ from typing import Any
 
 from opentelemetry.instrumentation.logging import LoggingInstrumentor
 
-from ..config.values import key_of, origin_of
+from ..config.values import find_key, find_origin
 from ..errors import UnknownChoice, UnknownSetting
 from .access import gunicorn_lines
 from .lines import TEXT, JsonFormatter, TextFormatter
@@ -47,9 +47,9 @@ def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
     """
     for name in settings:
         if name not in _KNOWN:
-            known = [key_of(settings, known) for known in _KNOWN]
+            known = [find_key(settings, known) for known in _KNOWN]
             raise UnknownSetting(
-                key_of(settings, name), origin_of(settings, name), known
+                find_key(settings, name), find_origin(settings, name), known
             )
     levels = _levels(settings)
     formatter = make_formatter(settings)
@@ -123,11 +123,11 @@ def _levels(settings: Mapping[str, Any]) -> dict[str, str]:
     chosen = settings.get("level")
     variable = os.environ.get("OTEL_PYTHON_LOG_LEVEL")
     if "level" in settings:
-        key, origin = key_of(settings, "level"), origin_of(settings, "level")
+        key, origin = find_key(settings, "level"), find_origin(settings, "level")
         found[""] = _level(chosen, key, origin)
     elif variable:
         found[""] = _level(variable, "OTEL_PYTHON_LOG_LEVEL", None)
-    key, origin = key_of(settings, "levels"), origin_of(settings, "levels")
+    key, origin = find_key(settings, "levels"), find_origin(settings, "levels")
     for name, level in (settings.get("levels") or {}).items():
         found[name] = _level(level, f'{key}["{name}"]', origin)
     for name in _TOLD_BY_CALLERS:
@@ -154,7 +154,7 @@ def make_formatter(settings: Mapping[str, Any]) -> logging.Formatter:
     Raises:
         UnknownChoice: A format that there is not.
     """
-    key, origin = key_of(settings, "format"), origin_of(settings, "format")
+    key, origin = find_key(settings, "format"), find_origin(settings, "format")
     chosen = settings.get("format")
     if not chosen:
         key, origin = "OTEL_PYTHON_LOG_FORMAT", None

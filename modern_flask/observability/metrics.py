@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 from prometheus_client.exposition import choose_encoder
 
-from ..config.values import key_of, origin_of
+from ..config.values import find_key, find_origin
 from ..errors import UnknownSetting
 from . import families, multiprocess
 from .conventions import METHODS
@@ -173,9 +173,9 @@ def open_metrics(settings: Mapping[str, Any] | None = None) -> Iterator[Metrics]
     settings = settings or {}
     for name in settings:
         if name not in _KNOWN:
-            known = [key_of(settings, known) for known in _KNOWN]
+            known = [find_key(settings, known) for known in _KNOWN]
             raise UnknownSetting(
-                key_of(settings, name), origin_of(settings, name), known
+                find_key(settings, name), find_origin(settings, name), known
             )
     _describe_process()
     server = _serve(settings) if settings.get("port") is not None else None
@@ -208,7 +208,7 @@ def _port(settings: Mapping[str, Any]) -> int:
     except (TypeError, ValueError):
         port = -1
     if not 0 <= port < 65536:
-        key, origin = key_of(settings, "port"), origin_of(settings, "port")
+        key, origin = find_key(settings, "port"), find_origin(settings, "port")
         raise BadPort(key, settings["port"], origin)
     return port
 

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Status
 
-from ..config.masking import redacted_lines
+from ..config.masking import redact_lines
 
 __all__ = ["harmless"]
 
@@ -54,7 +54,7 @@ def _event(event: Event) -> Event:
 def _redacted(value: Any) -> Any:
     if isinstance(value, str):
         # What stands for the bytes of a file's name is no text to a backend.
-        return redacted_lines(value).encode(errors="replace").decode()
+        return redact_lines(value).encode(errors="replace").decode()
     return tuple(map(_redacted, value)) if isinstance(value, list | tuple) else value
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from ..config.values import Origin, origin_of
+from ..config.values import Origin, find_origin
 from ..errors import UnknownChoice
 from .errors import BadLimit
 
@@ -65,4 +65,4 @@ def origin_in(
     """Where the variable's value was set, if it is the configuration's."""
     name = variable.removeprefix("OTEL_").lower()
     same = str(settings.get(name)) == environ[variable]
-    return origin_of(settings, name) if same else None
+    return find_origin(settings, name) if same else None

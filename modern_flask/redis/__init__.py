@@ -1,16 +1,18 @@
-"""Redis: a client with bounded waits, ``cached`` and ``synchronized``."""
+"""Redis: a client with a limit on every wait, ``cached`` and ``synchronized``."""
 
 from typing import TYPE_CHECKING, Any
 
 from .cached import CachedFunction, make_cached
 from .client import open_redis, ping
-from .faults import (
+from .errors import (
+    BadNumber,
     BadRedisUrl,
     LockLost,
     LockTaken,
     NoLock,
     NotCacheable,
     NotKeyable,
+    NotPlainFunction,
     SingleConnection,
     UnknownPlaceholder,
 )
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from .cache import Cache
 
 __all__ = [
+    "BadNumber",
     "BadRedisUrl",
     "BudgetRetry",
     "Cache",
@@ -31,6 +34,7 @@ __all__ = [
     "NoLock",
     "NotCacheable",
     "NotKeyable",
+    "NotPlainFunction",
     "SingleConnection",
     "UnknownPlaceholder",
     "current_fencing_token",
@@ -43,7 +47,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # dogpile.cache is imported by those who cache.
+    # Only a service that caches imports dogpile.cache.
     if name == "Cache":
         from .cache import Cache
 

@@ -1,9 +1,8 @@
-"""Values kept in Redis: computed by one caller at a time, and never in the way."""
+"""A cache in Redis: one caller computes a value, and an outage stops nobody."""
 
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,32 +12,37 @@ from dogpile.cache.proxy import ProxyBackend
 from redis import Redis
 from redis.exceptions import RedisError
 
-from .faults import NotCacheable
+from ..failures import describe
+from ..waiting import Deadline
+from .errors import NotCacheable
+
+__all__ = ["PAUSE", "Cache"]
 
 logger = logging.getLogger(__name__)
 
 PAUSE = 5.0
-"""Seconds for which a Redis that failed is left alone; each try may cost its 3 s."""
+"""Seconds without a request to a Redis that failed: each attempt may take 3 s."""
 
-_LOCK_SLEEP = 0.02  # seconds between two looks at a value that another computes
+_LOCK_SLEEP = 0.02
+"""Seconds between two attempts to get the lock of a value that another computes."""
 
 _TUPLE = b"("
-"""Marks a tuple, which JSON has not: a view's ``body, status`` must stay one."""
+"""Marks a tuple, which JSON does not have: a view's ``body, status`` must stay one."""
 
 
 class Cache:
-    """Computed values in Redis, each computed by one caller at a time.
+    """Values in Redis, each of which one caller at a time computes.
 
-    Where there is no value, callers wait for the one that computes it; where there is
-    an expired one, they get it meanwhile. Without Redis, every caller computes its own.
+    If there is no value, the other callers wait for it. If there is an expired value,
+    they get that one in the meantime. Without Redis, every caller computes its value.
 
     Args:
-        client: Its connections are shared.
-        ex: Seconds until a value is expired.
-        stale: Seconds for which an expired value may be served while another caller
-            computes; ``None`` stands for ``ex``.
-        lock_timeout: Seconds after which a caller that waits computes for itself: the
-            one that computes may have died.
+        client: The cache uses its connections.
+        ex: Seconds until a value expires.
+        stale: Seconds for which callers get an expired value while another caller
+            computes; ``ex`` by default.
+        lock_timeout: Seconds after which a waiting caller computes the value itself:
+            the caller that computes it may have died.
     """
 
     def __init__(
@@ -49,7 +53,9 @@ class Cache:
         lock_timeout: float = 30,
     ) -> None:
         kept = ex + (ex if stale is None else stale)
-        self._region = make_region(serializer=_as_is, deserializer=_as_is).configure(
+        self._region = make_region(
+            serializer=_keep_bytes, deserializer=_keep_bytes
+        ).configure(
             "dogpile.cache.redis",
             expiration_time=ex,
             arguments={
@@ -63,42 +69,44 @@ class Cache:
             },
             wrap=[_FailOpen(client, kept)],
         )
-        # The client itself, not a second one on its pool: it is the one that is traced.
+        # The client itself, not a second one with its pool: only the client is traced.
         backend: Any = self._region.actual_backend
         backend.reader_client = backend.writer_client = client
 
     def get_or_create(self, key: str, create: Callable[[], Any]) -> Any:
-        """The value under ``key``, else what ``create`` returns, as JSON gives it back.
+        """Return the value of ``key``, or call ``create`` and store its result.
+
+        A new value is returned as JSON gives it back, too.
 
         Raises:
-            NotCacheable: JSON can't hold what was created.
+            NotCacheable: JSON can't hold the result of ``create``.
         """
 
         def compute() -> bytes:
-            return _dumped(key, create())
+            return _dump(key, create())
 
-        return _loaded(self._region.get_or_create(key, compute))
+        return _load(self._region.get_or_create(key, compute))
 
     def set(self, key: str, value: Any) -> Any:
-        """Put ``value`` under ``key``; what later calls get is returned."""
-        payload = _dumped(key, value)
+        """Store ``value`` under ``key``; return it as later calls get it."""
+        payload = _dump(key, value)
         self._region.set(key, payload)
-        return _loaded(payload)
+        return _load(payload)
 
     def delete(self, key: str) -> None:
-        """Forget the value.
+        """Delete the value.
 
         Raises:
-            redis.exceptions.RedisError: It may still be there.
+            redis.exceptions.RedisError: The value may still exist.
         """
         self._region.delete(key)
 
 
-def _as_is(payload: bytes) -> bytes:
+def _keep_bytes(payload: bytes) -> bytes:
     return payload
 
 
-def _dumped(key: str, value: Any) -> bytes:
+def _dump(key: str, value: Any) -> bytes:
     try:
         payload = json.dumps(value, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
@@ -106,27 +114,28 @@ def _dumped(key: str, value: Any) -> bytes:
     return _TUPLE + payload if isinstance(value, tuple) else payload
 
 
-def _loaded(payload: bytes) -> Any:
+def _load(payload: bytes) -> Any:
     if payload.startswith(_TUPLE):
         return tuple(json.loads(payload[len(_TUPLE) :]))
     return json.loads(payload)
 
 
 class _FailOpen(ProxyBackend):
-    """A backend that has nothing, and keeps nothing, while Redis is away.
+    """A back end that is empty and stores nothing while Redis is away.
 
     Args:
-        client: What writes; the backend would use SETEX, which is deprecated.
+        client: It writes the values; dogpile.cache would use SETEX, which is
+            deprecated.
         kept: Seconds for which Redis keeps a value.
     """
 
     def __init__(self, client: Redis, kept: float) -> None:
         self._client, self._milliseconds = client, max(1, round(kept * 1000))
-        self._retry_at: float | None = None
+        self._retry: Deadline | None = None
 
     def get_serialized(self, key: str) -> Any:
         value = self._attempt(lambda: self.proxied.get_serialized(key), NO_VALUE)
-        # A client with decode_responses gives text.
+        # A client with decode_responses returns text.
         return value.encode() if isinstance(value, str) else value
 
     def set_serialized(self, key: str, value: bytes) -> None:
@@ -135,30 +144,28 @@ class _FailOpen(ProxyBackend):
     def get_mutex(self, key: str) -> "_Mutex":
         return _Mutex(lambda: self.proxied.get_mutex(key), self._attempt)
 
-    def _attempt(self, ask: Callable[[], Any], otherwise: Any) -> Any:
-        if self._retry_at is not None:
-            if time.monotonic() < self._retry_at:
-                return otherwise
-            # This caller tries; the others go on without until it knows.
-            self._retry_at = time.monotonic() + PAUSE
+    def _attempt(self, call: Callable[[], Any], default: Any) -> Any:
+        if self._retry is not None:
+            if not self._retry.passed:
+                return default
+            # This caller tries; the others get the default until it has a result.
+            self._retry = Deadline(PAUSE)
         try:
-            answer = ask()
+            answer = call()
         except RedisError as error:
-            self._retry_at = time.monotonic() + PAUSE
+            self._retry = Deadline(PAUSE)
             logger.warning(
-                "The cache does without Redis for %g s: %s.",
-                PAUSE,
-                type(error).__name__,
+                "The cache works without Redis for %g s: %s.", PAUSE, describe(error)
             )
-            return otherwise
-        self._retry_at = None
+            return default
+        self._retry = None
         return answer
 
 
 class _Mutex(CacheMutex):
-    """One key's lock, as dogpile.cache asks for it: no lock at all without Redis.
+    """The lock of one key for dogpile.cache; without Redis it locks nothing.
 
-    dogpile.cache shares it between threads, so each acquisition takes an own lock.
+    dogpile.cache shares it between threads, so each acquisition makes a new lock.
     """
 
     def __init__(
@@ -182,8 +189,8 @@ class _Mutex(CacheMutex):
         try:
             lock.release()
         except RedisError as error:
-            # It expired, or will; the value has been computed either way.
-            logger.debug("A cache's lock was not released: %s.", type(error).__name__)
+            # It has expired or will expire; the value is computed in either case.
+            logger.debug("The lock of a cached value stays: %s.", describe(error))
 
     def locked(self) -> bool:
         return bool(self._attempt(lambda: self._make_lock().locked(), False))

@@ -1,4 +1,4 @@
-"""``cached``: a function's answers, kept in Redis."""
+"""``cached``: keeps the results of a function in Redis."""
 
 from collections.abc import Callable, Collection
 from datetime import timedelta
@@ -8,11 +8,13 @@ from weakref import WeakKeyDictionary, proxy
 
 from redis import Redis
 
-from .faults import check_runs_at_once
-from .key import CallKey
+from .cache_key import CallKey
+from .plain_function import check_plain_function
 
 if TYPE_CHECKING:
     from .cache import Cache
+
+__all__ = ["CachedDecorator", "CachedFunction", "make_cached"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,28 +22,28 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class CachedFunction(Protocol[P, R_co]):
-    """A function whose answers are cached. Injected arguments may be left out."""
+    """A function whose results are cached. Injected arguments may be left out."""
 
     __name__: str
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
 
     def key(self, *args: Any, **kwargs: Any) -> str:
-        """The key in Redis of a call with these arguments."""
+        """Return the key in Redis of a call with these arguments."""
 
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
-        """Forget the answer to these arguments.
+        """Delete the result for these arguments.
 
         Raises:
-            redis.exceptions.RedisError: It may still be there, until it expires.
+            redis.exceptions.RedisError: The result may stay until it expires.
         """
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Compute the answer to these arguments now, keep it and return it."""
+        """Compute the result for these arguments now, store it and return it."""
 
 
-class Caching:
-    """The decorator ``cached``, bound to whatever finds the current client."""
+class CachedDecorator:
+    """The decorator ``cached`` for the client that ``find_client`` returns."""
 
     def __init__(self, find_client: Callable[[], Redis]) -> None:
         self._find_client = find_client
@@ -55,52 +57,52 @@ class Caching:
         ignore: Collection[str] = (),
         by_arguments: bool = True,
     ) -> Callable[[Callable[P, R]], CachedFunction[P, R]]:
-        """Keep a function's answers in Redis as JSON.
+        """Keep the results of a function in Redis as JSON.
 
-        One call computes while others wait for it, or get the stale answer. ``None`` is
-        an answer too. Without Redis the function is simply called.
+        While one call computes a result, the others wait for it or get the expired
+        result. ``None`` is a result, too. Without Redis, every call runs the function.
 
         Args:
-            ex: Seconds until an answer is expired.
-            keys: The prefix of the key, joined by dots; the function's name where there
-                are none. The arguments follow it, but for those that are injected.
-            stale: Seconds for which an expired answer may be served while another call
-                computes; as many as ``ex`` where it is not given.
-            lock_timeout: Seconds after which a call that waits computes for itself.
-            ignore: Parameters that make no difference to the answer.
-            by_arguments: ``False`` keeps one answer for all arguments, as
+            ex: Seconds until a result expires.
+            keys: The parts of the key's prefix, joined by dots; the name of the
+                function by default. The arguments follow, without the injected ones.
+            stale: Seconds for which calls get an expired result while another call
+                computes; ``ex`` by default.
+            lock_timeout: Seconds after which a waiting call computes the result itself.
+            ignore: Parameters that make no difference to the result.
+            by_arguments: ``False`` keeps one result for all arguments, as
                 ``redis_cached(10, "a", "b")`` did.
 
         Raises:
-            RunsLater: The function is async or a generator.
-            NotCacheable: From the call: JSON can't hold the answer.
-            NotKeyable: From the call: an argument can't be part of a key.
+            NotPlainFunction: The function is async or a generator function.
+            NotCacheable: A call raises it if JSON can't hold the result.
+            NotKeyable: A call raises it if an argument can't be part of a key.
         """
-        kept = _seconds(ex)
-        stale_for = None if stale is None else _seconds(stale)
+        kept = _to_seconds(ex)
+        stale_for = None if stale is None else _to_seconds(stale)
 
         def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
-            check_runs_at_once("cached", function)
+            check_plain_function("cached", function)
             key = CallKey(function, keys, ignore, by_arguments)
             caches = _Caches(self._find_client, kept, stale_for, lock_timeout)
-            return _cached_function(function, key, caches)
+            return _make_cached_function(function, key, caches)
 
         return decorate
 
 
-def make_cached(find_client: Callable[[], Redis]) -> Caching:
-    """Make ``cached`` for the clients that ``find_client`` finds at each call."""
-    return Caching(find_client)
+def make_cached(find_client: Callable[[], Redis]) -> CachedDecorator:
+    """Make ``cached``; each call uses the client that ``find_client`` returns then."""
+    return CachedDecorator(find_client)
 
 
-def _seconds(duration: float | timedelta) -> float:
+def _to_seconds(duration: float | timedelta) -> float:
     if isinstance(duration, timedelta):
         return duration.total_seconds()
     return duration
 
 
 class _Caches:
-    """One function's cache in each client that it meets, for as long as that lives."""
+    """The caches of one function: one for each client, as long as the client exists."""
 
     def __init__(
         self,
@@ -114,20 +116,20 @@ class _Caches:
         self._caches: WeakKeyDictionary[Redis, Cache] = WeakKeyDictionary()
 
     def current(self) -> "tuple[Redis, Cache]":
-        """The client, to be held while the cache is used, and its cache."""
-        # What imports this module may never call what it decorates.
+        """The current client and its cache. Keep the client while you use the cache."""
+        # Imported here: a module may decorate functions that nobody calls.
         from .cache import Cache
 
         client = self._find_client()
         cache = self._caches.get(client)
         if cache is None:
-            # A cache that held its client would keep itself in this dictionary.
+            # A proxy: a cache with a reference to its client would keep both alive.
             cache = Cache(proxy(client), *self._settings)
             self._caches[client] = cache
         return client, cache
 
 
-def _cached_function(
+def _make_cached_function(
     function: Callable[P, R], key: CallKey, caches: _Caches
 ) -> CachedFunction[P, R]:
     @wraps(function)
@@ -144,7 +146,7 @@ def _cached_function(
         try:
             return cast(R, cache.get_or_create(name, compute))
         finally:
-            # Whoever watches the client may have left this on it.
+            # An observer of the client may have added this attribute.
             observe = getattr(client, "observe_lookup", None)
             if observe is not None:
                 observe(key.function, hit)
@@ -158,6 +160,6 @@ def _cached_function(
         _client, cache = caches.current()
         cache.delete(key(*args, **kwargs))
 
-    answers: Any = call
-    answers.key, answers.refresh, answers.invalidate = key, refresh, invalidate
-    return cast(CachedFunction[P, R], answers)
+    cached: Any = call
+    cached.key, cached.refresh, cached.invalidate = key, refresh, invalidate
+    return cast(CachedFunction[P, R], cached)

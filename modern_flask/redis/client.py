@@ -1,4 +1,4 @@
-"""The Redis client: plain keywords in, bounded waits out."""
+"""The Redis client, with a limit on every wait."""
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -15,10 +15,12 @@ from redis.driver_info import DriverInfo
 from redis.exceptions import TimeoutError
 from redis.retry import Retry
 
-from ..config.values import key_of, origin_of
-from ..errors import ConfigurationError, UnknownSetting, nearest
-from .faults import BadRedisUrl, SingleConnection
+from ..config.values import find_key, find_origin
+from ..errors import UnknownSetting, find_nearest
+from .errors import BadNumber, BadRedisUrl, SingleConnection
 from .retry import BudgetRetry
+
+__all__ = ["open_redis", "ping"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +29,11 @@ _Settings = Mapping[str, Any]
 _WAITS = {
     "socket_connect_timeout": 1,
     "socket_timeout": 2,
-    # A connection that was idle for so long is asked before it is trusted.
+    # After this time without a command, a PING checks a connection before its use.
     "health_check_interval": 30,
 }
-"""Seconds. redis-py's own let one command wait for minutes when packets are dropped."""
+"""Seconds. With the defaults of redis-py a command can wait for minutes if the network
+drops packets."""
 
 _NUMBERS: dict[str, tuple[str, str, type[int] | type[float], float, float]] = {
     "port": ("a port from 1 to 65535", "6379", int, 1, 65535),
@@ -39,55 +42,44 @@ _NUMBERS: dict[str, tuple[str, str, type[int] | type[float], float, float]] = {
     "socket_timeout": ("a number of seconds", "2", float, 0.001, TIMEOUT_MAX),
     "health_check_interval": ("a number of seconds", "30", float, 0, inf),
 }
-"""What has to be a number: its name, an example, its kind, the least, the most."""
+"""The settings that are numbers: name, example, type, lowest and highest value."""
 
 _RENAMED = {"charset": "encoding", "errors": "encoding_errors"}
-"""Keywords of redis-py 3 and 4, and what they are called now."""
-
-
-class BadNumber(ConfigurationError):
-    """A value that has to be a number, and is none that can be used."""
-
-    def __init__(self, key: str, origin: object, number: str, example: str) -> None:
-        self.key, self.origin = key, origin
-        self.number, self.example = number, example
-        super().__init__(
-            f"{key} is not {number}.",
-            ("set in", origin or ""),
-            ("write", f"a number such as {example}, or remove the key"),
-        )
+"""Keywords of redis-py 3 and 4, with their present names."""
 
 
 def open_redis(settings: _Settings) -> Iterator[Redis]:
     """Open the service's Redis client and close its pool at shutdown.
 
     Args:
-        settings: Keywords of :class:`redis.Redis`, or ``url`` whose parts win over
-            them. Both win over our defaults.
+        settings: Keywords of :class:`redis.Redis`, and ``url``, whose parts override
+            them. Both override the kit's defaults.
 
     Yields:
-        A client whose every wait is bounded: 1 s to connect, 2 s for an answer, 3 s in
-        which a lost connection is tried again. A command that blocks on purpose, such
-        as ``BLPOP``, needs a ``socket_timeout`` longer than its own. The client
-        connects at the first command, and may be shared by threads and over a fork.
-        A callable ``observe_lookup(function, hit)`` that is put on it is told of each
-        call of a cached function: its dotted name, and whether Redis had the answer.
+        A client with limits: 1 s to connect, 2 s for an answer, and 3 s to retry after
+        a lost connection. A command that blocks on purpose, such as ``BLPOP``, needs a
+        ``socket_timeout`` that is longer than its own timeout. The client connects at
+        the first command; threads and forked processes may share it.
+        If the client has a callable attribute ``observe_lookup(function, hit)``, each
+        call of a cached function calls it, with the dotted name of the function and
+        whether Redis had the result.
 
     Raises:
-        UnknownSetting: A keyword that redis-py does not have, with the nearest ones.
-        BadRedisUrl: ``url`` is not one.
-        BadNumber: A port, a database or a number of seconds is none.
+        UnknownSetting: redis-py does not have the keyword; the error shows the nearest
+            ones.
+        BadRedisUrl: ``url`` is not a Redis URL.
+        BadNumber: A port, the number of a database, or a number of seconds is wrong.
         SingleConnection: ``single_connection_client`` is on.
     """
     _check_known(settings)
-    given = current(settings)
-    from_url = _parsed(settings)
+    given = _replace_retired(settings)
+    from_url = _parse_url(settings)
     given.pop("url", None)
-    given |= _numbers(settings, given.keys() - from_url.keys())
+    given |= _parse_numbers(settings, given.keys() - from_url.keys())
     options = {**_WAITS, "retry": BudgetRetry(), **given, **from_url}
     if options.get("single_connection_client"):
         name = "single_connection_client"
-        raise SingleConnection(key_of(settings, name), origin_of(settings, name))
+        raise SingleConnection(find_key(settings, name), find_origin(settings, name))
     client = Redis(**options)
     try:
         yield client
@@ -95,134 +87,135 @@ def open_redis(settings: _Settings) -> Iterator[Redis]:
         client.close()
 
 
-def _numbers(settings: _Settings, names: Collection[str]) -> dict[str, Any]:
-    """Those of ``names`` that are numbers, also where their text was given.
+def _parse_numbers(settings: _Settings, names: Collection[str]) -> dict[str, Any]:
+    """The settings among ``names`` that are numbers; each may be given as a text.
 
-    None means something to redis-py, but for the port.
+    None stays: it has a meaning in redis-py, except for the port.
     """
     return {
-        name: number(settings, name)
+        name: _parse_number(settings, name)
         for name in _NUMBERS.keys() & names
         if settings[name] is not None or name == "port"
     }
 
 
-def number(settings: _Settings, name: str) -> float:
-    called, example, kind, least, most = _NUMBERS[name]
+def _parse_number(settings: _Settings, name: str) -> float:
+    noun, example, kind, least, most = _NUMBERS[name]
     value, found = settings[name], nan
-    # True is 1 to Python, and int() would cut 6379.5.
+    # In Python True is 1, and int() would turn 6379.5 into 6379.
     if isinstance(value, kind | int | str) and not isinstance(value, bool):
         with suppress(ValueError):
             found = kind(value)
     if least <= found <= most:
         return found
-    raise BadNumber(key_of(settings, name), origin_of(settings, name), called, example)
+    key, origin = find_key(settings, name), find_origin(settings, name)
+    raise BadNumber(key, origin, noun, example)
 
 
-def _known_keywords() -> set[str]:
-    """``url``, and the keywords of the installed redis-py that are not retired."""
+def _list_keywords() -> set[str]:
+    """``url`` and the keywords of the installed redis-py that are not retired."""
     return {*signature(Redis).parameters, "url"} - _RETIRED.keys()
 
 
 def _check_known(settings: _Settings) -> None:
-    known = _known_keywords()
+    known = _list_keywords()
     for name in settings:
         if name not in known and name not in _RETIRED:
-            # Compared without the prefix, in which all keys are alike.
-            keys = [key_of(settings, each) for each in nearest(name, known)]
+            # Compared without the prefix, which is the same for all keys.
+            keys = [find_key(settings, each) for each in find_nearest(name, known)]
             raise UnknownSetting(
-                key_of(settings, name), origin_of(settings, name), keys
+                find_key(settings, name), find_origin(settings, name), keys
             )
 
 
-def current(settings: _Settings) -> dict[str, Any]:
-    """``settings`` in redis-py's present words; what was retired is told in the log."""
+def _replace_retired(settings: _Settings) -> dict[str, Any]:
+    """Replace the retired keywords by the present ones, with a warning for each."""
     options = {name: settings[name] for name in settings if name not in _RETIRED}
     for name in _RETIRED:
         if name in settings:
             instead = _RETIRED[name](name, settings[name], options)
             logger.warning(
-                "%s is retired in redis-py; %s.", key_of(settings, name), instead
+                "%s is retired in redis-py; %s.", find_key(settings, name), instead
             )
     return options
 
 
 def _rename(name: str, value: Any, options: dict[str, Any]) -> str:
     options.setdefault(_RENAMED[name], value)
-    return f"{_RENAMED[name]} takes its place"
+    return f"{_RENAMED[name]} replaces it"
 
 
-def retry_on_timeout(name: str, value: Any, options: dict[str, Any]) -> str:
+def _replace_retry_on_timeout(name: str, value: Any, options: dict[str, Any]) -> str:
     if value:
         options["retry_on_error"] = [
             *(options.get("retry_on_error") or []),
             TimeoutError,
         ]
-        return "retry_on_error with TimeoutError takes its place"
+        return "retry_on_error with TimeoutError replaces it"
     return "it has no effect"
 
 
-def driver_info(name: str, value: Any, options: dict[str, Any]) -> str:
+def _replace_lib_info(name: str, value: Any, options: dict[str, Any]) -> str:
     attribute = "name" if name == "lib_name" else name
     info = options.setdefault("driver_info", DriverInfo())
     if isinstance(info, DriverInfo):
         setattr(info, attribute, value)
-    return "driver_info takes its place"
+    return "driver_info replaces it"
 
 
-def drop(name: str, value: Any, options: dict[str, Any]) -> str:
+def _drop(name: str, value: Any, options: dict[str, Any]) -> str:
     return "it has no effect"
 
 
 _RETIRED: dict[str, Callable[[str, Any, dict[str, Any]], str]] = {
-    "auto_close_connection_pool": drop,
+    "auto_close_connection_pool": _drop,
     "charset": _rename,
     "errors": _rename,
-    "lib_name": driver_info,
-    "lib_version": driver_info,
-    "retry_on_timeout": retry_on_timeout,
+    "lib_name": _replace_lib_info,
+    "lib_version": _replace_lib_info,
+    "retry_on_timeout": _replace_retry_on_timeout,
 }
 
 
-def _parsed(settings: _Settings) -> dict[str, Any]:
-    """The URL's parts as keywords of :class:`redis.Redis`."""
+def _parse_url(settings: _Settings) -> dict[str, Any]:
+    """The parts of the URL as keywords of :class:`redis.Redis`."""
     if not settings.get("url"):
         return {}
-    key, origin = key_of(settings, "url"), origin_of(settings, "url")
+    key, origin = find_key(settings, "url"), find_origin(settings, "url")
     try:
         parts: dict[str, Any] = parse_url(str(settings["url"]))  # type: ignore[no-untyped-call]
     except ValueError:
-        # It may quote a part of the password.
+        # The error may quote a part of the password.
         raise BadRedisUrl(key, origin) from None
     if parts.pop("connection_class", None) is SSLConnection:
         parts["ssl"] = True
     if "path" in parts:
         parts["unix_socket_path"] = parts.pop("path")
-    return _checked_query(parts, key, origin)
+    _check_query(parts, key, origin)
+    return parts
 
 
-def _checked_query(parts: dict[str, Any], key: str, origin: object) -> dict[str, Any]:
-    known = _known_keywords() - {"url"}
+def _check_query(parts: Collection[str], key: str, origin: object) -> None:
+    known = _list_keywords() - {"url"}
     for name in parts:
         if name not in known:
-            # Without a neighbour it may be the tail of a password with a "?" in it.
-            if near := nearest(name, known):
+            # A name without a similar keyword may be the end of a password with "?".
+            if near := find_nearest(name, known):
                 raise UnknownSetting(
                     f"{key}?{name}", origin, [f"{key}?{each}" for each in near]
                 )
             raise BadRedisUrl(key, origin)
-    return parts
 
 
 def ping(client: Redis, timeout: float) -> None:
-    """Ask Redis for ``PING`` on a connection of its own.
+    """Send ``PING`` to Redis on a new connection.
 
     Args:
-        timeout: Seconds for the whole: half to connect, half for each answer. The
-            look-up of a name is the system's and is not bounded.
+        timeout: Seconds: half of them to connect, half for each answer. The system
+            resolves the name of the host without this limit.
 
     Raises:
-        redis.exceptions.RedisError: It did not answer, or not in time.
+        redis.exceptions.RedisError: Redis did not answer, or not in time.
     """
     pool = client.connection_pool
     options = {
@@ -232,7 +225,7 @@ def ping(client: Redis, timeout: float) -> None:
         "health_check_interval": 0,
         "retry": Retry(NoBackoff(), 0),
         "retry_on_error": [],
-        # Saves two answers to wait for.
+        # Without it, connecting waits for two answers fewer.
         "driver_info": None,
     }
     connection = pool.connection_class(**options)

@@ -1,9 +1,8 @@
-"""A lock in Redis: fenced, renewed while the work runs, and honest about its loss."""
+"""A lock in Redis, with fencing tokens. It is renewed, and its loss raises an error."""
 
 import logging
 import math
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,13 +12,17 @@ from redis import Redis
 from redis.exceptions import LockNotOwnedError, RedisError
 from redis.lock import Lock
 
-from .faults import LockLost, LockTaken, NoLock
+from ..failures import describe
+from ..waiting import Deadline
+from .errors import LockLost, LockTaken, NoLock
+
+__all__ = ["FencedLock", "current_fencing_token", "hold", "make_fence_key"]
 
 logger = logging.getLogger(__name__)
 
 _FENCE_KEPT = 24 * 60 * 60 * 1000
-"""Milliseconds for which the last fencing token of a name is kept. Tokens follow the
-clock, so one that was forgotten is still lower than the next."""
+"""Milliseconds for which Redis keeps the last fencing token of a lock. Tokens follow
+the clock, so the next token is higher even after Redis has deleted the last one."""
 
 _ACQUIRE = """
 local held = redis.call('get', KEYS[1])
@@ -31,28 +34,30 @@ redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
 redis.call('set', KEYS[2], string.format('%.0f', fence), 'px', ARGV[3])
 return fence
 """
-"""Take the lock and its fencing token in one step: a holder that stalls between two
-could come back with the higher token. Sent twice by a retry, it takes the lock once."""
+"""Takes the lock and its fencing token in one step. With two steps, a holder that
+stalls between them could get a higher token than the next holder. If a retry sends the
+script twice, it takes the lock once."""
 
-_HELD: ContextVar["_Held | None"] = ContextVar("modern_flask.lock", default=None)
+_HELD: ContextVar["_HeldLock | None"] = ContextVar("modern_flask.lock", default=None)
 
 
 class FencedLock(Lock):
-    """redis-py's lock with a fencing token: higher for each holder than for the last.
+    """The lock of redis-py with a fencing token that is higher for each new holder.
 
-    The token is the time in microseconds, or one more than the last token where the
-    clock has gone back. What it is for: Kleppmann, "How to do distributed locking"
+    The token is the time in microseconds, or one more than the last token if the clock
+    has gone back. M. Kleppmann explains the use of tokens in "How to do distributed
+    locking"
     (https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html).
     """
 
     fencing_token = 0
-    asked_at = 0.0
+    expiry = Deadline(0)
 
     def do_acquire(self, token: Any) -> bool:
-        # The expiry counts from no earlier than this.
-        self.asked_at = time.monotonic()
+        # Before the request: Redis counts the timeout from a later moment.
+        self.expiry = Deadline(self.timeout or 0)
         milliseconds = int((self.timeout or 0) * 1000)
-        keys = [self.name, fence_key(self.name)]
+        keys = [self.name, make_fence_key(self.name)]
         answer: Any = self.redis.eval(
             _ACQUIRE, len(keys), *keys, token, milliseconds, _FENCE_KEPT
         )
@@ -60,19 +65,23 @@ class FencedLock(Lock):
         return self.fencing_token > 0
 
 
-def fence_key(name: str) -> str:
-    """Beside the lock: a cluster keeps both in one slot, by the part in braces."""
+def make_fence_key(name: str) -> str:
+    """The key of the fencing token of a lock.
+
+    A cluster chooses the slot of a key by the part in braces, so the lock and its token
+    are in the same slot.
+    """
     return f"{name}:fence" if "{" in name else f"{{{name}}}:fence"
 
 
-class _Held:
-    """A lock while it is held; a thread renews it at every third of its timeout."""
+class _HeldLock:
+    """A lock while it is held. A thread renews it after each third of its timeout."""
 
     def __init__(self, lock: FencedLock, timeout: float) -> None:
         self.name = str(lock.name)
         self.fencing_token = lock.fencing_token
         self._lock, self._timeout = lock, timeout
-        self._ours_until = lock.asked_at + timeout
+        self._expiry = lock.expiry
         self._done = threading.Event()
         self._lost = ""
         threading.Thread(
@@ -81,27 +90,33 @@ class _Held:
 
     def _renew(self) -> None:
         while not self._done.wait(self._timeout / 3):
-            asked_at = time.monotonic()
+            expiry = Deadline(self._timeout)
             try:
                 self._lock.reacquire()
-                self._ours_until = asked_at + self._timeout
+                self._expiry = expiry
             except RedisError as error:
                 if self._done.is_set():
-                    # Let go of meanwhile: the release knows whether it was ours.
+                    # Released in the meantime: release() knows whether it was lost.
                     return
                 if isinstance(error, LockNotOwnedError):
                     self._lost = "it expired or was deleted, and may have been taken"
                     return
-                logger.warning("The lock %s was not renewed: %s.", self.name, error)
+                logger.warning(
+                    "The lock %s was not renewed: %s.", self.name, describe(error)
+                )
 
     def check(self) -> None:
-        """Raise :class:`LockLost` if somebody else may hold the lock by now."""
-        if not self._lost and time.monotonic() > self._ours_until:
+        """Check that no other holder can have the lock.
+
+        Raises:
+            LockLost: Another holder may have it.
+        """
+        if not self._lost and self._expiry.passed:
             self._lost = "Redis did not confirm it in time"
         if self._lost:
             raise LockLost(self.name, self._lost)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self._done.set()
         try:
             self._lock.release()
@@ -110,11 +125,13 @@ class _Held:
                 self._lost or "it expired or was deleted before it was released"
             )
         except RedisError as error:
-            # It expires by itself.
-            logger.warning("The lock %s was not released: %s.", self.name, error)
+            # It expires without a release.
+            logger.warning(
+                "The lock %s was not released: %s.", self.name, describe(error)
+            )
         else:
-            # It still had our token, so it was never anybody else's.
-            self._ours_until = math.inf
+            # Redis had the token of this lock to the end: no other holder had the lock.
+            self._expiry = Deadline(math.inf)
 
 
 @contextmanager
@@ -125,23 +142,23 @@ def hold(
     sleep: float = 0.1,
     blocking: bool = True,
     blocking_timeout: float = 5,
-) -> Iterator[_Held]:
+) -> Iterator[_HeldLock]:
     """Hold the lock ``name`` while the block runs.
 
     Args:
-        timeout: Seconds after which it expires once its holder has died; a living
+        timeout: Seconds until the lock expires after its holder has died. A living
             holder renews it.
-        sleep: Seconds between two attempts.
-        blocking: Whether to wait for it at all.
-        blocking_timeout: Seconds to wait at most.
+        sleep: Seconds between two attempts to get the lock.
+        blocking: Whether to wait for the lock at all.
+        blocking_timeout: The longest time to wait, in seconds.
 
     Yields:
         The lock, with its ``fencing_token`` and ``check()``.
 
     Raises:
-        LockTaken: It was not free in time.
-        LockLost: The block is done, and was not alone for certain.
-        redis.exceptions.RedisError: Redis could not be asked for it.
+        LockTaken: The lock was not free in time.
+        LockLost: The block has run, but another holder may have had the lock.
+        redis.exceptions.RedisError: Redis can't be reached.
     """
     waits = blocking_timeout if blocking else 0
     lock = FencedLock(
@@ -149,29 +166,29 @@ def hold(
     )
     if not lock.acquire():
         raise LockTaken(name, waits)
-    held = _Held(lock, timeout)
+    held = _HeldLock(lock, timeout)
     outer = _HELD.set(held)
     try:
         yield held
     except BaseException:
-        held.let_go()
+        held.release()
         raise
     else:
-        held.let_go()
+        held.release()
         held.check()
     finally:
         _HELD.reset(outer)
 
 
 def current_fencing_token() -> int:
-    """The fencing token of the innermost lock that is held here.
+    """Return the fencing token of the innermost lock of this context.
 
-    Send it along with every write; a store that refuses a token lower than the last one
-    it saw is safe from a holder that was away for longer than its lock.
+    Send it with every write. A store that refuses tokens lower than the last one is
+    safe from a holder that was away for longer than its lock.
 
     Raises:
-        NoLock: None is held in this context; threads do not inherit it.
-        LockLost: Somebody else may hold it by now.
+        NoLock: This context holds no lock; a new thread does not inherit one.
+        LockLost: Another holder may have the lock.
     """
     held = _HELD.get()
     if held is None:

@@ -1,35 +1,40 @@
-"""Retries bounded by time."""
+"""Retries within a budget of time."""
 
-import random
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, ConnectionError
 from redis.retry import Retry
 
+from ..waiting import Backoff, Deadline, Retries
+
+__all__ = ["BACKOFF", "BudgetRetry"]
+
 T = TypeVar("T")
 
-_BUDGET = 3.0
-"""Seconds in which another attempt may begin: a failover or restart fits in."""
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # seconds
+BACKOFF = Backoff(first=0.04, longest=0.5, budget=3.0)
+"""No attempt begins later than 3 s after the first: that is enough for a failover or a
+restart. The jitter keeps the workers from sending at the same moment."""
 
 _FOREVER = -1
-"""What redis-py calls a retry that counts no attempts."""
+"""The number of retries with which redis-py counts none."""
 
 
 class BudgetRetry(Retry):
-    """Tries again on a lost connection for ``seconds``; never after a timeout.
+    """Retries after a lost connection for ``seconds``, and never after a timeout.
 
-    A command that timed out may yet be executed: sent again, ``INCR`` counts twice.
-    A refused password stays refused. redis-py retries a command and, inside it, the
-    connection; both clocks run at once, so the whole is over in ``seconds`` and one
-    attempt more.
+    Redis may still execute a command that timed out: sent again, ``INCR`` would count
+    twice. A refused password stays refused. redis-py retries a command and, inside of
+    it, the connection. Both budgets run at the same time, so all attempts end within
+    ``seconds`` and one more attempt.
+
+    Args:
+        seconds: No attempt begins later than this after the first one.
     """
 
-    def __init__(self, seconds: float = _BUDGET) -> None:
+    def __init__(self, seconds: float = BACKOFF.budget) -> None:
         super().__init__(NoBackoff(), _FOREVER, (ConnectionError,))
         self.seconds = seconds
 
@@ -47,9 +52,10 @@ class BudgetRetry(Retry):
         is_retryable: Callable[[Exception], bool] | None = None,
         with_failure_count: bool = False,
     ) -> T:
-        """Call ``do`` until it succeeds or the budget is spent; redis-py's hook."""
-        deadline = time.monotonic() + self.seconds
-        failures, pause = 0, _FIRST_PAUSE
+        """Call ``do`` until it succeeds or the budget is spent; redis-py calls this."""
+        deadline = Deadline(self.seconds)
+        retries: Retries | None = None
+        failures = 0
         while True:
             try:
                 return do()
@@ -58,9 +64,9 @@ class BudgetRetry(Retry):
                     raise
                 failures += 1
                 fail(error, failures) if with_failure_count else fail(error)
-                # Jitter, or every worker knocks at the same moment.
-                pause = min(pause * 2, _LONGEST_PAUSE) * random.uniform(0.5, 1)
                 refused = isinstance(error, AuthenticationError | AuthorizationError)
-                if refused or time.monotonic() + pause > deadline:
+                if retries is None:
+                    # Only now: nearly every command succeeds at the first attempt.
+                    retries = Retries(replace(BACKOFF, budget=deadline.left()))
+                if refused or not retries.pause():
                     raise
-                time.sleep(pause)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..config.values import key_of, origin_of
+from ..config.values import find_key, find_origin
 from ..errors import ConfigurationError, MissingExtra, UnknownSetting
 from .cos_bucket import Connect, CosStorage, Timeouts
 from .errors import MissingSettings
@@ -40,7 +40,7 @@ def open_cos(settings: Mapping[str, Any]) -> Iterator[Storage]:
     try:
         import qcloud_cos
     except ModuleNotFoundError as error:
-        key, origin = key_of(settings, "vendor"), origin_of(settings, "vendor")
+        key, origin = find_key(settings, "vendor"), find_origin(settings, "vendor")
         raise MissingExtra(
             "storage", "cos-python-sdk-v5", "cos", key, origin
         ) from error
@@ -82,7 +82,7 @@ def opened(
             limits=limits,
             part_size=part_size,
             token=_token_of(options),
-            bucket_key=key_of(settings, "bucket"),
+            bucket_key=find_key(settings, "bucket"),
         )
     except CosClientError as error:
         # Its texts name the setting and never show its value.
@@ -101,9 +101,9 @@ def _options_of(settings: Mapping[str, Any], config: Any) -> dict[str, Any]:
         if name in _OURS:
             continue
         if name not in known:
-            names = [key_of(settings, each) for each in (*_OURS, *known)]
+            names = [find_key(settings, each) for each in (*_OURS, *known)]
             raise UnknownSetting(
-                key_of(settings, name), origin_of(settings, name), names
+                find_key(settings, name), find_origin(settings, name), names
             )
         if name not in _ALIASES:
             options[known[name]] = value
@@ -122,7 +122,7 @@ def _check_complete(settings: Mapping[str, Any], options: Mapping[str, Any]) -> 
             settings, [n for n, p in wanted.items() if not options.get(p)]
         )
     if not any(options.get(name) for name in ("Region", "Endpoint", "Domain")):
-        region, endpoint = key_of(settings, "region"), key_of(settings, "endpoint")
+        region, endpoint = find_key(settings, "region"), find_key(settings, "endpoint")
         lacking.append(f"{region} (or {endpoint})")
     if lacking:
         raise MissingSettings("cos", lacking)

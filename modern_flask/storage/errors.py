@@ -6,7 +6,7 @@ files-1250000000``, ``local folder /srv/files``, ``memory``.
 
 from collections.abc import Sequence
 
-from ..errors import ConfigurationError, Fault, listed
+from ..errors import ConfigurationError, Fault, join_names
 
 __all__ = [
     "BucketNotFound",
@@ -183,7 +183,7 @@ class MissingSettings(ConfigurationError):
     def __init__(self, vendor: str, keys: Sequence[str]) -> None:
         self.vendor, self.keys = vendor, list(keys)
         one = len(self.keys) == 1
-        lacking, them = listed(self.keys), "it" if one else "them"
+        lacking, them = join_names(self.keys), "it" if one else "them"
         super().__init__(
             f"The storage {vendor} can't be opened: {lacking} "
             f"{'is' if one else 'are'} not set.",

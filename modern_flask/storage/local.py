@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from ..config.values import key_of, origin_of
+from ..config.values import find_key, find_origin
 from ..errors import UnknownSetting
 from .errors import (
     IntegrityError,
@@ -61,16 +61,16 @@ def open_local(settings: Mapping[str, Any]) -> Iterator[Storage]:
     """
     for name in settings:
         if name not in {"vendor", "folder"}:
-            known = [key_of(settings, "folder")]
+            known = [find_key(settings, "folder")]
             raise UnknownSetting(
-                key_of(settings, name), origin_of(settings, name), known
+                find_key(settings, name), find_origin(settings, name), known
             )
     if not settings.get("folder"):
-        raise MissingSettings("local", [key_of(settings, "folder")])
+        raise MissingSettings("local", [find_key(settings, "folder")])
     try:
         storage = LocalStorage(settings["folder"])
     except (OSError, TypeError, ValueError) as error:
-        key, origin = key_of(settings, "folder"), origin_of(settings, "folder")
+        key, origin = find_key(settings, "folder"), find_origin(settings, "folder")
         reason = getattr(error, "strerror", "") or "it is no path"
         remedy = "name a folder that this user may make, or write to"
         raise InvalidSetting(key, origin, reason, remedy) from error

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..config.values import key_of, origin_of
+from ..config.values import find_key, find_origin
 from ..errors import ConfigurationError, MissingExtra, UnknownSetting
 from .errors import MissingSettings
 from .hush import hush
@@ -59,7 +59,7 @@ def open_oss(settings: Mapping[str, Any]) -> Iterator[Storage]:
     try:
         import oss2
     except ModuleNotFoundError as error:
-        key, origin = key_of(settings, "vendor"), origin_of(settings, "vendor")
+        key, origin = find_key(settings, "vendor"), find_origin(settings, "vendor")
         raise MissingExtra("storage", "oss2", "oss", key, origin) from error
 
     _warn_of_unknown(settings)
@@ -95,7 +95,7 @@ def opened(settings: Mapping[str, Any], session: Any) -> OssStorage:
             part_size=whole_number(
                 settings, "part_size", PART, _SMALLEST_PART, "bytes"
             ),
-            bucket_key=key_of(settings, "bucket"),
+            bucket_key=find_key(settings, "bucket"),
         )
     except ClientError as error:
         # Its texts show an endpoint at most.
@@ -106,11 +106,13 @@ def opened(settings: Mapping[str, Any], session: Any) -> OssStorage:
 
 def _warn_of_unknown(settings: Mapping[str, Any]) -> None:
     """The predecessor ignored such keys, so they may not stop a service now."""
-    known = [key_of(settings, name) for name in _KNOWN]
+    known = [find_key(settings, name) for name in _KNOWN]
     for name in settings:
         if name not in _KNOWN:
-            key = key_of(settings, name)
-            logger.warning("%s", UnknownSetting(key, origin_of(settings, name), known))
+            key = find_key(settings, name)
+            logger.warning(
+                "%s", UnknownSetting(key, find_origin(settings, name), known)
+            )
 
 
 def region_of(settings: Mapping[str, Any]) -> str | None:
@@ -125,8 +127,8 @@ def region_of(settings: Mapping[str, Any]) -> str | None:
     logger.warning(
         "%s tells no region, so requests are signed by version 1, which new accounts"
         " and buckets refuse; set %s.",
-        key_of(settings, "endpoint"),
-        key_of(settings, "region"),
+        find_key(settings, "endpoint"),
+        find_key(settings, "region"),
     )
     return None
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, cast
 
-from ..config.values import key_of, origin_of
+from ..config.values import find_key, find_origin
 from .errors import (
     BucketNotFound,
     IntegrityError,
@@ -147,7 +147,9 @@ def timeouts(settings: Mapping[str, Any], name: str = "timeout") -> tuple[float,
         connect = read = 0.0
     if not (0 < connect < float("inf") and 0 < read < float("inf")):
         reason = "it is a number of seconds above zero, or a pair of them"
-        raise InvalidSetting(key_of(settings, name), origin_of(settings, name), reason)
+        raise InvalidSetting(
+            find_key(settings, name), find_origin(settings, name), reason
+        )
     return connect, read
 
 
@@ -166,10 +168,12 @@ def whole_number(
         number = least - 1
     if number < least:
         reason = f"it is a number of at least {least} {unit}"
-        raise InvalidSetting(key_of(settings, name), origin_of(settings, name), reason)
+        raise InvalidSetting(
+            find_key(settings, name), find_origin(settings, name), reason
+        )
     return number
 
 
 def missing(settings: Mapping[str, Any], names: Collection[str]) -> list[str]:
     """The keys of those ``names`` that are not set, or empty."""
-    return [key_of(settings, name) for name in names if not settings.get(name)]
+    return [find_key(settings, name) for name in names if not settings.get(name)]

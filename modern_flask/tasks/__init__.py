@@ -1,15 +1,15 @@
-"""Celery from the configuration; a task runs in the app's context, as requests do."""
+"""Celery from the configuration. A task runs in the app context, like a request."""
 
-from .current import share
-from .opening import names_of, open_celery, ping, tasks_of
-from .urls import BadBackend, BadBroker
+from .celery_app import get_tasks, list_task_names, open_celery, ping
+from .default_app import set_default_app
+from .errors import BadBackend, BadBroker
 
 __all__ = [
     "BadBackend",
     "BadBroker",
-    "names_of",
+    "get_tasks",
+    "list_task_names",
     "open_celery",
     "ping",
-    "share",
-    "tasks_of",
+    "set_default_app",
 ]

@@ -1,83 +1,36 @@
-"""What Celery connects to: looked up at start as the worker would, unconnected."""
+"""Checks the URLs of the brokers and the result backend, without connecting."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..config.values import key_of, origin_of
-from ..errors import ConfigurationError, listed, nearest
+from ..config.values import find_key, find_origin
+from ..errors import find_nearest
+from .errors import BadBackend, BadBroker
 
 if TYPE_CHECKING:
     from celery import Celery
 
-__all__ = ["BadBackend", "BadBroker", "check_backend", "check_brokers", "warn_of_urls"]
+__all__ = ["check_backend", "check_brokers", "warn_about_urls"]
 
 _BROKERS = ("broker_url", "broker_read_url", "broker_write_url")
-_LOCAL = "amqp://guest@localhost//"  # what Celery takes where no broker is named
+_DEFAULT_BROKER = "amqp://guest@localhost//"
+"""Celery connects to this broker if no broker is configured."""
 
 logger = logging.getLogger(__name__)
-_ESCAPES = "in a password, @ is %40, : is %3A, / is %2F"
-
-
-class BadBroker(ConfigurationError):
-    """A broker's URL can't be used. It is not repeated: it may hold a password.
-
-    Args:
-        key: The whole key.
-        origin: Where it was set, if that is known.
-        near: The schemes that may be meant.
-        package: What a broker of this scheme needs, and is not installed.
-    """
-
-    def __init__(
-        self, key: str, origin: object, near: Sequence[str], package: str = ""
-    ) -> None:
-        self.key, self.origin, self.nearest = key, origin, list(near)
-        self.package = package
-        lacking = f": the package {package} is not installed" if package else ""
-        super().__init__(
-            f"{key} is no URL of a broker that the installed Celery knows{lacking}.",
-            ("set in", origin or ""),
-            ("did you mean", listed([f"{name}://" for name in near], "or")),
-            ("write", "redis://user:password@host:6379/0, or amqp:// for RabbitMQ"),
-            ("note", "" if package else _ESCAPES),
-        )
-
-
-class BadBackend(ConfigurationError):
-    """A result backend can't be used. Its URL is not repeated.
-
-    Args:
-        key: The whole key.
-        origin: Where it was set, if that is known.
-        why: What Celery says, where that can hold nothing of the URL.
-        near: The schemes that may be meant.
-    """
-
-    def __init__(self, key: str, origin: object, why: str, near: Sequence[str]) -> None:
-        self.key, self.origin, self.why, self.nearest = key, origin, why, list(near)
-        super().__init__(
-            f"{key} is no result backend that the installed Celery can use"
-            f"{': ' if why else ''}{why}.",
-            ("set in", origin or ""),
-            ("did you mean", listed([f"{name}://" for name in near], "or")),
-            ("write", "redis://user:password@host:6379/1, or rpc:// for the broker"),
-            ("or", "remove the key: results are ignored unless a task keeps them"),
-            ("note", "" if why else _ESCAPES),
-        )
 
 
 def check_brokers(settings: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Look each URL's transport up.
+    """Check that Celery has a transport for the URL of each broker.
 
     Args:
-        settings: As they were configured, for keys and origins.
-        given: The same under Celery's names.
+        settings: The settings as they are configured, for keys and origins.
+        given: The same settings under Celery's names.
 
     Raises:
-        BadBroker: There is no such transport, or the URL can't be read.
+        BadBroker: There is no such transport, or the URL can't be parsed.
     """
     from kombu.transport import TRANSPORT_ALIASES
 
@@ -85,22 +38,22 @@ def check_brokers(settings: Mapping[str, Any], given: Mapping[str, Any]) -> None
         value = given.get(name) or ()
         urls = value.split(";") if isinstance(value, str) else value
         for url in urls if isinstance(urls, list | tuple) else [urls]:
-            fault = _transport_fault(url, given.get("broker_transport"))
-            if fault is not None:
+            error = _load_transport(url, given.get("broker_transport"))
+            if error is not None:
                 own = name if name in settings else "broker"
-                near = _near(str(url), TRANSPORT_ALIASES)
+                known = _get_scheme(url) in TRANSPORT_ALIASES
                 raise BadBroker(
-                    key_of(settings, own),
-                    origin_of(settings, own),
-                    near,
-                    _lacking(fault) if _scheme(url) in TRANSPORT_ALIASES else "",
+                    find_key(settings, own),
+                    find_origin(settings, own),
+                    _find_schemes(str(url), TRANSPORT_ALIASES),
+                    _get_missing_package(error) if known else "",
                 )
 
 
-def _transport_fault(url: Any, transport: Any) -> Exception | None:
-    """Why kombu can't make a connection of it; none is opened.
+def _load_transport(url: Any, transport: Any) -> Exception | None:
+    """Load the transport of a URL as kombu does. The result is the error, or None.
 
-    The error's text is not to be shown: it may quote a part of the password.
+    Do not show the text of the error: it may quote a part of the password.
     """
     from kombu.connection import Connection
 
@@ -112,23 +65,24 @@ def _transport_fault(url: Any, transport: Any) -> Exception | None:
     return None
 
 
-def warn_of_urls(
+def warn_about_urls(
     settings: Mapping[str, Any], given: Mapping[str, Any], environ: Mapping[str, str]
 ) -> None:
-    """Tell what Celery connects to although the configuration does not say so.
+    """Warn if Celery connects to another URL than the configuration says.
 
     Args:
-        settings: As they were configured, for keys.
-        given: The same under Celery's names.
-        environ: Celery itself reads ``CELERY_BROKER_URL`` and its like, before all.
+        settings: The settings as they are configured, for keys.
+        given: The same settings under Celery's names.
+        environ: Celery itself reads variables such as ``CELERY_BROKER_URL``, and they
+            override every setting.
     """
     for name in (*_BROKERS, "result_backend"):
         variable = f"CELERY_{name.upper()}"
         found = environ.get(variable)
         if found and found != given.get(name):
             logger.warning(
-                "Celery takes the variable %s before all configuration: unset it, "
-                "or name it FLASK_%s.",
+                "The variable %s overrides the configuration of Celery: unset it, or "
+                "rename it to FLASK_%s.",
                 variable,
                 variable,
             )
@@ -136,29 +90,31 @@ def warn_of_urls(
         given.get(name) or environ.get(f"CELERY_{name.upper()}") for name in _BROKERS
     )
     if not named and not given.get("task_always_eager"):
-        key = key_of(settings, "broker_url")
-        logger.warning("%s is not set: Celery's broker is %s.", key, _LOCAL)
+        key = find_key(settings, "broker_url")
+        logger.warning("%s is not set: Celery uses %s.", key, _DEFAULT_BROKER)
 
 
 def check_backend(settings: Mapping[str, Any], value: Any, celery: Celery) -> None:
-    """Make the result backend ``value`` as a task would; nothing is connected.
+    """Make the result backend ``value`` as a task does, without connecting.
 
     Raises:
         BadBackend: There is no such backend, its package is missing, or its URL can't
-            be read.
+            be parsed.
     """
     from celery.app.backends import BACKEND_ALIASES
 
     try:
         _make_backend(value, celery)
     except Exception as error:
-        near = _near(str(value), BACKEND_ALIASES)
-        why = _telling(error) if _scheme(value) in BACKEND_ALIASES else ""
+        near = _find_schemes(str(value), BACKEND_ALIASES)
+        known = _get_scheme(value) in BACKEND_ALIASES
+        reason = _get_safe_message(error) if known else ""
     else:
         return
-    # Raised outside of the handler: Celery's text may quote a part of the password.
+    # Raised outside of the handler: Celery's error may quote a part of the password.
     name = "result_backend" if "result_backend" in settings else "backend"
-    raise BadBackend(key_of(settings, name), origin_of(settings, name), why, near)
+    key, origin = find_key(settings, name), find_origin(settings, name)
+    raise BadBackend(key, origin, reason, near)
 
 
 def _make_backend(value: Any, celery: Celery) -> None:
@@ -166,7 +122,7 @@ def _make_backend(value: Any, celery: Celery) -> None:
 
     make, url = by_url(value, celery.loader)
     if f"{make.__module__}.{make.__qualname__}".startswith("celery.backends.database."):
-        # Made, it connects to make its tables.
+        # Its constructor would connect to the database and create its tables.
         from sqlalchemy import make_url
 
         make_url(url or celery.conf.database_url).get_dialect().import_dbapi()
@@ -174,11 +130,11 @@ def _make_backend(value: Any, celery: Celery) -> None:
         make(app=celery, url=url)
 
 
-def _telling(error: Exception) -> str:
-    """What ``error`` says, if it can say nothing of a URL."""
+def _get_safe_message(error: Exception) -> str:
+    """The message of ``error`` if it can't hold a part of the URL, else nothing."""
     from celery.exceptions import ImproperlyConfigured
 
-    if package := _lacking(error):
+    if package := _get_missing_package(error):
         return f"the package {package} is not installed"
     if "ssl_cert_reqs" in str(error):
         return "rediss:// needs the query ?ssl_cert_reqs=CERT_REQUIRED"
@@ -187,15 +143,16 @@ def _telling(error: Exception) -> str:
     return ""
 
 
-def _lacking(error: Exception) -> str:
-    """The package that could not be imported, if it was that."""
+def _get_missing_package(error: Exception) -> str:
+    """The package that could not be imported; empty for any other error."""
     return (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
 
 
-def _near(url: str, known: Mapping[str, Any]) -> list[str]:
-    scheme = _scheme(url)
-    return [] if scheme in known else nearest(scheme, known)
+def _find_schemes(url: str, known: Mapping[str, Any]) -> list[str]:
+    """The known schemes that are most similar to that of ``url``, if it is unknown."""
+    scheme = _get_scheme(url)
+    return [] if scheme in known else find_nearest(scheme, known)
 
 
-def _scheme(url: object) -> str:
+def _get_scheme(url: object) -> str:
     return str(url).partition("://")[0].partition("+")[0]

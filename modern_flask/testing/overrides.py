@@ -9,7 +9,7 @@ from typing import Any
 from dependency_injector import providers
 
 from ..config.values import Origin, Values
-from ..errors import Fault, listed, nearest
+from ..errors import Fault, find_nearest, join_names
 from ..wiring.edges import key_of
 from ..wiring.graph import Graph
 from ..wiring.providers import Opened, Scoped
@@ -26,10 +26,10 @@ class NoSuchProvider(Fault):
     """An override names what the container does not have."""
 
     def __init__(self, name: str, known: list[str]) -> None:
-        self.name, self.nearest = name, nearest(name, known)
+        self.name, self.nearest = name, find_nearest(name, known)
         super().__init__(
             f"{name} can't be overridden: the container does not provide it.",
-            ("did you mean", listed(self.nearest, "or")),
+            ("did you mean", join_names(self.nearest, "or")),
         )
 
 

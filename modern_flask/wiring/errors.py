@@ -5,7 +5,7 @@ The faults that only a check reports stand in ``checks``, beside their rules.
 
 from collections.abc import Iterable
 
-from ..errors import Fault, listed, nearest
+from ..errors import Fault, find_nearest, join_names
 
 __all__ = [
     "FIX_APP_CONTEXT",
@@ -95,11 +95,11 @@ class UnknownProvider(WiringFault):
         container: str,
     ) -> None:
         self.function, self.place, self.wanted = function, place, wanted
-        self.container, self.nearest = container, nearest(wanted, names)
+        self.container, self.nearest = container, find_nearest(wanted, names)
         super().__init__(
             f'{function} asks for "{wanted}", which {container} does not provide.',
             ("in", place),
-            ("did you mean", listed(self.nearest, "or")),
+            ("did you mean", join_names(self.nearest, "or")),
         )
 
 

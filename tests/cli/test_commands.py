@@ -73,9 +73,10 @@ def test_storage_without_vendor_is_a_fault_if_it_is_injected(run, write):
     printed = run("check")
 
     assert printed.code == 1
-    assert "storage is not configured: STORAGE_VENDOR is not set.\n" in printed.err
-    idle = "STORAGE_BUCKET (config.py, line 5) and STORAGE_FOLDER (config.py, line 4)"
-    assert f"  but set  {idle}\n" in printed.err
+    assert (
+        "storage is not configured: STORAGE_VENDOR is not set, but STORAGE_BUCKET "
+        "(config.py, line 5) and STORAGE_FOLDER (config.py, line 4) are.\n"
+    ) in printed.err
 
 
 def test_storage_without_vendor_is_a_warning_elsewhere(run, write, plain):
@@ -160,7 +161,7 @@ def test_bad_redis_is_not_a_missing_one(run, write):
     printed = run("check")
 
     assert printed.code == 1
-    assert printed.err.startswith("REDIS_URL is no Redis URL.\n  set in   config.py")
+    assert printed.err.startswith("REDIS_URL is not a Redis URL.\n  set in   config.py")
     assert "modern-flask dev" not in printed.err
 
 
@@ -211,9 +212,9 @@ def test_tables_of_a_missing_database(run, write, tmp_path):
     assert run("create-tables") == Printed(
         1,
         "",
-        "The tables can't be made: unable to open database file.\n"
+        "The tables can't be created: unable to open database file.\n"
         "  in       the database of DATABASE_ENGINE_URL, set in config.py, line 1\n"
-        "  check    that the database is there, and lets this user make tables\n",
+        "  fix      start the database, and allow its user to create tables\n",
     )
 
 

@@ -66,12 +66,12 @@ def test_import_path_is_what_flask_finds(tmp_path, monkeypatch, files, found):
 
 
 def test_faults_are_raised_together():
-    """One fault is raised as it is, several as one CheckFailed, none not at all."""
+    """One text is raised as it is, several as one CheckFailed, none not at all."""
     one, other = Fault("One."), Fault("Other.")
 
     raise_faults([])
     with pytest.raises(Fault, match=r"^One\.$"):
-        raise_faults([one])
+        raise_faults([one, Fault("One.")])
     with pytest.raises(CheckFailed) as raised:
         raise_faults([one, other])
 

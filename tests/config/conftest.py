@@ -1,29 +1,32 @@
-"""Real servers, and a patience that notes its pauses instead of waiting."""
+"""Real servers, and retries that record their pauses instead of waiting."""
 
 import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from modern_flask.config.kubernetes import read_kubernetes
-from modern_flask.config.network import Patience
+from modern_flask.config.network import make_backoff
 from modern_flask.config.remote import read_remote
 from modern_flask.config.source import KubernetesKey, RemoteFile, parse_source
 from modern_flask.testing.kubernetes import KubernetesServer
 from modern_flask.testing.kubernetes.certificates import write_certificates
+from modern_flask.waiting import Retries
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Pauses(list[float]):
-    """The pauses between attempts, in seconds, and a patience that takes none."""
+    """The pauses between attempts, in seconds; the retries do not wait for them."""
 
-    def patience(self, total: float = 20.0, attempts: int = 6) -> Patience:
-        return Patience(total, attempts, sleep=self.append, chance=lambda: 0.0)
+    def retries(self, total: float = 20.0, attempts: int = 6) -> Retries:
+        backoff = replace(make_backoff(total), attempts=attempts)
+        return Retries(backoff, sleep=self.append, uniform=lambda low, high: low)
 
 
 @pytest.fixture(autouse=True)
@@ -139,7 +142,7 @@ def serving(
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port of this machine on which nothing listens, nor can meanwhile."""
+    """A port of this machine that stays free of listeners during the test."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield int(bound.getsockname()[1])
@@ -159,7 +162,7 @@ def read_url(pauses):
         return read_remote(
             source,
             environ=environ or {},
-            patience=pauses.patience(total),
+            retries=pauses.retries(total),
             timeouts=timeouts,
         )
 
@@ -168,7 +171,7 @@ def read_url(pauses):
 
 @pytest.fixture
 def url_fault(read_url):
-    """The fault of reading, after proof that no secret is anywhere in its traceback."""
+    """The error of reading, after a check that its traceback holds no secret."""
 
     def read_badly(kind, *args, **keywords):
         with pytest.raises(kind) as caught:
@@ -195,7 +198,7 @@ def shop(cluster):
 
 @pytest.fixture
 def read_key(shop, tmp_path, pauses):
-    """Read as the administrator, or with a token in the place of a pod's."""
+    """Read as the administrator, or with a token instead of the pod's token."""
 
     def read_text(text, token="", timeouts=(30.0, 30.0), total=60.0):
         source = parse_source(text)
@@ -207,7 +210,7 @@ def read_key(shop, tmp_path, pauses):
             source,
             environ=shop.environ,
             service_account=folder,
-            patience=pauses.patience(total),
+            retries=pauses.retries(total),
             timeouts=timeouts,
         )
 
@@ -216,7 +219,7 @@ def read_key(shop, tmp_path, pauses):
 
 @pytest.fixture
 def key_fault(read_key, cluster):
-    """The fault of reading, after proof that no secret is anywhere in its traceback."""
+    """The error of reading, after a check that its traceback holds no secret."""
 
     def read_badly(kind, *args, **keywords):
         with pytest.raises(kind) as caught:

@@ -1,4 +1,4 @@
-"""Where the cluster is, and who we are to it."""
+"""The address of the cluster and the credentials for it."""
 
 import json
 import traceback
@@ -36,7 +36,7 @@ def bearer(found) -> str:
 
 
 def test_pod(cluster, account):
-    """In a pod the service account counts, its namespace too."""
+    """In a pod the service account and its namespace are used."""
     found = find(cluster.environ, account)
 
     assert found.server == cluster.url
@@ -55,7 +55,7 @@ def test_pod_comes_before_the_kubeconfig(cluster, account, tmp_path):
 
 
 def test_kubeconfig(cluster, tmp_path):
-    """Elsewhere the kubeconfig's current context counts."""
+    """Outside of a pod the current context of the kubeconfig is used."""
     path = cluster.kubeconfig(tmp_path / "kubeconfig", namespace="stock", token=TOKEN)
 
     found = find({"KUBECONFIG": str(path)}, tmp_path / "nosuch")
@@ -66,7 +66,7 @@ def test_kubeconfig(cluster, tmp_path):
 
 
 def test_kubeconfig_at_home(cluster, tmp_path, monkeypatch):
-    """Without KUBECONFIG it is the file in the home folder."""
+    """Without KUBECONFIG the file in the home folder is read."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".kube").mkdir()
     cluster.kubeconfig(tmp_path / ".kube" / "config", token=TOKEN)
@@ -84,7 +84,7 @@ def test_merged_kubeconfigs(cluster, tmp_path):
 
 
 def test_default_namespace(cluster, tmp_path, account):
-    """Where nothing names a namespace it is default."""
+    """If nothing names a namespace, it is default."""
     path = cluster.kubeconfig(tmp_path / "kubeconfig")
     (account / "namespace").unlink()
 
@@ -93,7 +93,7 @@ def test_default_namespace(cluster, tmp_path, account):
 
 
 def test_process_wide_default_is_left_alone(cluster, account):
-    """The client library's default configuration stays as it was."""
+    """The default configuration of the client library does not change."""
     before = Configuration.get_default_copy().host
 
     find(cluster.environ, account)
@@ -111,31 +111,31 @@ def test_token_with_a_line_break(cluster, account):
 
 
 def test_token_of_two_lines(cluster, account):
-    """A token that can't be a header is told without itself."""
+    """The error about a token that can't be a header does not show the token."""
     (account / "token").write_text(f"{TOKEN}\n{TOKEN}\n")
 
     error = fault(UnreadableFile, cluster.environ, account)
 
     assert str(error) == (
         f"{account}/token can't be read: its token is not one line of ASCII.\n"
-        "  mend     write the token as one line"
+        "  fix      write the token as one line"
     )
 
 
 def test_token_of_other_bytes(cluster, account):
-    """A token file that is no text is told without its bytes."""
+    """The error about a token file that is not text does not show its bytes."""
     (account / "token").write_bytes(b"\xffhunter2")
 
     error = fault(UnreadableFile, cluster.environ, account)
 
     assert str(error) == (
         f"{account} can't be read: UnicodeDecodeError.\n"
-        "  mend     let the user of this process read the token and ca.crt"
+        "  fix      let the user of this process read the token and ca.crt"
     )
 
 
 def test_no_access(tmp_path):
-    """Without service account and kubeconfig both lacks are told."""
+    """The error names the missing service account and the missing kubeconfig."""
     path = tmp_path / "nosuch"
 
     error = fault(NoClusterAccess, {"KUBECONFIG": str(path)}, tmp_path)
@@ -143,9 +143,9 @@ def test_no_access(tmp_path):
     assert str(error) == (
         "kubernetes://configmaps/orders/config.py needs a cluster, "
         "and no access to one was found.\n"
-        "  pod      service host/port is not set\n"
-        f"  file     {path} does not exist\n"
-        "  mend     mount a service account token, or set KUBECONFIG"
+        "  looked in  the pod (service host/port is not set) and the kubeconfig "
+        f"({path} does not exist)\n"
+        "  fix      mount a service account token, or set KUBECONFIG"
     )
 
 
@@ -180,13 +180,13 @@ def test_pod_without_a_token(cluster, tmp_path):
     ids=["yaml", "text", "entry"],
 )
 def test_malformed_kubeconfig(tmp_path, text, kind):
-    """The library's text about a malformed entry has the token; ours has its class."""
+    """The library's error about a malformed entry has the token; the kit's has not."""
     path = tmp_path / "kubeconfig"
     path.write_text(text)
 
     error = fault(UnreadableFile, {"KUBECONFIG": str(path)}, tmp_path)
 
     assert str(error) == (
-        f"{path} can't be read: it is no usable kubeconfig ({kind}).\n"
-        f"  mend     check it with: kubectl --kubeconfig {path} config view"
+        f"{path} can't be read: it is not a usable kubeconfig ({kind}).\n"
+        f"  fix      correct what kubectl --kubeconfig {path} config view reports"
     )

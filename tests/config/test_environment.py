@@ -1,4 +1,4 @@
-"""FLASK_ variables in, OTEL_ variables out."""
+"""Reads FLASK_ variables and writes OTEL_ variables."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ def read(environ, below=None):
 
 
 def test_values_are_json_or_text():
-    """A value is JSON or one of Python's constants, and text where it is neither."""
+    """A value is JSON, or one of Python's constants, and text otherwise."""
     environ = {
         "FLASK_PORT": "6379",
         "FLASK_TTL": "0.5",
@@ -50,7 +50,7 @@ def test_values_are_json_or_text():
 
 
 def test_values_are_those_of_flask(monkeypatch):
-    """For upper-case keys the result is that of Flask's from_prefixed_env."""
+    """For upper-case keys the result is the same as from Flask's from_prefixed_env."""
     environ = {
         "FLASK_A": "1",
         "FLASK_B__c": '"x"',
@@ -69,7 +69,7 @@ def test_values_are_those_of_flask(monkeypatch):
 
 
 def test_bare_variables_are_no_keys():
-    """What a Service called redis injects into a pod is never a key."""
+    """The variables that a Service named redis adds to a pod are never keys."""
     environ = {
         "REDIS_PORT": "tcp://10.0.0.1:6379",
         "SECRET_KEY": "x",
@@ -80,7 +80,7 @@ def test_bare_variables_are_no_keys():
 
 
 def test_variables_of_the_command_line_are_no_keys():
-    """Flask's own variables steer its command line."""
+    """The variables of Flask's command line are not keys."""
     environ = {
         "FLASK_APP": "orders",
         "FLASK_ENV": "production",
@@ -101,12 +101,12 @@ def test_variables_of_the_command_line_are_no_keys():
     + [(text, False) for text in ("0", "false", "False", "no", "")],
 )
 def test_debug_is_a_flag(text, debug):
-    """FLASK_DEBUG means what it means to Flask: the text False is not true."""
+    """FLASK_DEBUG has the same meaning as in Flask: the text False is not true."""
     assert read({"FLASK_DEBUG": text}) == {"DEBUG": debug}
 
 
 def test_nested_variables_change_copies():
-    """A nested variable is laid into a copy of what is below it."""
+    """A nested variable changes a copy of the mapping below it."""
     below = {"ARGS": {"timeout": 3, "ssl": {"ca": "x"}}}
     environ = {"FLASK_ARGS__ssl__cert": "y", "FLASK_ARGS__timeout": "5"}
 
@@ -117,14 +117,14 @@ def test_nested_variables_change_copies():
 
 
 def test_whole_value_and_nested_ones():
-    """A variable for the whole mapping is the base of those for its items."""
+    """A variable for the whole mapping is read before those for its items."""
     environ = {"FLASK_ARGS": '{"a": 1, "b": 2}', "FLASK_ARGS__b": "3"}
 
     assert read(environ, {"ARGS": {"c": 4}}) == {"ARGS": {"a": 1, "b": 3}}
 
 
 def test_origin_names_the_variable():
-    """A key knows the variable that set it, the last one if there are several."""
+    """The origin of a key is the variable that set it last."""
     values = read_environment(
         {"FLASK_A": "1", "FLASK_B__x": "1", "FLASK_B__y": "1"}, Values()
     )
@@ -136,7 +136,7 @@ def test_origin_names_the_variable():
 
 
 def test_item_of_what_is_no_mapping():
-    """An item of a text is told with both places, and without the values."""
+    """The error about an item of a text has both places and no value."""
     below = Values({"URL": "hunter2"}, {"URL": Origin("config.py", 3)})
 
     with pytest.raises(NestedUnderValue) as caught:
@@ -144,8 +144,8 @@ def test_item_of_what_is_no_mapping():
 
     assert str(caught.value) == (
         "FLASK_URL__password sets an item of URL, which is not a mapping.\n"
-        "  URL      set in config.py, line 3\n"
-        "  mend     make URL a mapping, or unset FLASK_URL__password"
+        "  set in   config.py, line 3\n"
+        "  fix      make URL a mapping, or unset FLASK_URL__password"
     )
 
 
@@ -183,7 +183,7 @@ def test_otel_keys_are_exported():
 
 
 def test_exported_headers_are_parsed_by_opentelemetry():
-    """OpenTelemetry reads the exported mapping back as it was."""
+    """OpenTelemetry reads the exported mapping back unchanged."""
     from opentelemetry.util.re import parse_env_headers
 
     environ: dict[str, str] = {}
@@ -196,7 +196,7 @@ def test_exported_headers_are_parsed_by_opentelemetry():
 
 
 def test_variable_wins():
-    """A variable that is set is left as it is; an empty one counts as unset."""
+    """A variable that is set does not change; an empty one counts as unset."""
     environ = {"OTEL_SERVICE_NAME": "given", "OTEL_PROPAGATORS": ""}
 
     written = export_otel({"OTEL_SERVICE_NAME": "x", "OTEL_PROPAGATORS": "b3"}, environ)
@@ -206,7 +206,7 @@ def test_variable_wins():
 
 
 def test_export_twice(caplog):
-    """To export the same configuration again changes and reports nothing."""
+    """Exporting the same configuration again changes and reports nothing."""
     environ: dict[str, str] = {}
 
     export_otel({"OTEL_SERVICE_NAME": "orders"}, environ)
@@ -216,7 +216,7 @@ def test_export_twice(caplog):
 
 
 def test_second_app_does_not_override(caplog):
-    """Another app's other value is not written, and is reported without the value."""
+    """Another value of a second app is not written; the warning does not show it."""
     environ: dict[str, str] = {}
     export_otel({"OTEL_EXPORTER_OTLP_HEADERS": "a=hunter1"}, environ)
 
@@ -228,14 +228,15 @@ def test_second_app_does_not_override(caplog):
         (
             "modern_flask.config.environment",
             logging.WARNING,
-            "OTEL_EXPORTER_OTLP_HEADERS differs from what another app of this process "
-            "has set: OpenTelemetry is configured once, the first value stays",
+            "OTEL_EXPORTER_OTLP_HEADERS differs from the value that another app of "
+            "this process has set: OpenTelemetry is configured once, and the first "
+            "value stays",
         )
     ]
 
 
 def test_given_variable_is_not_reported(caplog):
-    """That a variable of the operator wins is the rule and no news."""
+    """A variable of the operator wins without a warning."""
     export_otel({"OTEL_SERVICE_NAME": "x"}, {"OTEL_SERVICE_NAME": "given"})
 
     assert caplog.records == []

@@ -1,4 +1,4 @@
-"""Clusters that fail, hang, lie or are not clusters."""
+"""Servers that fail, hang, answer nonsense, or are not clusters."""
 
 import json
 import traceback
@@ -6,6 +6,7 @@ import traceback
 import pytest
 
 from modern_flask.config.errors import (
+    CHECK_ADDRESS,
     MalformedAnswer,
     SourceRefused,
     SourceUnreachable,
@@ -22,7 +23,7 @@ SECRET = "kubernetes://shop/secrets/orders/config.py"
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_passing_failures(read_key, cluster, pauses, status):
-    """429 and 5xx are asked again."""
+    """429 and 5xx lead to another attempt."""
     cluster.fail(status, times=2)
 
     assert read_key(ORDERS).body
@@ -30,7 +31,7 @@ def test_passing_failures(read_key, cluster, pauses, status):
 
 
 def test_dropped_connections(read_key, cluster, pauses):
-    """A connection that is closed in the handshake is tried again."""
+    """A connection that is closed in the handshake leads to another attempt."""
     cluster.drop(times=2)
 
     assert read_key(ORDERS).body
@@ -44,34 +45,33 @@ def test_lasting_failure(key_fault, cluster, pauses):
     error = key_fault(SourceUnreachable, ORDERS)
 
     assert str(error) == (
-        f"{ORDERS} can't be reached: status 503.\n"
-        "  tried    6 attempts\n"
-        "  check    address, network and proxy, and that the server is up"
+        f"{ORDERS} can't be reached: status 503 (6 attempts).\n"
+        f"  fix      {CHECK_ADDRESS}"
     )
     assert len(cluster.requests) == 6
 
 
 def test_silent_server(key_fault, cluster, pauses):
-    """A server that is silent in the handshake costs one timeout an attempt."""
+    """A server that is silent in the handshake takes one timeout for each attempt."""
     cluster.hang(times=6)
 
     error = key_fault(SourceUnreachable, ORDERS, timeouts=(0.05, 0.05))
 
-    assert error.why == "no answer in time"
+    assert error.reason == "timed out"
     assert error.attempts == 6
 
 
 def test_total_deadline(key_fault, cluster):
-    """The total deadline holds whatever the timeouts are."""
+    """The deadline for all attempts holds with any timeouts."""
     cluster.hang()
 
     error = key_fault(SourceUnreachable, ORDERS, timeouts=(60.0, 60.0), total=0.2)
 
-    assert error.why == "no complete answer in time"
+    assert error.reason == "timed out"
 
 
 def test_closed_port(closed_port, tmp_path, cluster, pauses):
-    """A refused connection is told in our words."""
+    """The reason of a refused connection is one of the known words."""
     folder = cluster.service_account(tmp_path / "account")
     environ = {**cluster.environ, "KUBERNETES_SERVICE_PORT": str(closed_port)}
 
@@ -80,14 +80,14 @@ def test_closed_port(closed_port, tmp_path, cluster, pauses):
             KubernetesKey("shop", "configmaps", "orders", "config.py"),
             environ=environ,
             service_account=folder,
-            patience=pauses.patience(),
+            retries=pauses.retries(),
         )
 
-    assert caught.value.why == "connection refused"
+    assert caught.value.reason == "connection refused"
 
 
 def test_wrong_ca(tmp_path, cluster, pauses):
-    """A cluster that the CA did not sign is not spoken to."""
+    """Nothing is sent to a cluster whose certificate the CA did not sign."""
     folder = cluster.service_account(tmp_path / "account")
     with KubernetesServer() as other:
         (folder / "ca.crt").write_bytes(other.ca_path.read_bytes())
@@ -97,21 +97,21 @@ def test_wrong_ca(tmp_path, cluster, pauses):
             KubernetesKey("shop", "configmaps", "orders", "config.py"),
             environ=cluster.environ,
             service_account=folder,
-            patience=pauses.patience(),
+            retries=pauses.retries(),
         )
 
     # OpenSSL words it by version; a CA of the same name has a wrong signature.
     assert str(caught.value) == (
-        f"The TLS connection for {ORDERS} failed: {caught.value.why}.\n"
-        "  mend     check the cluster's CA in the service account or the kubeconfig"
+        f"The TLS connection for {ORDERS} failed: {caught.value.reason}.\n"
+        "  fix      check the cluster's CA in the service account or the kubeconfig"
     )
-    assert caught.value.why
+    assert caught.value.reason
     assert cluster.requests == []
     assert pauses == []
 
 
 def answering(web, reply, tmp_path, body, **headers):
-    """A kubeconfig for a plain server that is no cluster."""
+    """A kubeconfig for a plain server that is not a cluster."""
     path = "/api/v1/namespaces/shop/secrets/orders"
     web.on(path, reply(body, **headers))
     config = {
@@ -128,27 +128,27 @@ def secret(value: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "text"),
     [
         (
             b"<html>hunter2</html>",
-            f"{SECRET}: the answer is no Secret.\n  mend     "
-            "check that the address is that of an API server, and not of a proxy",
+            f"{SECRET}: the answer is not a Secret.\n  fix      "
+            "check that the address is an API server, and not a proxy",
         ),
         (
             b'{"kind": "ConfigMap"}',
-            f"{SECRET}: the answer is no Secret.\n  mend     "
-            "check that the address is that of an API server, and not of a proxy",
+            f"{SECRET}: the answer is not a Secret.\n  fix      "
+            "check that the address is an API server, and not a proxy",
         ),
         (
             secret("hunter2!"),
             f"{SECRET}: its value is not base64.\n"
-            "  mend     write the object with kubectl",
+            "  fix      create the object with kubectl",
         ),
     ],
 )
-def test_malformed_answers(web, reply, tmp_path, body, told):
-    """What is no object of Kubernetes is told without its text."""
+def test_malformed_answers(web, reply, tmp_path, body, text):
+    """The error about an answer that is not a Kubernetes object leaves out its text."""
     environ = answering(web, reply, tmp_path, body)
 
     with pytest.raises(MalformedAnswer) as caught:
@@ -156,12 +156,12 @@ def test_malformed_answers(web, reply, tmp_path, body, told):
             KubernetesKey("shop", "secrets", "orders", "config.py"), environ=environ
         )
 
-    assert str(caught.value) == told
+    assert str(caught.value) == text
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_too_large(web, reply, tmp_path):
-    """An answer that no object can be is not read."""
+    """An answer that is too large for an object is not read."""
     environ = answering(web, reply, tmp_path, b"x", content_length="5000000")
 
     with pytest.raises(TooLarge):

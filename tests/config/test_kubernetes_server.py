@@ -52,7 +52,7 @@ def status(code, reason, message, **details):
 
 
 def test_typed_client_reads_objects(cluster, connect):
-    """The library's own models take the objects."""
+    """The models of the library accept the objects."""
     cluster.put_config_map("shop", "orders", {"a": "é"}, {"b": b"\xff"})
     cluster.put_secret("shop", "orders", {"a": b"\xff"})
 
@@ -68,7 +68,7 @@ def test_typed_client_reads_objects(cluster, connect):
 
 
 def test_change_keeps_identity_and_raises_the_version(cluster, connect):
-    """A change keeps uid and creation, and has the next version."""
+    """A change keeps the uid and the creation time, and increases the version."""
     cluster.put_config_map("shop", "orders", {"a": "1"})
     before = connect().read_namespaced_config_map("orders", "shop").metadata
     cluster.put_config_map("shop", "orders", {"a": "2"})
@@ -80,21 +80,21 @@ def test_change_keeps_identity_and_raises_the_version(cluster, connect):
 
 
 def test_not_found(connect):
-    """404 has the words of the API server."""
+    """The body of a 404 is that of the API server."""
     assert refused(connect().read_namespaced_secret, "orders", "shop") == status(
         404, "NotFound", 'secrets "orders" not found', name="orders", kind="secrets"
     )
 
 
 def test_unauthorized(connect):
-    """A token that is not known is 401."""
+    """An unknown token is answered with 401."""
     assert refused(
         connect("unknown").read_namespaced_secret, "orders", "shop"
     ) == status(401, "Unauthorized", "Unauthorized")
 
 
 def test_anonymous_is_forbidden(connect):
-    """A request without a token is the anonymous user's, who may do nothing."""
+    """A request without a token has the anonymous user, who is allowed nothing."""
     assert refused(connect(None).read_namespaced_secret, "orders", "shop") == status(
         403,
         "Forbidden",
@@ -132,7 +132,7 @@ def test_names_in_a_rule(cluster, connect):
 
 
 def test_list(cluster, connect):
-    """A list has the store's version, and its items no kind."""
+    """A list has the version of the store, and its items have no kind."""
     cluster.put_config_map("b", "x", {})
     cluster.put_config_map("a", "y", {})
     cluster.put_secret("a", "z", {})
@@ -170,7 +170,7 @@ def watched(api, **options):
 
 
 def test_watch(cluster, connect):
-    """A watch tells what is there, then each change in order."""
+    """A watch sends the existing objects, then each change in order."""
     cluster.put_config_map("shop", "orders", {"a": "1"})
     events = watched(connect(), field_selector="metadata.name=orders")
 
@@ -185,7 +185,7 @@ def test_watch(cluster, connect):
 
 
 def test_watch_from_a_version(cluster, connect):
-    """A watch from a version tells only what came later, and bookmarks on request."""
+    """A watch from a version sends only later changes, and bookmarks on request."""
     cluster.put_config_map("shop", "orders", {"a": "1"})
     version = connect().list_namespaced_config_map("shop").metadata.resource_version
     cluster.put_config_map("shop", "orders", {"a": "2"})
@@ -225,7 +225,7 @@ def test_watch_ends_in_time(cluster):
 
 
 def test_unknown_path(cluster):
-    """What is not served is a plain 404."""
+    """An unknown path is answered with a plain 404."""
     with urllib3.PoolManager(ca_certs=str(cluster.ca_path)) as http:
         answer = http.request(
             "GET",
@@ -237,7 +237,7 @@ def test_unknown_path(cluster):
 
 
 def test_end_frees_watches_and_threads(cluster, connect):
-    """Leaving the server ends the watches that are still open."""
+    """Stopping the server ends the open watches."""
     events = watched(connect())
     cluster.put_config_map("shop", "orders", {"a": "1"})
     next(events)

@@ -1,4 +1,4 @@
-"""Every source laid over the one below it."""
+"""Each source overrides the one before it."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 import modern_flask.config
 from modern_flask.config import Origin, Values, load_values
 from modern_flask.config.errors import MissingFile
-from modern_flask.errors import ConfigurationError, NotConfigured
+from modern_flask.errors import ConfigurationError, NotConfigured, set_key
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_rank(root):
 
 @pytest.mark.parametrize("source", [None, "", " \n"])
 def test_default_file_may_be_absent(root, source):
-    """Without CONFIG_SOURCE and config.py the defaults hold; both paths are told."""
+    """Without CONFIG_SOURCE and config.py only the defaults count."""
     values = load_values(source, root=root, defaults={"A": 1}, environ={})
 
     assert values == {"A": 1}
@@ -62,7 +62,7 @@ def test_default_file_may_be_absent(root, source):
 
 
 def test_searched_fits_into_a_fault(tmp_path, monkeypatch):
-    """What was searched reads well where something is not configured."""
+    """The searched sources are part of the error about a missing key."""
     monkeypatch.chdir(tmp_path)
     values = load_values(None, root=tmp_path, environ={})
 
@@ -70,12 +70,12 @@ def test_searched_fits_into_a_fault(tmp_path, monkeypatch):
         "redis is not configured: REDIS_* is not set.\n"
         f"  looked in  {tmp_path}/config.py (not there) and "
         "environment variables FLASK_*\n"
-        "  set      REDIS_* in the configuration, or FLASK_REDIS_* in the environment"
+        f"  fix      {set_key('REDIS_*')}"
     )
 
 
 def test_default_file_in_the_working_folder(root):
-    """The working folder's config.py is read where the root has none."""
+    """The config.py of the working folder is read if the root has none."""
     Path("config.py").write_text("A = 1\n")
 
     values = load_values(None, root=root, environ={})
@@ -85,7 +85,7 @@ def test_default_file_in_the_working_folder(root):
 
 
 def test_named_source_must_be_there(root):
-    """A source that is named is no option: its absence is fatal."""
+    """A source that is named must exist: otherwise loading fails."""
     Path("config.py").write_text("A = 1\n")
 
     with pytest.raises(MissingFile):
@@ -138,7 +138,7 @@ def test_kubernetes_source(cluster, tmp_path, root):
 
 
 def test_defaults_are_not_changed(root):
-    """The mappings that are given stay as they were."""
+    """Loading does not change the mappings of its arguments."""
     defaults = {"ARGS": {"a": 1}}
 
     load_values(None, root=root, defaults=defaults, environ={"FLASK_ARGS__a": "2"})
@@ -147,14 +147,14 @@ def test_defaults_are_not_changed(root):
 
 
 def test_environment_of_the_process_is_the_default(root, monkeypatch):
-    """Without a mapping the process's variables are read."""
+    """By default the variables of the process are read."""
     monkeypatch.setenv("FLASK_ORDERS", "5")
 
     assert load_values(None, root=root)["ORDERS"] == 5
 
 
 def test_faults_are_configuration_errors(root):
-    """Whatever is wrong with a source can be caught as one class."""
+    """Every error of a source is a ConfigurationError."""
     for source in ("nosuch.py", "ftp://x/y", "kubernetes://x", "https://"):
         with pytest.raises(ConfigurationError):
             load_values(source, root=root, environ={})
@@ -184,18 +184,18 @@ def test_import_is_light():
 
 
 def test_public_names():
-    """The room gives what its plan says."""
+    """The package exports these names and no others."""
     assert set(modern_flask.config.__all__) == {
         "Origin",
         "Section",
         "Values",
         "export_otel",
-        "key_of",
+        "find_key",
         "load_values",
-        "masked",
-        "origin_of",
-        "redacted",
-        "rows",
+        "mask_value",
+        "find_origin",
+        "redact",
+        "list_values",
     }
     assert all(
         hasattr(modern_flask.config, name) for name in modern_flask.config.__all__

@@ -1,11 +1,11 @@
-"""Configurations on this machine's disk."""
+"""A configuration in a local file."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from modern_flask.config.errors import MissingFile, TooLarge, UnreadableFile
+from modern_flask.config.errors import CHECK_SIZE, MissingFile, TooLarge, UnreadableFile
 from modern_flask.config.local import read_local
 from modern_flask.config.source import LocalFile
 
@@ -31,7 +31,7 @@ def test_root_comes_before_the_working_folder(root):
 
 
 def test_working_folder_is_second(root):
-    """Without the file in the root, that of the working folder is read."""
+    """If the file is not in the root, that of the working folder is read."""
     Path("config.py").write_bytes(b"A = 2")
 
     content = read_local(LocalFile("config.py"), root)
@@ -49,31 +49,32 @@ def test_absolute_path(root, tmp_path):
 
 
 def test_missing_file_lists_the_paths(root):
-    """A named file that is nowhere is fatal, and every path that was tried is told."""
+    """The error about a missing file lists every path that was tried."""
     with pytest.raises(MissingFile) as caught:
         read_local(LocalFile("confg.py"), root)
 
     assert str(caught.value) == (
         'CONFIG_SOURCE = "confg.py" names a file that does not exist.\n'
-        f"  tried    {root}/confg.py and {Path.cwd()}/confg.py\n"
-        "  mend     create the file, or unset CONFIG_SOURCE to use config.py"
+        f"  looked in  {root}/confg.py and {Path.cwd()}/confg.py\n"
+        "  fix      create the file, or unset CONFIG_SOURCE to use config.py"
     )
 
 
 def test_folder(root):
-    """A folder is told as one."""
+    """The error about a folder says that it is a folder."""
     Path("settings").mkdir()
 
     with pytest.raises(UnreadableFile) as caught:
         read_local(LocalFile("settings"), root)
 
     assert str(caught.value) == (
-        "settings can't be read: it is a folder.\n  mend     name a file in it"
+        "settings can't be read: it is a folder.\n"
+        "  fix      use the path of a file in it"
     )
 
 
 def test_unreadable_file(root, monkeypatch):
-    """A file that the process may not read is told with the system's reason."""
+    """The error about an unreadable file has the reason of the system."""
     Path("config.py").write_bytes(b"A = 1")
 
     def refuse(path: Path, mode: str) -> None:
@@ -86,12 +87,12 @@ def test_unreadable_file(root, monkeypatch):
 
     assert str(caught.value) == (
         "config.py can't be read: permission denied.\n"
-        "  mend     let the user of this process read it"
+        "  fix      let the user of this process read it"
     )
 
 
 def test_name_that_no_file_can_have(root):
-    """A name that the system refuses is told in its words."""
+    """The error about an impossible file name has the words of the system."""
     name = "x" * 5000
 
     with pytest.raises(UnreadableFile) as caught:
@@ -101,11 +102,10 @@ def test_name_that_no_file_can_have(root):
 
 
 def test_endless_file(root):
-    """What has no end is not waited for."""
+    """A file without an end is not read to its end."""
     with pytest.raises(TooLarge) as caught:
         read_local(LocalFile("/dev/zero"), root)
 
     assert str(caught.value) == (
-        "/dev/zero is larger than 8,388,608 bytes.\n"
-        "  mend     check that it is the configuration"
+        f"/dev/zero is larger than 8,388,608 bytes.\n  fix      {CHECK_SIZE}"
     )

@@ -1,4 +1,4 @@
-"""What may be printed, and what may not."""
+"""Masking of secrets in values and texts."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,9 @@ from sqlalchemy.engine import make_url
 from modern_flask.config.masking import (
     MASK,
     is_secret,
-    masked,
-    redacted,
-    redacted_lines,
+    mask_value,
+    redact,
+    redact_lines,
 )
 
 SECRETS = [
@@ -76,7 +76,7 @@ HARMLESS = [
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_names_of_secrets(name):
-    """A name that says secret in any usual spelling is one."""
+    """A name of a secret is recognized in every usual spelling."""
     assert is_secret(name)
 
 
@@ -157,39 +157,39 @@ def test_names_that_only_sound_secret(name):
     ],
 )
 def test_redacted_texts(text, shown):
-    """A password leaves a text, and all around it stays readable."""
-    assert redacted(text) == shown
-    assert "hunter" not in redacted(text)
+    """A password is masked, and the text around it stays readable."""
+    assert redact(text) == shown
+    assert "hunter" not in redact(text)
 
 
 def test_redacted_lines():
     """A URL ends with its line; a private key does not."""
     text = "http://h/x?a=hunter2\nin f\n-----BEGIN KEY-----\nhunter3"
 
-    assert redacted_lines(text) == "http://h/x?a=******\nin f\n******"
+    assert redact_lines(text) == "http://h/x?a=******\nin f\n******"
 
 
 def test_value_on_the_next_line():
-    """A secret that follows its name on the line below is masked, a plain value not."""
+    """A secret on the line below its name is masked, and a plain value is not."""
     text = "password:\n  hunter2\nhost:\n  cache\n'token' =\n\nabc"
 
-    assert redacted_lines(text) == (
+    assert redact_lines(text) == (
         "password:\n  ******\nhost:\n  cache\n'token' =\n\n******"
     )
 
 
 def test_url_in_a_repr():
-    """A URL after a line's end that ``repr`` has escaped is a URL like any other."""
+    """A URL after a line break that ``repr`` has escaped is redacted, too."""
     text = repr("first\nredis://:hunter2@cache/0")
 
-    assert redacted(text) == r"'first\nredis://:******@cache/0'"
+    assert redact(text) == r"'first\nredis://:******@cache/0'"
 
 
 def test_pin_stays_readable():
-    """The pin of a source is no secret."""
+    """The pin of a source is not a secret."""
     url = f"https://git/x.py#sha256={'ab' * 32}"
 
-    assert redacted(url) == url
+    assert redact(url) == url
 
 
 @pytest.mark.parametrize(
@@ -221,22 +221,22 @@ def test_pin_stays_readable():
     ],
 )
 def test_masked_values(key, value, shown):
-    """A value is masked by its key, its items' keys, and the URLs in it."""
-    assert masked(key, value) == shown
+    """Masking depends on the key, the keys of the items, and URLs in the value."""
+    assert mask_value(key, value) == shown
 
 
 def test_masked_object_is_its_redacted_repr():
     """An object's ``str`` may hold a password, so its redacted ``repr`` is shown."""
     url = make_url("mysql://u:hunter2@db/shop")
 
-    shown = masked("DATABASE_ENGINE_URL", url)
+    shown = mask_value("DATABASE_ENGINE_URL", url)
 
     assert shown == "mysql://u:******@db/shop"
 
 
 def test_masked_object_with_its_own_equality():
-    """An object that compares in its own way is not compared."""
-    shown = masked("ORDER", column("price"))
+    """Masking does not compare an object that defines its own equality."""
+    shown = mask_value("ORDER", column("price"))
 
     assert "price" in shown
 
@@ -245,6 +245,6 @@ def test_masked_does_not_touch_the_value():
     """Masking makes a copy."""
     value = {"password": "hunter2"}
 
-    masked("CONNECT_ARGS", value)
+    mask_value("CONNECT_ARGS", value)
 
     assert json.dumps(value) == '{"password": "hunter2"}'

@@ -2,7 +2,7 @@
 
 import pytest
 
-from modern_flask.config.errors import MalformedSource, UnknownScheme
+from modern_flask.config.errors import CONFIG_FORMS, MalformedSource, UnknownScheme
 from modern_flask.config.source import (
     KubernetesKey,
     LocalFile,
@@ -47,7 +47,7 @@ REMOTE = "https://HOST/PATH, with #sha256=<64 hexadecimal digits> to pin it"
     ],
 )
 def test_sources(text, source):
-    """A path, a key in Kubernetes and a URL are told apart; old spellings work."""
+    """A path, a Kubernetes key and a URL are distinguished; old spellings work."""
     assert parse_source(text) == source
 
 
@@ -74,16 +74,16 @@ def test_sources(text, source):
         ),
         (
             "kubernetes://Shop/configmaps/orders/x",
-            '"Shop" can\'t be the name of a namespace',
+            '"Shop" is not a valid name of a namespace',
             KUBERNETES,
         ),
         (
             "kubernetes://configmaps/../x",
-            '".." can\'t be the name of an object',
+            '".." is not a valid name of an object',
             KUBERNETES,
         ),
-        ("kubernetes://configmaps/orders/a?b", '"a?b" can\'t be a key', KUBERNETES),
-        ("kubernetes://configmaps/orders/..", '".." can\'t be a key', KUBERNETES),
+        ("kubernetes://configmaps/orders/a?b", '"a?b" is not a valid key', KUBERNETES),
+        ("kubernetes://configmaps/orders/..", '".." is not a valid key', KUBERNETES),
         ("https:///x.py", "it has no host", REMOTE),
         ("https://git:port/x.py", "its host or port is malformed", REMOTE),
         ("https://git:0/x.py", "its port is 0", REMOTE),
@@ -91,34 +91,37 @@ def test_sources(text, source):
     ],
 )
 def test_malformed_sources(text, why, form):
-    """What is wrong with a source is told with the form that it should have."""
+    """The error about a malformed source has the correct form."""
     with pytest.raises(MalformedSource) as caught:
         parse_source(text)
 
     shown = text.replace("git:port", "git:******")
-    assert str(caught.value) == f'CONFIG_SOURCE = "{shown}": {why}.\n  write    {form}'
+    assert (
+        str(caught.value) == f'CONFIG_SOURCE = "{shown}": {why}.\n  fix      use {form}'
+    )
 
 
 def test_malformed_pin_is_not_repeated():
-    """A fragment that is no pin may be a token, and is masked."""
+    """A fragment that is not a pin may be a token, so it is masked."""
     with pytest.raises(MalformedSource) as caught:
         parse_source("https://git/x.py#hunter2")
 
     assert str(caught.value) == (
-        'CONFIG_SOURCE = "https://git/x.py#******": what follows # is no SHA-256 pin.\n'
-        f"  write    {REMOTE}"
+        'CONFIG_SOURCE = "https://git/x.py#******": '
+        "the text after # is not a SHA-256 pin.\n"
+        f"  fix      use {REMOTE}"
     )
 
 
 def test_unknown_scheme():
-    """A scheme that nothing reads is told with those that are read."""
+    """The error about an unknown scheme lists the known ones."""
     with pytest.raises(UnknownScheme) as caught:
         parse_source("ftp://u:hunter2@files/x.py")
 
     assert str(caught.value) == (
         'CONFIG_SOURCE = "ftp://u:******@files/x.py": '
-        "ftp:// is no scheme that is known here.\n"
-        "  choose   a path, kubernetes://, https:// or http://"
+        "ftp:// is not a known scheme.\n"
+        f"  fix      {CONFIG_FORMS}"
     )
 
 
@@ -133,7 +136,7 @@ def test_unknown_scheme():
     ],
 )
 def test_secrets_are_never_shown(text):
-    """Neither a remote source nor a fault about it shows account, query or token."""
+    """A remote source and its errors show no account, query or token."""
     try:
         shown = parse_source(text)
     except MalformedSource as error:

@@ -1,6 +1,13 @@
-"""Keys that know where they were set."""
+"""Keys and their origins."""
 
-from modern_flask.config import Origin, Section, Values, key_of, origin_of, rows
+from modern_flask.config import (
+    Origin,
+    Section,
+    Values,
+    find_key,
+    find_origin,
+    list_values,
+)
 
 
 def orders() -> Values:
@@ -35,15 +42,15 @@ def test_section_takes_the_keys_of_a_prefix():
 
 
 def test_plain_dict_has_names_and_no_origins():
-    """Settings may be a plain dict: then a name is its own key."""
-    assert key_of({"host": 1}, "host") == "host"
-    assert origin_of({"host": 1}, "host") is None
-    assert key_of(orders().section("REDIS_"), "host") == "REDIS_HOST"
-    assert origin_of(orders().section("REDIS_"), "host") == Origin("config.py", 3)
+    """Settings may be a plain dict: then the key is the name."""
+    assert find_key({"host": 1}, "host") == "host"
+    assert find_origin({"host": 1}, "host") is None
+    assert find_key(orders().section("REDIS_"), "host") == "REDIS_HOST"
+    assert find_origin(orders().section("REDIS_"), "host") == Origin("config.py", 3)
 
 
 def test_put_replaces_value_and_origin():
-    """What is laid over a key brings its own origin."""
+    """A value that overrides another one has its own origin."""
     values = orders()
 
     values.put({"REDIS_HOST": "other"}, {"REDIS_HOST": Origin("defaults")})
@@ -66,9 +73,9 @@ def test_repr_shows_no_secret():
     assert repr(Section("REDIS_")) == "Section('REDIS_', {})"
 
 
-def test_rows_are_sorted_masked_and_told_from_where():
+def test_listed_values_are_sorted_and_masked():
     """A command can print every key with its masked value and its origin."""
-    assert rows(orders()) == [
+    assert list_values(orders()) == [
         ("DEBUG", True, "defaults"),
         ("REDIS_", 1, ""),
         ("REDIS_HOST", "cache", "config.py, line 3"),

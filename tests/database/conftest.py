@@ -1,4 +1,4 @@
-"""Engines and sessions of the tests' own."""
+"""Engines and sessions for the tests."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager

@@ -4,7 +4,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Tables(DeclarativeBase):
-    """Not ModelBase: its tables would be everybody's."""
+    """Not ModelBase: all tests would share its tables."""
 
 
 class Order(Tables):

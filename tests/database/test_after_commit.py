@@ -22,7 +22,7 @@ Stored = Callable[[], int]
 
 @pytest.fixture
 def done() -> list[str]:
-    """What was done, in order."""
+    """The calls of the callbacks, in order."""
     return []
 
 
@@ -41,7 +41,7 @@ def test_runs_after_the_commit(
 
 
 def test_runs_after_a_plain_commit(session: Session, done: list[str]) -> None:
-    """``session.commit()`` by hand counts, and so does what came before the writes."""
+    """``session.commit()`` runs callbacks, too, even those from before the writes."""
     on_commit(session, lambda: done.append("before"))
     session.add(Order(name="tea"))
     session.flush()
@@ -58,7 +58,7 @@ def test_never_runs_after_a_rollback(session: Session, done: list[str]) -> None:
     def order() -> None:
         with transaction(session):
             session.add(Order(name="tea"))
-            on_commit(session, lambda: done.append("told"))
+            on_commit(session, lambda: done.append("done"))
             raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
@@ -75,7 +75,7 @@ def test_never_runs_after_close(engine: Engine, done: list[str]) -> None:
     session = next(opened)
     session.add(Order(name="tea"))
     session.flush()
-    on_commit(session, lambda: done.append("told"))
+    on_commit(session, lambda: done.append("done"))
 
     opened.close()
 
@@ -85,7 +85,7 @@ def test_never_runs_after_close(engine: Engine, done: list[str]) -> None:
 def test_never_runs_when_the_commit_fails(session: Session, done: list[str]) -> None:
     """A commit that the database refuses is not a commit."""
     session.add_all([Order(id=1, name="tea"), Order(id=1, name="tea again")])
-    on_commit(session, lambda: done.append("told"))
+    on_commit(session, lambda: done.append("done"))
 
     with pytest.raises(Exception, match="duplicate key"):
         session.commit()
@@ -137,26 +137,26 @@ def test_joined_transaction_waits_for_the_outermost(
     """A joined block's end is not a commit."""
     with transaction(session):
         with transaction(session):
-            on_commit(session, lambda: done.append("told"))
+            on_commit(session, lambda: done.append("done"))
         done.append("inner block ends")
 
-    assert done == ["inner block ends", "told"]
+    assert done == ["inner block ends", "done"]
 
 
 def test_flush_is_not_a_commit(session: Session, done: list[str]) -> None:
     """The inner steps of a flush neither run nor drop a callback."""
-    on_commit(session, lambda: done.append("told"))
+    on_commit(session, lambda: done.append("done"))
     session.add(Order(name="tea"))
     session.flush()
     assert done == []
 
     session.commit()
 
-    assert done == ["told"]
+    assert done == ["done"]
 
 
 def test_callback_may_use_the_session(session: Session, stored: Stored) -> None:
-    """The transaction is over when a callback runs: it may begin the next."""
+    """The transaction is over when a callback runs, so it may begin the next one."""
 
     def thank() -> None:
         assert not session.in_transaction()
@@ -171,7 +171,7 @@ def test_callback_may_use_the_session(session: Session, stored: Stored) -> None:
 
 
 def test_callback_registered_by_a_callback(session: Session, done: list[str]) -> None:
-    """What a callback registers waits for the next commit."""
+    """A callback that another callback registers waits for the next commit."""
     on_commit(session, lambda: on_commit(session, lambda: done.append("later")))
     session.commit()
     assert done == []
@@ -196,7 +196,7 @@ def test_failing_callback_hides_nothing(
         with transaction(session):
             session.add(Order(name="tea"))
             on_commit(session, lambda: fail("queue is down"))
-            on_commit(session, lambda: done.append("told"))
+            on_commit(session, lambda: done.append("done"))
             on_commit(session, lambda: fail("mail is down"))
 
     with (
@@ -206,7 +206,7 @@ def test_failing_callback_hides_nothing(
         order()
 
     assert stored() == 1
-    assert done == ["told"]
+    assert done == ["done"]
     assert [
         str(record.exc_info[1]) for record in caplog.records if record.exc_info
     ] == [
@@ -222,9 +222,9 @@ def test_keeps_no_transaction(done: list[str]) -> None:
     """A session that lives on does not keep the transaction that was committed."""
     with Session() as session:
         kept = weakref.ref(session.begin())
-        on_commit(session, lambda: done.append("told"))
+        on_commit(session, lambda: done.append("done"))
         session.commit()
         gc.collect()
 
-        assert done == ["told"]
+        assert done == ["done"]
         assert kept() is None

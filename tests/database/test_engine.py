@@ -1,9 +1,10 @@
-"""The engine on real servers: bounds, outages and forks."""
+"""The engine on real servers: limits, outages and forks."""
 
 import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from sqlalchemy import event, make_url, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
-from modern_flask.database import connecting, open_engine, ping
+from modern_flask.database import connection as connection_module
+from modern_flask.database import open_engine, ping
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.processes import python
@@ -20,6 +22,7 @@ from tests.servers.processes import python
 EngineOf = Callable[..., Engine]
 OwnServer = Callable[[type[PostgreSQL]], PostgreSQL]
 
+LONG = replace(connection_module.BACKOFF, budget=60)
 SHOW = {"hide_parameters": False}
 LIMITS = "statement_timeout", "idle_in_transaction_session_timeout"
 
@@ -30,7 +33,7 @@ def shown(engine: Engine) -> list[str]:
 
 
 def connect_arguments(engine: Engine) -> dict[str, Any]:
-    """What the driver is asked to connect with."""
+    """The arguments with which the driver connects."""
     asked: dict[str, Any] = {}
 
     @event.listens_for(engine, "do_connect")
@@ -53,7 +56,7 @@ def test_postgresql_waits_are_bounded(engine_of: EngineOf, postgresql_url: str) 
 
 
 def test_connect_args_win(engine_of: EngineOf, postgresql_url: str) -> None:
-    """A bound in ``connect_args`` wins over ours, and the others stay."""
+    """A limit in ``connect_args`` overrides the kit's, and the others stay."""
     options = {"connect_timeout": 7, "options": "-c statement_timeout=0"}
     engine = engine_of(url=postgresql_url, connect_args=options)
 
@@ -63,21 +66,21 @@ def test_connect_args_win(engine_of: EngineOf, postgresql_url: str) -> None:
     assert shown(engine) == ["0", "1min"]
 
 
-@pytest.mark.parametrize(("asked", "told"), [({}, False), (SHOW, True)])
+@pytest.mark.parametrize(("asked", "shows"), [({}, False), (SHOW, True)])
 def test_errors_hide_parameters(
-    engine_of: EngineOf, asked: dict[str, Any], told: bool
+    engine_of: EngineOf, asked: dict[str, Any], shows: bool
 ) -> None:
-    """An error's text has no parameters, unless the user's key asks for them."""
+    """The text of an error has no parameters, unless a key turns them on."""
     engine = engine_of(url="sqlite://", **asked)
 
     with pytest.raises(OperationalError) as caught, engine.connect() as connection:
         connection.execute(text("select :p from nowhere"), {"p": "hunter2"})
 
-    assert ("hunter2" in str(caught.value)) is told
+    assert ("hunter2" in str(caught.value)) is shows
 
 
 def test_url_query_wins(engine_of: EngineOf, postgresql_url: str) -> None:
-    """A bound in the URL's query wins over ours, and the others stay."""
+    """A limit in the query of the URL overrides the kit's, and the others stay."""
     query = "connect_timeout=8&options=-c%20statement_timeout%3D4000"
     engine = engine_of(url=f"{postgresql_url}?{query}")
 
@@ -90,7 +93,7 @@ def test_url_query_wins(engine_of: EngineOf, postgresql_url: str) -> None:
 def test_database_setting_wins(
     engine_of: EngineOf, postgresql: PostgreSQL, postgresql_url: str
 ) -> None:
-    """A limit that was set in the database itself wins over ours."""
+    """A limit of the database itself overrides the kit's."""
     name = make_url(postgresql_url).database
     postgresql.execute(f'ALTER DATABASE "{name}" SET statement_timeout = 7000')
 
@@ -113,7 +116,7 @@ def test_connecting_outlasts_a_restart(
 ) -> None:
     """A request that comes while PostgreSQL restarts is served, not failed."""
     # A busy machine starts it in 4 s, any other in 0.4 s.
-    monkeypatch.setattr(connecting, "BUDGET", 60)
+    monkeypatch.setattr(connection_module, "BACKOFF", LONG)
     server = private_server(PostgreSQL)
     engine = engine_of(url=server.url)
     with engine.connect() as connection:
@@ -131,8 +134,8 @@ def test_connecting_outlasts_a_restart(
         assert answer.result() == 1
 
 
-def test_absent_server_is_told_in_time(engine_of: EngineOf) -> None:
-    """Without a server, connecting fails after 2 s, and no password is told."""
+def test_absent_server_is_reported_in_time(engine_of: EngineOf) -> None:
+    """Without a server, connecting fails after 2 s, and the error has no password."""
     engine = engine_of(url="postgresql://shop:password-of-shop@127.0.0.1:1/orders")
     began = time.monotonic()
 
@@ -143,8 +146,10 @@ def test_absent_server_is_told_in_time(engine_of: EngineOf) -> None:
     assert "password-of-shop" not in f"{failure.value}{engine!r}{engine.url}"
 
 
-def test_own_listener_is_asked_too(engine_of: EngineOf, postgresql_url: str) -> None:
-    """A listener that the application adds may still change what connects."""
+def test_listener_of_the_application_is_called(
+    engine_of: EngineOf, postgresql_url: str
+) -> None:
+    """A listener of the application can still change the connect arguments."""
     engine = engine_of(url=postgresql_url)
 
     @event.listens_for(engine, "do_connect")
@@ -182,7 +187,7 @@ def test_ping_of_an_absent_server_fails_at_once(
     engine_of: EngineOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ping does not wait for a server to come back."""
-    monkeypatch.setattr(connecting, "BUDGET", 60)
+    monkeypatch.setattr(connection_module, "BACKOFF", LONG)
     engine = engine_of(url="postgresql://shop:password@127.0.0.1:1/orders")
     began = time.monotonic()
 
@@ -195,7 +200,7 @@ def test_ping_of_an_absent_server_fails_at_once(
 def test_ping_of_a_frozen_postgresql_ends(
     engine_of: EngineOf, private_server: OwnServer
 ) -> None:
-    """A server that accepts and says nothing is given up after libpq's 2 s."""
+    """A ping of a server that never answers ends after libpq's 2 s."""
     server = private_server(PostgreSQL)
     engine = engine_of(url=server.url, connect_args={"connect_timeout": 60})
     ping(engine, timeout=30)
@@ -212,7 +217,7 @@ def test_ping_of_a_frozen_postgresql_ends(
 def test_ping_of_a_frozen_mariadb_ends(
     engine_of: EngineOf, private_server: Callable[[type[MariaDB]], MariaDB]
 ) -> None:
-    """A MariaDB that accepts and says nothing is given up in time."""
+    """A ping of a MariaDB that never answers ends in time."""
     server = private_server(MariaDB)
     own = {"connect_timeout": 60, "read_timeout": 60, "write_timeout": 60}
     engine = engine_of(url=server.url, connect_args=own)
@@ -250,7 +255,7 @@ print("each has its own")
 
 
 def test_forked_child_forgets_connections(postgresql_url: str, tmp_path: Path) -> None:
-    """A child connects anew, and its parent's connection stays usable."""
+    """A child opens a new connection, and that of its parent stays usable."""
     script = tmp_path / "forking.py"
     script.write_text(FORKING)
     command = python("-W", "error", script, postgresql_url)

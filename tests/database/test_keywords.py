@@ -1,4 +1,4 @@
-"""Keywords: what SQLAlchemy takes, what it took, and what it never did."""
+"""Keywords that SQLAlchemy accepts, has removed, or never had."""
 
 import logging
 from collections.abc import Callable
@@ -26,26 +26,26 @@ def unused() -> Engine:
 
 
 def test_unknown_engine_keyword(section: Sections) -> None:
-    """An engine keyword that SQLAlchemy does not have is told with the nearest keys."""
+    """The error about an unknown engine keyword has the nearest keys."""
     with pytest.raises(UnknownSetting) as fault:
         next(open_engine(section(url="sqlite://", pol_recycle=60)))
 
     assert str(fault.value) == (
-        "DATABASE_ENGINE_POL_RECYCLE is no setting that is known here.\n"
+        "DATABASE_ENGINE_POL_RECYCLE is not a known setting.\n"
         "  set in   config.py, line 2\n"
         "  did you mean  DATABASE_ENGINE_POOL_RECYCLE"
     )
 
 
 def test_unknown_session_keyword(section: Sections, unused: Engine) -> None:
-    """A session keyword that SQLAlchemy does not have is told with the nearest keys."""
+    """The error about an unknown session keyword has the nearest keys."""
     settings = section("DATABASE_SESSION_", autoflash=False)
 
     with pytest.raises(UnknownSetting) as fault:
         make_session_factory(unused, settings)
 
     assert str(fault.value) == (
-        "DATABASE_SESSION_AUTOFLASH is no setting that is known here.\n"
+        "DATABASE_SESSION_AUTOFLASH is not a known setting.\n"
         "  set in   config.py, line 1\n"
         "  did you mean  DATABASE_SESSION_AUTOFLUSH"
     )
@@ -53,7 +53,7 @@ def test_unknown_session_keyword(section: Sections, unused: Engine) -> None:
 
 def test_another_dialects_keyword_is_unknown(section: Sections) -> None:
     """A keyword counts as known for the dialect in use only."""
-    with pytest.raises(UnknownSetting, match="NATIVE_INET_TYPES is no setting"):
+    with pytest.raises(UnknownSetting, match="NATIVE_INET_TYPES is not a known"):
         next(open_engine(section(url="sqlite://", native_inet_types=True)))
 
 
@@ -109,7 +109,7 @@ def test_retired_engine_keywords_are_dropped(
 def test_retired_session_keyword_is_dropped(
     section: Sections, unused: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """``autocommit=False`` asks for what is always so, and the log says so."""
+    """``autocommit=False`` has no effect, and the log says so."""
     settings = section("DATABASE_SESSION_", autocommit=False)
 
     with caplog.at_level(logging.WARNING):
@@ -121,42 +121,40 @@ def test_retired_session_keyword_is_dropped(
 
 
 def test_legacy_engine_is_refused(section: Sections) -> None:
-    """``future=False`` names what SQLAlchemy 2 has taken out."""
+    """``future=False`` is not possible with SQLAlchemy 2."""
     with pytest.raises(LegacyMode) as fault:
         next(open_engine(section(url="sqlite://", future=False)))
 
     assert str(fault.value) == (
-        "DATABASE_ENGINE_FUTURE = False asks for a mode that SQLAlchemy 2 "
-        "does not have.\n"
+        "DATABASE_ENGINE_FUTURE = False is not possible with SQLAlchemy 2.\n"
         "  set in   config.py, line 2\n"
-        "  do       remove it: it is True for good"
+        "  fix      remove it: SQLAlchemy 2 always uses True"
     )
 
 
 def test_legacy_session_is_refused(section: Sections, unused: Engine) -> None:
-    """``autocommit=True`` names what SQLAlchemy 2 has taken out."""
+    """``autocommit=True`` is not possible with SQLAlchemy 2."""
     with pytest.raises(LegacyMode) as fault:
         make_session_factory(unused, section("DATABASE_SESSION_", autocommit=True))
 
     assert str(fault.value) == (
-        "DATABASE_SESSION_AUTOCOMMIT = True asks for a mode that SQLAlchemy 2 "
-        "does not have.\n"
+        "DATABASE_SESSION_AUTOCOMMIT = True is not possible with SQLAlchemy 2.\n"
         "  set in   config.py, line 1\n"
-        "  do       remove it: it is False for good"
+        "  fix      remove it: SQLAlchemy 2 always uses False"
     )
 
 
 def test_pool_keyword_and_pool_class_that_do_not_fit(section: Sections) -> None:
-    """A pool's key that the chosen pool class does not take is named."""
+    """The error names a pool setting that does not fit the pool class."""
     settings = section(url="sqlite://", poolclass=NullPool, pool_timeout=2)
 
     with pytest.raises(UnfitSetting) as fault:
         next(open_engine(settings))
 
     assert str(fault.value) == (
-        "DATABASE_ENGINE_POOL_TIMEOUT does not go with the pool class NullPool.\n"
+        "DATABASE_ENGINE_POOL_TIMEOUT does not fit the pool class NullPool.\n"
         "  set in   config.py, line 3\n"
-        "  do       remove it, or set DATABASE_ENGINE_POOLCLASS to QueuePool"
+        "  fix      remove it, or set DATABASE_ENGINE_POOLCLASS to QueuePool"
     )
 
 
@@ -164,7 +162,7 @@ def test_pool_keyword_and_pool_class_that_do_not_fit(section: Sections) -> None:
 def test_defaults_follow_the_pool_class(
     engine_of: Callable[..., Engine], pool_class: type
 ) -> None:
-    """Our defaults never bring a key that the chosen pool class refuses."""
+    """The kit's defaults have no key that the pool class refuses."""
     engine = engine_of(url="postgresql://shop@db/orders", poolclass=pool_class)
 
     assert type(engine.pool) is pool_class

@@ -1,4 +1,4 @@
-"""``sqlite:///:memory:``, the database of a first try and of many tests."""
+"""``sqlite:///:memory:``, which many tests use."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ def test_threads_share_one_database(engine_of: EngineOf) -> None:
 
 
 def test_pool_keywords_work(engine_of: EngineOf) -> None:
-    """Keywords that SQLAlchemy refuses for ``:memory:`` are taken; the URL stays."""
+    """Keywords that SQLAlchemy refuses for ``:memory:`` are accepted; the URL stays."""
     engine = engine_of(url=URL, pool_size=2, max_overflow=0, pool_timeout=1)
 
     assert isinstance(engine.pool, QueuePool)
@@ -52,7 +52,7 @@ def test_each_engine_has_its_own(engine_of: EngineOf) -> None:
 
 
 def test_data_outlive_the_pool(engine_of: EngineOf) -> None:
-    """The database is there until the engine is closed, whatever the pool does."""
+    """The database exists until the engine is closed, whatever the pool does."""
     engine = engine_of(url=URL)
     Tables.metadata.create_all(engine)
 
@@ -80,7 +80,7 @@ def test_connect_arguments_count(engine_of: EngineOf) -> None:
 
 
 def test_own_pool_class_is_left_alone(engine_of: EngineOf) -> None:
-    """Whoever names a pool class for ``:memory:`` gets it."""
+    """A pool class that is set for ``:memory:`` is used."""
     engine = engine_of(url=URL, poolclass=StaticPool)
 
     assert isinstance(engine.pool, StaticPool)

@@ -8,7 +8,9 @@ from sqlalchemy import create_engine, delete, insert, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.pool import StaticPool
 
-from modern_flask.database.readonly import ReadOnlySession, open_readonly_session
+from modern_flask.database import ReadOnlyViolation
+from modern_flask.database.errors import INJECT_SESSION
+from modern_flask.database.readonly import open_readonly_session
 
 
 class Table(DeclarativeBase):
@@ -16,7 +18,7 @@ class Table(DeclarativeBase):
 
 
 class Order(Table):
-    """One row, that is there already."""
+    """A row that exists already."""
 
     __tablename__ = "orders"
 
@@ -35,7 +37,7 @@ def session() -> Iterator[Session]:
 
 
 def test_reads(session: Session) -> None:
-    """It reads, and a commit with nothing to write is none of its business."""
+    """The session reads, and a commit without changes is allowed."""
     assert session.scalars(select(Order.state)).all() == ["sent"]
     session.commit()
 
@@ -61,33 +63,32 @@ WRITING: list[tuple[Callable[[Session], Any], str]] = [
     (remove, "it holds a deleted Order"),
     (
         lambda session: session.execute(insert(Order).values(id=2, state="new")),
-        "insert is no reading statement",
+        "it executes the statement insert",
     ),
     (
         lambda session: session.execute(update(Order).values(state="lost")),
-        "update is no reading statement",
+        "it executes the statement update",
     ),
     (
         lambda session: session.execute(delete(Order)),
-        "delete is no reading statement",
+        "it executes the statement delete",
     ),
 ]
 
 
 @pytest.mark.parametrize(("write", "what"), WRITING)
 def test_refuses(session: Session, write: Callable[[Session], Any], what: str) -> None:
-    """Whatever would write raises, and says what to ask for."""
-    with pytest.raises(ReadOnlySession) as fault:
+    """Everything that would write raises an error that names the other session."""
+    with pytest.raises(ReadOnlyViolation) as fault:
         write(session)
 
     assert str(fault.value) == (
-        f"The read-only session was asked to write: {what}.\n"
-        '  do       ask for Provide["session"], in a function under @transactional'
+        f"The read-only session can't write: {what}.\n  fix      {INJECT_SESSION}"
     )
 
 
 def test_reading_does_not_flush(session: Session) -> None:
-    """A query after a change reads what is in the database."""
+    """A query after a change reads the database without a flush."""
     session.get_one(Order, 1).state = "lost"
 
     assert session.scalars(select(Order.state)).all() == ["sent"]

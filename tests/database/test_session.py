@@ -1,4 +1,4 @@
-"""Sessions, and what a transaction does when things go wrong."""
+"""Sessions, and transactions that succeed or fail."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,13 +18,14 @@ from modern_flask.database import (
     open_session,
     transaction,
 )
+from modern_flask.database.errors import USE_SAVEPOINT
 from tests.database.orders import Order
 
 Stored = Callable[[], int]
 
 
 def test_session_never_commits_by_itself(engine: Engine, stored: Stored) -> None:
-    """What a request left uncommitted is rolled back when its session closes."""
+    """A session that closes rolls back every change that is not committed."""
     opened = open_session(make_session_factory(engine, {}))
     session = next(opened)
     session.add(Order(name="tea"))
@@ -46,8 +47,8 @@ def test_closed_session_is_an_error_to_use(engine: Engine) -> None:
         session.execute(text("select 1"))
 
 
-def test_reopening_may_be_asked_for(engine: Engine) -> None:
-    """``close_resets_only`` of the configuration wins."""
+def test_reopening_can_be_configured(engine: Engine) -> None:
+    """``close_resets_only`` in the configuration overrides the default."""
     factory = make_session_factory(engine, {"close_resets_only": True})
     session = factory()
 
@@ -71,7 +72,7 @@ def test_predecessors_names_declare_tables(engine: Engine) -> None:
 
 
 def test_transaction_commits(session: Session, stored: Stored) -> None:
-    """What a block did is stored when it ends."""
+    """The changes of a block are stored when it ends."""
     with transaction(session) as same:
         same.add(Order(name="tea"))
 
@@ -83,7 +84,7 @@ def test_transaction_commits(session: Session, stored: Stored) -> None:
 def test_transaction_rolls_back(
     session: Session, stored: Stored, error: type[BaseException]
 ) -> None:
-    """Nothing is stored of a block that raised, whatever it raised."""
+    """No change of a block that raised an exception is stored."""
 
     def order() -> None:
         with transaction(session):
@@ -99,7 +100,7 @@ def test_transaction_rolls_back(
 
 
 def test_failed_commit_rolls_back(session: Session, stored: Stored) -> None:
-    """When the commit itself fails, its error is told and the session is usable."""
+    """If the commit fails, the caller gets its error, and the session is usable."""
     with pytest.raises(IntegrityError), transaction(session):
         session.add_all([Order(id=1, name="tea"), Order(id=1, name="tea again")])
 
@@ -141,7 +142,7 @@ def test_inner_error_rolls_back_all(session: Session, stored: Stored) -> None:
 def test_swallowed_inner_error_does_not_commit_half(
     session: Session, stored: Stored
 ) -> None:
-    """A joined block that failed takes the outer one with it, and that is told."""
+    """If an inner block has failed, the outer one is rolled back with an error."""
 
     def order() -> None:
         with transaction(session):
@@ -156,12 +157,12 @@ def test_swallowed_inner_error_does_not_commit_half(
     assert str(fault.value) == (
         "A transaction inside this one failed with ValueError, "
         "so this one was rolled back.\n"
-        "  do       let it through, or use session.begin_nested() for what may fail"
+        f"  fix      {USE_SAVEPOINT}"
     )
 
 
-def test_first_inner_error_is_told() -> None:
-    """Of several joined blocks that failed, the first is told: the rest followed."""
+def test_first_inner_error_is_reported() -> None:
+    """Of several inner blocks that failed, the error names the first."""
     session = Session()
     errors = [ValueError("sold out"), KeyError("order")]
 
@@ -179,7 +180,7 @@ def test_first_inner_error_is_told() -> None:
 
 
 def test_savepoint_may_fail_alone(session: Session, stored: Stored) -> None:
-    """``begin_nested`` inside a transaction undoes its own part only."""
+    """``begin_nested`` inside a transaction rolls back only its own part."""
 
     def try_coffee() -> None:
         with session.begin_nested():
@@ -197,7 +198,7 @@ def test_savepoint_may_fail_alone(session: Session, stored: Stored) -> None:
 def test_session_serves_one_transaction_after_another(
     session: Session, stored: Stored
 ) -> None:
-    """A failed transaction leaves nothing behind that a later one would join."""
+    """A later transaction does not join one that has failed."""
     with pytest.raises(ValueError, match="no"), transaction(session):
         raise ValueError("no")
 

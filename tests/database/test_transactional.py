@@ -26,7 +26,7 @@ def app() -> Iterator[modern_flask.App]:
 
 
 def test_runs_after_the_commit(app: modern_flask.App) -> None:
-    """What waits for a commit runs when the view has returned."""
+    """A callback runs after the view has returned."""
 
     @app.get("/")
     @transactional
@@ -41,7 +41,7 @@ def test_runs_after_the_commit(app: modern_flask.App) -> None:
 
 
 def test_outside_of_a_transaction(app: modern_flask.App) -> None:
-    """What no commit would ever run is refused, not forgotten."""
+    """A callback outside of a transaction is an error."""
 
     def send() -> None:
         done.append("sent")
@@ -50,15 +50,15 @@ def test_outside_of_a_transaction(app: modern_flask.App) -> None:
         on_commit(partial(send))
 
     assert str(raised.value) == (
-        "on_commit(test_outside_of_a_transaction.<locals>.send) is called where no "
-        "transaction runs.\n"
-        "  do       put @transactional over the view or task that calls it"
+        "on_commit(test_outside_of_a_transaction.<locals>.send) is called outside "
+        "of a transaction.\n"
+        "  fix      put @transactional on the view or task that calls it"
     )
     assert done == []
 
 
 def test_of_what_runs_after_a_commit(app: modern_flask.App) -> None:
-    """After the commit there is no transaction to wait for: that is told, too."""
+    """A callback of a callback is an error, since no transaction is running then."""
 
     @transactional
     def work() -> None:
@@ -71,7 +71,7 @@ def test_of_what_runs_after_a_commit(app: modern_flask.App) -> None:
 
 
 def test_check_sees_the_session(tmp_path: Path) -> None:
-    """The check tells of a view without markers, too, that its session is missing."""
+    """The check reports a missing session for a view without markers, too."""
     app = modern_flask.create_app("ledger", root_path=str(tmp_path))
 
     @app.get("/plain")

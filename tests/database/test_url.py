@@ -1,4 +1,4 @@
-"""A database URL, read."""
+"""Parsing a database URL."""
 
 import sys
 from collections.abc import Callable
@@ -10,22 +10,22 @@ from sqlalchemy import URL, make_url
 
 from modern_flask.config.values import Section
 from modern_flask.database import BadDatabaseUrl, MissingDriver, UnknownDialect
+from modern_flask.database.errors import CHOOSE_DIALECT, WRITE_URL
 from modern_flask.database.url import read_url
-from modern_flask.errors import MissingExtra, NotConfigured
+from modern_flask.errors import MissingExtra, NotConfigured, set_key
 
 Sections = Callable[..., Section]
 
 
 def test_url_is_required(section: Sections) -> None:
-    """An engine without a URL is not configured, and the key to set is named."""
+    """An engine without a URL is not configured, and the error names the key to set."""
     with pytest.raises(NotConfigured) as fault:
         read_url(section(echo=True))
 
     assert str(fault.value) == (
         "engine is not configured: DATABASE_ENGINE_URL is not set.\n"
         "  looked in  config.py\n"
-        "  set      DATABASE_ENGINE_URL in the configuration, "
-        "or FLASK_DATABASE_ENGINE_URL in the environment"
+        f"  fix      {set_key('DATABASE_ENGINE_URL')}"
     )
 
 
@@ -40,29 +40,28 @@ def test_url_is_required(section: Sections) -> None:
     ],
 )
 def test_unreadable_url_shows_the_shape(section: Sections, url: Any) -> None:
-    """A URL that can't be read is not repeated; its key and its shape are shown."""
+    """The error about a malformed URL has the key and the form, but not the URL."""
     with pytest.raises(BadDatabaseUrl) as fault:
         read_url(section(url=url))
 
     assert fault.value.__suppress_context__
     assert str(fault.value) == (
-        "DATABASE_ENGINE_URL is no database URL.\n"
+        "DATABASE_ENGINE_URL is not a database URL.\n"
         "  set in   config.py, line 1\n"
-        "  write    dialect+driver://user:password@host:port/database\n"
-        "  note     in a password, @ is %40, : is %3A, / is %2F"
+        f"  fix      {WRITE_URL}"
     )
 
 
 def test_unknown_dialect_is_named(section: Sections) -> None:
-    """A dialect that SQLAlchemy does not have is named, the password is not."""
+    """The error names an unknown dialect, but not the password."""
     with pytest.raises(UnknownDialect) as fault:
         read_url(section(url="postgrez://shop:password@db/orders"))
 
     assert str(fault.value) == (
         'DATABASE_ENGINE_URL begins with "postgrez", '
-        "for which SQLAlchemy has no dialect.\n"
+        "and SQLAlchemy has no such dialect.\n"
         "  set in   config.py, line 1\n"
-        "  choose   postgresql, mysql or sqlite, or install the dialect's package"
+        f"  fix      {CHOOSE_DIALECT}"
     )
 
 
@@ -78,7 +77,7 @@ def test_unknown_dialect_is_named(section: Sections) -> None:
     ],
 )
 def test_plain_name_takes_the_driver_that_is_there(given: str, driver: str) -> None:
-    """A URL without a driver takes one that is installed; the rest of it stays."""
+    """A URL without a driver gets one that is installed; the rest of it stays."""
     url = read_url({"url": f"{given}://shop:password@db/orders"})
 
     assert url == make_url(f"{driver}://shop:password@db/orders")
@@ -87,7 +86,7 @@ def test_plain_name_takes_the_driver_that_is_there(given: str, driver: str) -> N
 def test_older_driver_comes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where psycopg2 is installed, a plain postgresql:// stays with it."""
+    """If psycopg2 is installed, a plain postgresql:// uses it."""
     (tmp_path / "psycopg2.py").write_text('__version__ = "2.9.10"\nparamstyle = "x"\n')
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -107,7 +106,7 @@ def test_older_driver_comes_first(
 def test_missing_driver_of_an_extra(
     monkeypatch: pytest.MonkeyPatch, name: str, module: str, package: str, extra: str
 ) -> None:
-    """Without a driver, the extra that brings one is named."""
+    """If the driver is missing, the error names the extra that installs it."""
     monkeypatch.setitem(sys.modules, module, None)
 
     with pytest.raises(MissingExtra) as fault:
@@ -115,29 +114,29 @@ def test_missing_driver_of_an_extra(
 
     assert str(fault.value) == (
         f"database is configured, but the package {package} is not installed.\n"
-        f"  install  pip install 'modern-flask[{extra}]'"
+        f"  fix      pip install 'modern-flask[{extra}]'"
     )
 
 
-def test_missing_driver_that_was_asked_for(section: Sections) -> None:
-    """A driver that no extra brings is named, with the one that we could bring."""
+def test_missing_driver_of_the_url(section: Sections) -> None:
+    """If no extra installs the driver, the error names it and another driver."""
     with pytest.raises(MissingDriver) as fault:
         read_url(section(url="postgresql+psycopg2://shop:password@db/orders"))
 
     assert str(fault.value) == (
-        "DATABASE_ENGINE_URL asks for the driver psycopg2, which is not installed.\n"
+        "DATABASE_ENGINE_URL names the driver psycopg2, which is not installed.\n"
         "  set in   config.py, line 1\n"
-        "  do       install the package that brings it, "
+        "  fix      install the package of the driver, "
         "or begin the URL with postgresql+psycopg://"
     )
 
 
 def test_missing_driver_of_another_database() -> None:
-    """For a database that we have no extra for, nothing else is proposed."""
+    """If there is no extra for a database, the error proposes no other driver."""
     with pytest.raises(MissingDriver) as fault:
         read_url({"url": "oracle+oracledb://shop:password@db/orders"})
 
     assert str(fault.value) == (
-        "url asks for the driver oracledb, which is not installed.\n"
-        "  do       install the package that brings it"
+        "url names the driver oracledb, which is not installed.\n"
+        "  fix      install the package of the driver"
     )

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from modern_flask.database.errors import WRITE_URL
+
 WORKS = """\
 DATABASE_ENGINE_URL = "sqlite+pysqlite:///:memory:"
 REDIS_URL = "redis://127.0.0.1:1"
@@ -26,8 +28,8 @@ CONFIGURATIONS = {
         "nowhere.py",
         """\
 CONFIG_SOURCE = "nowhere.py" names a file that does not exist.
-  tried    {root}/example_service/nowhere.py and {folder}/nowhere.py
-  mend     create the file, or unset CONFIG_SOURCE to use config.py
+  looked in  {root}/example_service/nowhere.py and {folder}/nowhere.py
+  fix      create the file, or unset CONFIG_SOURCE to use config.py
 """,
     ),
     "syntax error": Broken(
@@ -35,45 +37,43 @@ CONFIG_SOURCE = "nowhere.py" names a file that does not exist.
         """\
 The configuration is not valid Python: '(' was never closed.
   in       config.py, line 2
-  mend     correct that line, or name another source in CONFIG_SOURCE
+  fix      correct that line, or name another source in CONFIG_SOURCE
 """,
         content=f'PASSWORD = "{SECRET}"\nPORT = (1 +\n',
     ),
     "unknown scheme": Broken(
         f"ftp://shop:{SECRET}@files/a.py",
         """\
-CONFIG_SOURCE = "ftp://shop:******@files/a.py": ftp:// is no scheme that is known here.
-  choose   a path, kubernetes://, https:// or http://
+CONFIG_SOURCE = "ftp://shop:******@files/a.py": ftp:// is not a known scheme.
+  fix      use a path, or a URL with kubernetes://, https:// or http://
 """,
     ),
     "404": Broken(
         f"http://shop:{SECRET}@127.0.0.1:{{port}}/404?token={SECRET}",
         """\
-http://******@127.0.0.1:{port}/404?token=****** was answered with status 404.
-  mend     check the path
+http://******@127.0.0.1:{port}/404?token=****** returned status 404.
+  fix      check the path of CONFIG_SOURCE
 """,
     ),
     "403": Broken(
         f"http://shop:{SECRET}@127.0.0.1:{{port}}/403",
         """\
-http://******@127.0.0.1:{port}/403 was answered with status 403.
-  mend     let these credentials read the file
+http://******@127.0.0.1:{port}/403 returned status 403.
+  fix      let these credentials read the file
 """,
     ),
     "forbidden in the cluster": Broken(
         "kubernetes://shop/secrets/orders/config.py",
         """\
-The cluster does not allow reading kubernetes://shop/secrets/orders/config.py.
-  user     reader
-  allow    get on secrets "orders" in namespace "shop" (RBAC Role)
+The cluster does not allow reader to read kubernetes://shop/secrets/orders/config.py.
+  fix      allow get on secrets "orders" in namespace "shop" (RBAC Role)
 """,
     ),
     "missing key in the ConfigMap": Broken(
         "kubernetes://shop/configmaps/orders/conf.py",
         """\
 kubernetes://shop/configmaps/orders/conf.py: there is no key "conf.py".
-  keys     config.py
-  mend     add the key, or name one that is there in CONFIG_SOURCE
+  fix      add the key, or name config.py in CONFIG_SOURCE
 """,
     ),
     "unknown vendor": Broken(
@@ -97,18 +97,17 @@ REDIS_HOTS is not a known setting.
     "bad database URL": Broken(
         "{folder}/config.py",
         """\
-DATABASE_ENGINE_URL is no database URL.
+DATABASE_ENGINE_URL is not a database URL.
   set in   config.py, line 6
-  write    dialect+driver://user:password@host:port/database
-  note     in a password, @ is %40, : is %3A, / is %2F
-""",
+"""
+        f"  fix      {WRITE_URL}\n",
         content=f'{WORKS}DATABASE_ENGINE_URL = "postgresql://shop:{SECRET}@db:x/a"\n',
     ),
     "missing extra": Broken(
         "{folder}/config.py",
         """\
-storage is configured, but the package oss2 is not installed.
-  by       STORAGE_VENDOR, set in config.py, line 6
+storage is configured by STORAGE_VENDOR, but the package oss2 is not installed.
+  set in   config.py, line 6
   fix      pip install 'modern-flask[oss]'
 """,
         content=f'{WORKS}STORAGE_VENDOR = "oss"\nSTORAGE_SECRET = "{SECRET}"\n',

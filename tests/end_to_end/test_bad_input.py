@@ -13,7 +13,7 @@ import requests
 
 from example_service import create_app
 from modern_flask import Fault, cli
-from modern_flask.config.masking import redacted_lines
+from modern_flask.config.masking import redact_lines
 from modern_flask.testing.kubernetes import KubernetesServer, Rule
 from tests.end_to_end.broken import CONFIGURATIONS, SECRET, WORKS, Broken
 from tests.end_to_end.conftest import LISTENING, ROOT
@@ -208,6 +208,6 @@ def test_gunicorn_gets_it_at_the_first_request(broken, start):
     assert answer.status_code == 500
     assert SECRET not in answer.text
     # The log masks whatever looks like a password, even in an example.
-    assert redacted_lines(broken.message.rstrip()) in process.output
+    assert redact_lines(broken.message.rstrip()) in process.output
     assert process.output.count("Booting worker") == 1
     assert SECRET not in process.output

@@ -1,4 +1,4 @@
-"""The service as its own tests run it: nothing outside of this process."""
+"""The service without anything outside of this process."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from modern_flask.database import create_tables
 
 @pytest.fixture
 def storage():
-    """Where the service puts objects, to look at."""
+    """The storage of the service."""
     return MemoryStorage()
 
 
@@ -39,7 +39,7 @@ def client(app):
 
 @pytest.fixture
 def upload(client):
-    """``upload(name, content)``: what the service answers."""
+    """``upload(name, content)``: the answer of the service."""
     return lambda name, content=b"": client.post(
         "/files", query_string={"name": name}, data=content
     )

@@ -1,4 +1,4 @@
-"""Uploads, what is found in them, and their end."""
+"""Uploads, the task that reads them, and deleting them."""
 
 import hashlib
 from io import BytesIO
@@ -13,7 +13,7 @@ FORM = "multipart/form-data"
 
 
 def test_upload_is_stored_and_read(upload, row, storage):
-    """The content is in storage, and the row says what the task has found in it."""
+    """The content is in storage, and the row has the results of the task."""
     answer = upload("shopping.txt", b"milk\nbread")
 
     file = row(answer.json["id"])
@@ -38,7 +38,7 @@ def test_upload_is_stored_and_read(upload, row, storage):
     ],
 )
 def test_content_is_counted_and_previewed(app, upload, row, content, lines, preview):
-    """The last line counts without its end; a preview is text, and short."""
+    """The last line counts without a line break; a preview is a short text."""
     with app.container.config.UPLOAD_LIMIT.override(3000):
         file = row(upload("a", content).json["id"])
 
@@ -46,7 +46,7 @@ def test_content_is_counted_and_previewed(app, upload, row, content, lines, prev
 
 
 def test_name_is_kept_and_given_back(upload, client):
-    """A name may be any text; a header has it in ASCII and whole."""
+    """A name may be any text; the header has an ASCII form and the whole name."""
     file = upload('报告 "1".txt', b"a").json
 
     header = client.get(f"/files/{file['id']}/content").headers["Content-Disposition"]
@@ -78,7 +78,7 @@ def test_nameless_upload_is_refused(client, storage):
     ids=["NUL", "nameless", "no file", "no form"],
 )
 def test_malformed_upload_is_refused(client, storage, query, body):
-    """What has no usable name, or says it is a form and has no file, is not stored."""
+    """A request without a usable name, or a form without a file, is not stored."""
     answer = client.post("/files", query_string=query, **body)
 
     assert answer.status_code == 400
@@ -86,7 +86,7 @@ def test_malformed_upload_is_refused(client, storage, query, body):
 
 
 def test_odd_type_is_not_kept(client):
-    """A type that no header can hold is that of any bytes."""
+    """A type that no header can hold becomes application/octet-stream."""
     odd = {"Content-Type": "text/\x01"}
 
     answer = client.post("/files?name=a", data=b"a", headers=odd)
@@ -95,7 +95,7 @@ def test_odd_type_is_not_kept(client):
 
 
 def test_body_that_ends_early_is_no_upload(client, storage):
-    """A connection that is lost on the way stores nothing, not half a file."""
+    """If the connection is lost, nothing is stored, not even half a file."""
     answer = client.post(
         "/files?name=a",
         input_stream=BytesIO(b"half"),
@@ -110,7 +110,7 @@ def test_body_that_ends_early_is_no_upload(client, storage):
 
 @pytest.mark.parametrize("path", ["", "/content"])
 def test_number_beyond_all_ids_is_missing(client, path):
-    """An id that no database has is 404, and a page before it is the first one."""
+    """An id that is too large is 404, and the page before it is the first."""
     assert client.get(f"/files/{9**30}{path}").status_code == 404
     for before in (9**30, -(9**30), 0):
         answer = client.get(f"/files?before={before}").json
@@ -126,7 +126,7 @@ def test_upload_over_the_limit_is_refused(upload, storage):
 
 
 def test_failed_row_leaves_no_object(app, upload, storage):
-    """What the database refuses does not stay in storage."""
+    """If the database refuses the row, the object does not stay in storage."""
     from sqlalchemy import text
 
     with app.container.engine().begin() as connection:
@@ -140,7 +140,7 @@ def test_failed_row_leaves_no_object(app, upload, storage):
 
 
 def test_failed_storage_leaves_no_row(app, client, upload, monkeypatch, storage):
-    """What storage does not take is not in the list."""
+    """If storage refuses the content, there is no row."""
 
     def put(*_, **__):
         raise StorageUnavailable("put", "key", "memory", "it is out")
@@ -151,12 +151,12 @@ def test_failed_storage_leaves_no_row(app, client, upload, monkeypatch, storage)
     answer = upload("a", b"a")
 
     assert answer.status_code == 503
-    assert answer.json["detail"] == "What this needs does not answer, or is full."
+    assert answer.json["detail"] == "A back end does not answer, or it is full."
     assert client.get("/files").json == {"files": [], "next": None}
 
 
 def test_upload_without_a_broker_waits_for_a_reindex(app, upload, row, caplog):
-    """A file whose message could not be sent is stored; a reindex reads it later."""
+    """A file whose task could not be sent is stored; a reindex reads it later."""
     celery = app.container.celery()
     celery.conf.update(task_always_eager=False, broker_url="redis://127.0.0.1:1")
 
@@ -168,7 +168,7 @@ def test_upload_without_a_broker_waits_for_a_reindex(app, upload, row, caplog):
 
 
 def test_lost_content_is_a_failed_file(upload, client, row, storage):
-    """A file whose object is gone is marked so."""
+    """A file whose object is gone has the state failed."""
     file_id = upload("a", b"a").json["id"]
     storage.delete(row(file_id).key)
 
@@ -181,7 +181,7 @@ def test_lost_content_is_a_failed_file(upload, client, row, storage):
 
 
 def test_delete_takes_row_and_object(upload, client, row, storage):
-    """Afterwards there is neither; a second delete finds nothing."""
+    """Deleting removes the row and the object; a second delete finds nothing."""
     file_id = upload("a", b"a").json["id"]
 
     assert client.delete(f"/files/{file_id}").status_code == 204
@@ -194,7 +194,7 @@ def test_delete_takes_row_and_object(upload, client, row, storage):
 
 
 def test_task_for_a_deleted_file_does_nothing(app, caplog):
-    """A message may come after the file is gone."""
+    """A task may run after the file is deleted."""
     from example_service.tasks import index_file
 
     caplog.set_level("INFO")
@@ -205,7 +205,7 @@ def test_task_for_a_deleted_file_does_nothing(app, caplog):
 
 
 def test_second_reindex_waits_and_is_refused(app, upload, client, monkeypatch):
-    """While one reindex of a file runs another one of it ends with 409."""
+    """While a reindex of a file runs, another one is answered with 409."""
     file_id = upload("a", b"a").json["id"]
     answers = []
     enqueue = Catalog.enqueue
@@ -224,7 +224,7 @@ def test_second_reindex_waits_and_is_refused(app, upload, client, monkeypatch):
 
 
 def test_reindex_without_a_redis_is_unavailable(app, client, upload):
-    """Without a Redis there is no lock: the client may come again."""
+    """Without a Redis there is no lock: the client may try again."""
     file_id = upload("a", b"a").json["id"]
 
     with (
@@ -237,7 +237,7 @@ def test_reindex_without_a_redis_is_unavailable(app, client, upload):
 
 
 def test_file_may_be_deleted_while_it_is_read(app, upload, row, monkeypatch, caplog):
-    """The task of a file that goes meanwhile says so, and brings nothing back."""
+    """If the file is deleted while the task reads it, the row does not come back."""
     caplog.set_level("INFO")
     read = Catalog.read
 
@@ -256,7 +256,7 @@ def test_file_may_be_deleted_while_it_is_read(app, upload, row, monkeypatch, cap
 
 
 def test_no_transaction_is_open_while_content_is_read(app, upload, monkeypatch):
-    """A large file takes longer than a database lets a transaction idle."""
+    """Reading a large file may take longer than the idle limit of a transaction."""
     engine, out = app.container.engine(), []
     read = Catalog.read
 
@@ -288,7 +288,7 @@ def test_no_transaction_is_open_while_content_is_read(app, upload, monkeypatch):
     ],
 )
 def test_range_is_honoured(upload, client, headers, status, body, where):
-    """One range is answered with it, as RFC 9110 has it; the rest with the whole."""
+    """One range is answered as RFC 9110 says; anything else with the whole content."""
     file_id = upload("a", b"0123456789").json["id"]
 
     answer = client.get(f"/files/{file_id}/content", headers=headers)
@@ -299,7 +299,7 @@ def test_range_is_honoured(upload, client, headers, status, body, where):
 
 
 def test_range_of_the_same_version_is_honoured(upload, client):
-    """A download that broke goes on where the file is the one that it began with."""
+    """A broken download continues if the file is still the same version."""
     file_id = upload("a", b"0123456789").json["id"]
     path = f"/files/{file_id}/content"
     version = client.get(path).headers["ETag"]
@@ -324,7 +324,7 @@ def test_page_goes_on_to_older_files(upload, client, monkeypatch):
 
 
 def test_statistics_are_counted(upload, client):
-    """Files and bytes, and how many are in which state."""
+    """The statistics count files, bytes and states."""
     upload("a", b"123")
     upload("b", b"45")
 
@@ -336,7 +336,7 @@ def test_statistics_are_counted(upload, client):
 
 
 def test_page_lists_files_and_escapes_their_names(upload, client):
-    """The page has a row for each file; a name can't bring its own HTML."""
+    """The page has a row for each file, and a name is escaped."""
     upload("<script>", b"a")
 
     page = client.get("/").text
@@ -347,7 +347,7 @@ def test_page_lists_files_and_escapes_their_names(upload, client):
 
 
 def test_stranger_s_file_is_saved_and_not_run(upload, client):
-    """A browser is told to save the content and not to guess its type."""
+    """The headers make the browser save the content and not guess its type."""
     file_id = upload("a.html", b"<script>").json["id"]
 
     headers = client.get(f"/files/{file_id}/content").headers

@@ -1,4 +1,4 @@
-"""Clients of the tests' own."""
+"""Redis clients for the tests."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager

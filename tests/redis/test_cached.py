@@ -1,4 +1,4 @@
-"""``cached``: one computes, the others wait or get the stale answer."""
+"""``cached``: one call computes, the others wait or get the expired result."""
 
 import gc
 import inspect
@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from types import SimpleNamespace
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -19,7 +19,9 @@ from redis.exceptions import ConnectionError
 
 from modern_flask.redis import BudgetRetry, Cache, NotCacheable, make_cached
 from modern_flask.redis import cache as cache_module
-from modern_flask.redis.cached import Caching
+from modern_flask.redis.cached import CachedDecorator
+from modern_flask.redis.errors import RETURN_JSON
+from modern_flask.waiting import Deadline
 from tests.servers.eventually import eventually
 from tests.servers.redis import RedisServer
 
@@ -45,11 +47,11 @@ def counted() -> Counted:
 
 
 @pytest.fixture
-def cached(client: Redis) -> Caching:
+def cached(client: Redis) -> CachedDecorator:
     return make_cached(lambda: client)
 
 
-def test_answer_is_computed_once(cached: Caching, counted: Counted) -> None:
+def test_answer_is_computed_once(cached: CachedDecorator, counted: Counted) -> None:
     """The second call with the same arguments gets the first one's answer."""
 
     @cached(60, "orders", "total")
@@ -60,8 +62,8 @@ def test_answer_is_computed_once(cached: Caching, counted: Counted) -> None:
     assert total(8) == {"order": 8, "call": 2}
 
 
-def test_forty_threads_compute_once(cached: Caching, counted: Counted) -> None:
-    """On a cold key, forty threads wait for the one that computes."""
+def test_forty_threads_compute_once(cached: CachedDecorator, counted: Counted) -> None:
+    """If there is no value, forty threads wait for the one that computes it."""
     release = threading.Event()
 
     @cached(60)
@@ -78,9 +80,9 @@ def test_forty_threads_compute_once(cached: Caching, counted: Counted) -> None:
 
 
 def test_expired_answer_is_served_while_one_computes(
-    cached: Caching, counted: Counted
+    cached: CachedDecorator, counted: Counted
 ) -> None:
-    """On an expired key, one computes and nobody waits for it."""
+    """If the value has expired, one thread computes and no thread waits for it."""
     release, computing = threading.Event(), threading.Event()
 
     @cached(timedelta(seconds=0.2), stale=60)
@@ -109,8 +111,8 @@ def expired(
     return answer if computing.is_set() else None
 
 
-def test_answer_is_gone_in_the_end(cached: Caching, client: Redis) -> None:
-    """Redis forgets an answer when it may not even be served stale any more."""
+def test_answer_is_gone_in_the_end(cached: CachedDecorator, client: Redis) -> None:
+    """Redis deletes a result when its stale time is over."""
 
     @cached(10, "tea")
     def tea() -> str:
@@ -126,9 +128,9 @@ def test_answer_is_gone_in_the_end(cached: Caching, client: Redis) -> None:
     [None, False, 0, "", [], {"a": [1, None, "ü"]}, ({"reason": "no"}, 404), (1, "a")],
 )
 def test_answers_come_back_as_they_went(
-    cached: Caching, counted: Counted, answer: Any
+    cached: CachedDecorator, counted: Counted, answer: Any
 ) -> None:
-    """``None`` is an answer too, and a view's tuple stays a tuple."""
+    """``None`` is a result too, and the tuple of a view stays a tuple."""
 
     @cached(60)
     def view() -> Any:
@@ -141,8 +143,8 @@ def test_answers_come_back_as_they_went(
     assert type(second) is type(answer)
 
 
-def test_first_answer_is_what_json_makes_of_it(cached: Caching) -> None:
-    """The call that computes sees what all later ones see."""
+def test_first_answer_is_what_json_makes_of_it(cached: CachedDecorator) -> None:
+    """The call that computes returns the same value as all later calls."""
 
     @cached(60)
     def prices() -> dict[Any, Any]:
@@ -151,8 +153,10 @@ def test_first_answer_is_what_json_makes_of_it(cached: Caching) -> None:
     assert prices() == prices() == {"1": [2, 3]}
 
 
-def test_arguments_are_told_apart_by_type(cached: Caching, counted: Counted) -> None:
-    """1, "1" and True are different questions."""
+def test_arguments_are_distinguished_by_type(
+    cached: CachedDecorator, counted: Counted
+) -> None:
+    """1, "1" and True have different keys."""
 
     @cached(60)
     def total(order: Any) -> int:
@@ -162,9 +166,9 @@ def test_arguments_are_told_apart_by_type(cached: Caching, counted: Counted) -> 
 
 
 def test_injected_arguments_make_no_difference(
-    cached: Caching, counted: Counted
+    cached: CachedDecorator, counted: Counted
 ) -> None:
-    """A view's dependencies are passed on, and are no part of the question."""
+    """The dependencies of a view are injected, and are not part of the key."""
 
     @cached(60)
     @inject
@@ -177,7 +181,9 @@ def test_injected_arguments_make_no_difference(
     assert view(order=7, session=object()) == 2
 
 
-def test_predecessors_form_is_at_hand(cached: Caching, counted: Counted) -> None:
+def test_predecessors_form_is_at_hand(
+    cached: CachedDecorator, counted: Counted
+) -> None:
     """``by_arguments=False`` keeps one answer for all arguments."""
 
     @cached(10, "a", "b", by_arguments=False)
@@ -188,8 +194,8 @@ def test_predecessors_form_is_at_hand(cached: Caching, counted: Counted) -> None
     assert total.key(1) == "cache.a.b()"
 
 
-def test_function_keeps_its_looks(cached: Caching) -> None:
-    """Name, docstring and signature are the function's own."""
+def test_function_keeps_its_looks(cached: CachedDecorator) -> None:
+    """Name, docstring and signature are those of the function."""
 
     def total(order: int, currency: str = "EUR") -> int:
         """How much it is."""
@@ -202,8 +208,8 @@ def test_function_keeps_its_looks(cached: Caching) -> None:
     assert inspect.signature(decorated) == inspect.signature(total)
 
 
-def test_method_is_cached(cached: Caching, counted: Counted) -> None:
-    """A method is cached where its instance is left out of the key."""
+def test_method_is_cached(cached: CachedDecorator, counted: Counted) -> None:
+    """A method can be cached if its instance is not part of the key."""
 
     class Shop:
         @cached(60, "shop", ignore=["self"])
@@ -213,8 +219,8 @@ def test_method_is_cached(cached: Caching, counted: Counted) -> None:
     assert (Shop().total(7), Shop().total(7)) == (1, 1)
 
 
-def test_invalidate_forgets(cached: Caching, counted: Counted) -> None:
-    """An invalidated answer is computed anew; others stay."""
+def test_invalidate_forgets(cached: CachedDecorator, counted: Counted) -> None:
+    """An invalidated result is computed again; others stay."""
 
     @cached(60)
     def total(order: int) -> int:
@@ -228,8 +234,8 @@ def test_invalidate_forgets(cached: Caching, counted: Counted) -> None:
     assert (total(1), total(2)) == (3, 2)
 
 
-def test_refresh_computes_now(cached: Caching, counted: Counted) -> None:
-    """A refreshed answer is what later calls get."""
+def test_refresh_computes_now(cached: CachedDecorator, counted: Counted) -> None:
+    """Later calls get the refreshed result."""
 
     @cached(60)
     def total(order: int) -> int:
@@ -240,7 +246,7 @@ def test_refresh_computes_now(cached: Caching, counted: Counted) -> None:
     assert (total.refresh(1), total(1)) == (2, 2)
 
 
-def test_error_is_no_answer(cached: Caching, counted: Counted) -> None:
+def test_error_is_no_answer(cached: CachedDecorator, counted: Counted) -> None:
     """A call that raises leaves nothing behind, and its lock is free at once."""
 
     @cached(60)
@@ -255,8 +261,8 @@ def test_error_is_no_answer(cached: Caching, counted: Counted) -> None:
     assert flaky() == 2
 
 
-def test_answer_that_json_cannot_hold(cached: Caching, client: Redis) -> None:
-    """An answer that can't be cached is told with its key and its type."""
+def test_answer_that_json_cannot_hold(cached: CachedDecorator, client: Redis) -> None:
+    """The error about a result that can't be cached has its key and its type."""
 
     @cached(60, "orders")
     def orders() -> Any:
@@ -266,9 +272,9 @@ def test_answer_that_json_cannot_hold(cached: Caching, client: Redis) -> None:
         orders()
 
     assert str(fault.value) == (
-        "cache.orders() can't be cached: its value is of the type dict.\n"
-        "  because  Object of type module is not JSON serializable\n"
-        "  return   what JSON holds, or a tuple of it"
+        "cache.orders() can't be cached, its value is of the type dict: "
+        "Object of type module is not JSON serializable.\n"
+        f"  fix      {RETURN_JSON}"
     )
     assert client.keys() == []
 
@@ -286,10 +292,10 @@ def test_text_clients_work(
     assert (name(), name()) == ("tür 1", "tür 1")
 
 
-def test_current_client_is_asked_for_each_time(
+def test_current_client_is_used_each_time(
     client_of: ClientOf, redis_url: str, counted: Counted
 ) -> None:
-    """One function in two apps keeps its answers apart, and keeps no app alive."""
+    """A function in two apps has separate results, and keeps no app alive."""
     clients = [Redis.from_url(redis_url, db=0), Redis.from_url(redis_url)]
     clients[1].connection_pool.connection_kwargs["db"] = 1
     clients[1].flushdb()
@@ -315,7 +321,10 @@ def test_without_redis_the_function_is_called(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A Redis that is down costs one wait, then nothing; it is used when it is back."""
+    """A Redis that is down takes one wait, and is used again when it is back."""
+    passed = [0.0]
+    clock = partial(Deadline, clock=lambda: time.monotonic() + passed[0])
+    monkeypatch.setattr(cache_module, "Deadline", clock)
     monkeypatch.setattr(cache_module, "PAUSE", 600)
     server = private_server(RedisServer)
     client = client_of(url=server.url, retry=BudgetRetry(0.2))
@@ -331,16 +340,15 @@ def test_without_redis_the_function_is_called(
 
     assert answers == list(range(2, 102))
     assert caplog.messages == [
-        "The cache does without Redis for 600 s: ConnectionError."
+        "The cache works without Redis for 600 s: ConnectionError: connection refused."
     ]
     server.start()
-    later = SimpleNamespace(monotonic=lambda: time.monotonic() + 600)
-    monkeypatch.setattr(cache_module, "time", later)
+    passed[0] = 600.0
     eventually(lambda: total() == total())
 
 
-def test_invalidate_without_redis_is_told(client_of: ClientOf) -> None:
-    """An answer that could not be forgotten is an error: it may still be served."""
+def test_invalidate_without_redis_is_an_error(client_of: ClientOf) -> None:
+    """If a result can't be deleted, there is an error: calls may still get it."""
     client = client_of(url="redis://127.0.0.1:1/0", retry=BudgetRetry(0))
 
     @make_cached(lambda: client)(60)
@@ -352,9 +360,9 @@ def test_invalidate_without_redis_is_told(client_of: ClientOf) -> None:
 
 
 def test_lock_of_a_dead_caller_is_waited_for_no_longer(
-    cached: Caching, client: Redis, counted: Counted
+    cached: CachedDecorator, client: Redis, counted: Counted
 ) -> None:
-    """When the one that computes has died, the others go on after its timeout."""
+    """If the computing caller has died, the others go on after its timeout."""
 
     @cached(60, "tea", lock_timeout=0.3)
     def tea() -> int:
@@ -366,9 +374,9 @@ def test_lock_of_a_dead_caller_is_waited_for_no_longer(
 
 
 def test_computing_longer_than_the_lock_is_no_error(
-    cached: Caching, client: Redis
+    cached: CachedDecorator, client: Redis
 ) -> None:
-    """An answer is good even when the lock has expired under the one that computes."""
+    """A result is valid even if the lock of the computing caller has expired."""
 
     @cached(60, "tea", lock_timeout=0.1)
     def tea() -> str:

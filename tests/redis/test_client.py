@@ -1,4 +1,4 @@
-"""The client: keywords, faults, and bounds on a real Redis that fails."""
+"""The client: keywords, errors, and limits with a real Redis that fails."""
 
 import logging
 import subprocess
@@ -16,13 +16,14 @@ from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
 from modern_flask.config.values import Section
 from modern_flask.errors import UnknownSetting
 from modern_flask.redis import (
+    BadNumber,
     BadRedisUrl,
     BudgetRetry,
     SingleConnection,
     open_redis,
     ping,
 )
-from modern_flask.redis.client import BadNumber
+from modern_flask.redis.errors import REMOVE_SINGLE_CONNECTION, WRITE_URL
 from tests.servers.eventually import eventually
 from tests.servers.processes import python
 from tests.servers.redis import RedisServer
@@ -37,7 +38,7 @@ def options(client: Redis) -> dict[str, Any]:
 
 
 def test_waits_are_bounded(client_of: ClientOf) -> None:
-    """Without a word, connecting takes 1 s, an answer 2 s, and retries 3 s at most."""
+    """By default connecting takes 1 s, an answer 2 s, and retries 3 s at most."""
     asked = options(client_of(host="cache", port=6380))
 
     assert (asked["host"], asked["port"]) == ("cache", 6380)
@@ -48,7 +49,7 @@ def test_waits_are_bounded(client_of: ClientOf) -> None:
 
 
 def test_own_keywords_win(client_of: ClientOf) -> None:
-    """Each default gives way to the configuration."""
+    """The configuration overrides each default."""
     client = client_of(
         host="cache", socket_timeout=9, retry=None, health_check_interval=0
     )
@@ -60,7 +61,7 @@ def test_own_keywords_win(client_of: ClientOf) -> None:
 
 
 def test_url_wins(client_of: ClientOf) -> None:
-    """The parts of a URL win over keywords and defaults."""
+    """The parts of a URL override keywords and defaults."""
     url = "rediss://shop:pass%40word@cache:6390/3?socket_timeout=4"
 
     client = client_of(url=url, host="other", db=1, socket_connect_timeout=5)
@@ -73,7 +74,7 @@ def test_url_wins(client_of: ClientOf) -> None:
 
 
 def test_text_of_a_number(client_of: ClientOf) -> None:
-    """A number may be its text, and None keeps redis-py's own meaning."""
+    """A number may be a text, and None has the meaning of redis-py."""
     client = client_of(
         port="6380", db="2", socket_timeout="0.5", health_check_interval="9"
     )
@@ -119,19 +120,19 @@ PORT = "REDIS_PORT is not a port from 1 to 65535."
 def test_value_that_is_no_number(
     section: Sections, settings: dict[str, Any], what: str, example: str
 ) -> None:
-    """What has to be a number and is none is told at once, not at the first command."""
+    """A wrong number is an error when the client opens, not at the first command."""
     with pytest.raises(BadNumber) as fault:
         next(open_redis(section(**settings)))
 
     assert str(fault.value) == (
         f"{what}\n"
         "  set in   config.py, line 1\n"
-        f"  write    a number such as {example}, or remove the key"
+        f"  fix      use a number such as {example}, or remove the key"
     )
 
 
 def test_port_beside_a_url(client_of: ClientOf) -> None:
-    """A key that the URL replaces is not looked at."""
+    """A key that the URL overrides is not checked."""
     asked = options(client_of(url="redis://cache:6390", port="tcp://1.2.3.4:6379"))
 
     assert asked["port"] == 6390
@@ -145,24 +146,24 @@ def test_unix_socket(client_of: ClientOf) -> None:
 
 
 def test_unknown_keyword(section: Sections) -> None:
-    """A keyword that redis-py does not have is told with the nearest keys."""
+    """The error about an unknown keyword has the nearest keys."""
     with pytest.raises(UnknownSetting) as fault:
         next(open_redis(section(host="cache", sockt_timeout=2)))
 
     assert str(fault.value) == (
-        "REDIS_SOCKT_TIMEOUT is no setting that is known here.\n"
+        "REDIS_SOCKT_TIMEOUT is not a known setting.\n"
         "  set in   config.py, line 2\n"
         "  did you mean  REDIS_SOCKET_TIMEOUT or REDIS_SOCKET_CONNECT_TIMEOUT"
     )
 
 
 def test_unknown_query_option(section: Sections) -> None:
-    """An option in the URL that redis-py does not have is told in the same way."""
+    """The error about an unknown option in the URL has the nearest options."""
     with pytest.raises(UnknownSetting) as fault:
         next(open_redis(section(url="redis://:password@cache?max_connection=5")))
 
     assert str(fault.value) == (
-        "REDIS_URL?max_connection is no setting that is known here.\n"
+        "REDIS_URL?max_connection is not a known setting.\n"
         "  set in   config.py, line 1\n"
         "  did you mean  REDIS_URL?max_connections or REDIS_URL?connection_pool"
     )
@@ -179,52 +180,50 @@ def test_unknown_query_option(section: Sections) -> None:
     ],
 )
 def test_unreadable_url_shows_the_shape(section: Sections, url: str) -> None:
-    """A URL that can't be read is not repeated; its key and its shape are shown."""
+    """The error about a malformed URL has the key and the form, but not the URL."""
     with pytest.raises(BadRedisUrl) as fault:
         next(open_redis(section(url=url)))
 
     assert fault.value.__suppress_context__ or fault.value.__context__ is None
     assert str(fault.value) == (
-        "REDIS_URL is no Redis URL.\n"
+        "REDIS_URL is not a Redis URL.\n"
         "  set in   config.py, line 1\n"
-        "  write    redis://user:password@host:6379/0, rediss:// for TLS,\n"
-        "  or       unix:///path/to/socket?db=0\n"
-        "  note     in a password, @ is %40, : is %3A, / is %2F"
+        f"  fix      {WRITE_URL}"
     )
 
 
 def test_single_connection_is_refused(section: Sections) -> None:
-    """One connection for all threads gives wrong answers, so it can't be asked for."""
+    """One connection for all threads gives wrong answers, so it is not allowed."""
     with pytest.raises(SingleConnection) as fault:
         next(open_redis(section(single_connection_client=True)))
 
     assert str(fault.value) == (
-        "REDIS_SINGLE_CONNECTION_CLIENT = True gives all threads one connection, "
-        "and they would read each other's answers.\n"
+        "REDIS_SINGLE_CONNECTION_CLIENT = True makes all threads share one connection, "
+        "so they would read each other's answers.\n"
         "  set in   config.py, line 1\n"
-        "  do       remove it: the pool opens as few connections as are in use"
+        f"  fix      {REMOVE_SINGLE_CONNECTION}"
     )
 
 
 @pytest.mark.parametrize(
-    ("retired", "value", "told"),
+    ("retired", "value", "effect"),
     [
-        ("charset", "latin-1", "encoding takes its place"),
-        ("errors", "replace", "encoding_errors takes its place"),
-        ("retry_on_timeout", True, "retry_on_error with TimeoutError takes its place"),
+        ("charset", "latin-1", "encoding replaces it"),
+        ("errors", "replace", "encoding_errors replaces it"),
+        ("retry_on_timeout", True, "retry_on_error with TimeoutError replaces it"),
         ("retry_on_timeout", False, "it has no effect"),
-        ("lib_name", "orders", "driver_info takes its place"),
+        ("lib_name", "orders", "driver_info replaces it"),
         ("auto_close_connection_pool", True, "it has no effect"),
     ],
 )
-def test_retired_keyword_is_told(
+def test_retired_keyword_is_logged(
     section: Sections,
     caplog: pytest.LogCaptureFixture,
     retired: str,
     value: Any,
-    told: str,
+    effect: str,
 ) -> None:
-    """A keyword of an older redis-py is mapped or dropped, and the log says which."""
+    """A keyword of an older redis-py is replaced or dropped, with a warning."""
     opened = open_redis(section(**{retired: value}))
 
     with caplog.at_level(logging.WARNING):
@@ -232,12 +231,12 @@ def test_retired_keyword_is_told(
     opened.close()
 
     assert caplog.messages == [
-        f"REDIS_{retired.upper()} is retired in redis-py; {told}."
+        f"REDIS_{retired.upper()} is retired in redis-py; {effect}."
     ]
 
 
 def test_retired_keywords_are_mapped(client_of: ClientOf) -> None:
-    """What a retired keyword asked for is still done."""
+    """A retired keyword still has its effect."""
     client = client_of(
         charset="latin-1",
         errors="replace",
@@ -255,7 +254,7 @@ def test_retired_keywords_are_mapped(client_of: ClientOf) -> None:
 
 
 def test_password_is_never_shown(client_of: ClientOf) -> None:
-    """Neither the client nor the error of a lost server tells the password."""
+    """The client and the error of a lost server do not show the password."""
     client = client_of(
         url="redis://:password-of-shop@127.0.0.1:1/0", retry=BudgetRetry(0)
     )
@@ -298,7 +297,7 @@ def test_frozen_redis_counts_once(
     assert client.get("orders") == b"1"
 
 
-def test_killed_redis_is_told_in_time(
+def test_killed_redis_is_an_error_in_time(
     client_of: ClientOf, private_server: OwnServer
 ) -> None:
     """A Redis that is gone fails a command once the budget of 3 s is spent."""
@@ -329,10 +328,10 @@ def test_restart_is_outlasted(client_of: ClientOf, private_server: OwnServer) ->
     assert client.get("orders") == b"2"
 
 
-def test_wrong_password_is_told_at_once(
+def test_wrong_password_is_an_error_at_once(
     client_of: ClientOf, private_server: OwnServer
 ) -> None:
-    """A password that Redis refuses is not tried for as long as a lost connection."""
+    """A password that Redis refuses is not retried."""
     server = private_server(RedisServer)
     client_of(url=server.url).config_set("requirepass", "right")
     client = client_of(url=server.url, password="wrong", retry=BudgetRetry(60))
@@ -366,7 +365,7 @@ def test_ping_leaves_no_connection(
 def test_ping_of_a_frozen_redis_ends(
     client_of: ClientOf, private_server: OwnServer
 ) -> None:
-    """A Redis that accepts and says nothing is given up before the deadline."""
+    """A ping of a Redis that accepts and never answers ends before the deadline."""
     server = private_server(RedisServer)
     client = client_of(url=server.url, socket_timeout=60, socket_connect_timeout=60)
     server.pause()
@@ -409,7 +408,7 @@ print(status, client.get("orders").decode())
 
 
 def test_forked_child_has_its_own_connections(redis_url: str, tmp_path: Path) -> None:
-    """Parent and child use one client at once, and each reads its own answers."""
+    """Parent and child use one client at the same time, and each gets its answers."""
     script = tmp_path / "forking.py"
     script.write_text(FORKING)
     command = python("-W", "error", script, redis_url)

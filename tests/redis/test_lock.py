@@ -1,4 +1,4 @@
-"""Locks: never two holders, and no silence about a loss."""
+"""Locks: never two holders, and an error after a loss."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -20,15 +20,21 @@ from modern_flask.redis import (
     hold,
     make_synchronized,
 )
-from modern_flask.redis.lock import FencedLock, fence_key
-from modern_flask.redis.synchronized import Synchronizing
+from modern_flask.redis.errors import (
+    CHECK_TOKEN,
+    READ_TOKEN_INSIDE,
+    USE_PARAMETER,
+    WAIT_LONGER,
+)
+from modern_flask.redis.lock import FencedLock, make_fence_key
+from modern_flask.redis.synchronized import SynchronizedDecorator
 from tests.servers.eventually import eventually
 from tests.servers.processes import Process, python
 from tests.servers.redis import RedisServer
 
 
 @pytest.fixture
-def synchronized(client: Redis) -> Synchronizing:
+def synchronized(client: Redis) -> SynchronizedDecorator:
     return make_synchronized(lambda: client)
 
 
@@ -50,8 +56,8 @@ class Holders:
             self.now -= 1
 
 
-def test_never_two_holders(synchronized: Synchronizing, client: Redis) -> None:
-    """Threads whose work outlasts the lock's timeout never work at once."""
+def test_never_two_holders(synchronized: SynchronizedDecorator, client: Redis) -> None:
+    """Threads that work longer than the lock's timeout never work at once."""
     holders = Holders()
     nobody = threading.Event()
 
@@ -68,8 +74,10 @@ def test_never_two_holders(synchronized: Synchronizing, client: Redis) -> None:
     assert not client.exists("orders")
 
 
-def test_taken_lock_is_told(synchronized: Synchronizing, client: Redis) -> None:
-    """A lock that is not free in time is named; the work is not begun."""
+def test_taken_lock_is_an_error(
+    synchronized: SynchronizedDecorator, client: Redis
+) -> None:
+    """The error names the lock that was not free in time; the work does not begin."""
     began = []
 
     @synchronized("orders", blocking_timeout=0.2)
@@ -81,13 +89,12 @@ def test_taken_lock_is_told(synchronized: Synchronizing, client: Redis) -> None:
 
     assert began == []
     assert str(fault.value) == (
-        'The lock "orders" was not free within 0.2 s.\n'
-        "  do       try again later, or wait longer: blocking_timeout"
+        f'The lock "orders" was not free within 0.2 s.\n  fix      {WAIT_LONGER}'
     )
 
 
 def test_waiting_may_be_declined(client: Redis) -> None:
-    """``blocking=False`` asks once."""
+    """``blocking=False`` tries once."""
     with (
         hold(client, "orders"),
         pytest.raises(LockTaken, match="within 0 s"),
@@ -97,7 +104,7 @@ def test_waiting_may_be_declined(client: Redis) -> None:
 
 
 def test_lock_excludes_the_librarys_own(client: Redis) -> None:
-    """redis-py's lock of the same name, as the predecessor takes it, is respected."""
+    """A lock of redis-py with the same name excludes the kit's lock, and vice versa."""
     with (
         client.lock("orders", timeout=10),
         pytest.raises(LockTaken),
@@ -110,9 +117,9 @@ def test_lock_excludes_the_librarys_own(client: Redis) -> None:
 
 
 def test_lock_is_free_after_an_error(
-    synchronized: Synchronizing, client: Redis
+    synchronized: SynchronizedDecorator, client: Redis
 ) -> None:
-    """The work's own error comes through, and the lock is free."""
+    """The caller gets the error of the work, and the lock is free."""
 
     @synchronized("orders")
     def work() -> None:
@@ -125,10 +132,10 @@ def test_lock_is_free_after_an_error(
 
 
 @pytest.mark.parametrize("thief", [None, "another holder"])
-def test_lost_lock_is_told(
-    synchronized: Synchronizing, client: Redis, thief: str | None
+def test_lost_lock_is_an_error(
+    synchronized: SynchronizedDecorator, client: Redis, thief: str | None
 ) -> None:
-    """Work whose lock was deleted or taken does not pass for done."""
+    """If the lock was deleted or taken, the caller gets an error."""
 
     @synchronized("orders", timeout=1.5)
     def work() -> None:
@@ -141,9 +148,9 @@ def test_lost_lock_is_told(
         work()
 
     assert str(fault.value) == (
-        'The lock "orders" was lost before the work was done.\n'
-        "  because  it expired or was deleted, and may have been taken\n"
-        "  do       refuse writes with a lower fencing token than the last"
+        'The lock "orders" was lost before the work was done: '
+        "it expired or was deleted, and may have been taken.\n"
+        f"  fix      {CHECK_TOKEN}"
     )
     assert client.get("orders") == (thief.encode() if thief else None)
 
@@ -156,10 +163,10 @@ def lost() -> bool:
     return False
 
 
-def test_loss_at_the_last_moment_is_told(
-    synchronized: Synchronizing, client: Redis
+def test_loss_at_the_last_moment_is_an_error(
+    synchronized: SynchronizedDecorator, client: Redis
 ) -> None:
-    """A lock that is found gone at its release was not held to the end."""
+    """If the lock is gone at its release, the caller gets an error."""
 
     @synchronized("orders")
     def work() -> None:
@@ -169,8 +176,10 @@ def test_loss_at_the_last_moment_is_told(
         work()
 
 
-def test_error_wins_over_the_loss(synchronized: Synchronizing, client: Redis) -> None:
-    """When the work fails and the lock is lost, the work's error is told."""
+def test_error_wins_over_the_loss(
+    synchronized: SynchronizedDecorator, client: Redis
+) -> None:
+    """If the work fails and the lock is lost, the caller gets the error of the work."""
 
     @synchronized("orders")
     def work() -> None:
@@ -199,8 +208,8 @@ def test_silent_redis_loses_the_lock(
         work()
 
 
-def test_tokens_only_rise(synchronized: Synchronizing, client: Redis) -> None:
-    """Each holder has a higher token than the last, even when the last is forgotten."""
+def test_tokens_only_rise(synchronized: SynchronizedDecorator, client: Redis) -> None:
+    """Each new holder has a higher token, even if Redis has deleted the last one."""
     seen = []
 
     @synchronized("orders")
@@ -209,24 +218,24 @@ def test_tokens_only_rise(synchronized: Synchronizing, client: Redis) -> None:
 
     work()
     work()
-    client.delete(fence_key("orders"))
+    client.delete(make_fence_key("orders"))
     work()
 
     assert seen[0] < seen[1] < seen[2]
 
 
 def test_tokens_rise_when_the_clock_goes_back(client: Redis) -> None:
-    """A token is one more than the last where the clock is behind it."""
-    client.set(fence_key("orders"), 9_000_000_000_000_000)
+    """A token is one more than the last if the clock is behind it."""
+    client.set(make_fence_key("orders"), 9_000_000_000_000_000)
 
     with hold(client, "orders") as held:
         assert held.fencing_token == 9_000_000_000_000_001
 
 
 def test_no_timeout_is_the_default_one(
-    synchronized: Synchronizing, client: Redis
+    synchronized: SynchronizedDecorator, client: Redis
 ) -> None:
-    """``timeout=None``, as redis-py's lock has it, is a lock that does expire."""
+    """``timeout=None``, the default of redis-py's lock, means the default timeout."""
 
     @synchronized("report", timeout=None, blocking_timeout=None)
     def report() -> int:
@@ -237,8 +246,8 @@ def test_no_timeout_is_the_default_one(
     assert 25_000 < left <= 30_000
 
 
-def test_token_is_passed_to_who_asks(synchronized: Synchronizing) -> None:
-    """A parameter named ``fencing_token`` is filled in."""
+def test_token_is_passed_as_a_parameter(synchronized: SynchronizedDecorator) -> None:
+    """A parameter with the name ``fencing_token`` gets the token."""
 
     @synchronized("orders")
     def work(order: int, fencing_token: int = 0) -> bool:
@@ -248,7 +257,7 @@ def test_token_is_passed_to_who_asks(synchronized: Synchronizing) -> None:
 
 
 def test_inner_lock_has_the_token(client: Redis) -> None:
-    """Of two locks, the inner one's token is current; then the outer one's again."""
+    """The current token is that of the innermost lock."""
     with hold(client, "orders") as outer:
         with hold(client, "customers") as inner:
             assert current_fencing_token() == inner.fencing_token
@@ -256,18 +265,18 @@ def test_inner_lock_has_the_token(client: Redis) -> None:
 
 
 def test_no_lock_no_token() -> None:
-    """Asking for a token without a lock is an error."""
+    """Reading the token without a lock is an error."""
     with pytest.raises(NoLock) as fault:
         current_fencing_token()
 
     assert str(fault.value) == (
         "No lock is held here, so there is no fencing token.\n"
-        "  do       ask in a function below @synchronized, in its own thread"
+        f"  fix      {READ_TOKEN_INSIDE}"
     )
 
 
 def test_name_is_filled_from_the_call(
-    synchronized: Synchronizing, client: Redis
+    synchronized: SynchronizedDecorator, client: Redis
 ) -> None:
     """Calls with different arguments hold different locks."""
 
@@ -280,19 +289,21 @@ def test_name_is_filled_from_the_call(
     assert work(order=8, shop="north") == ["orders:north:8:{x}"]
 
 
-def test_unknown_placeholder_is_told_at_once(synchronized: Synchronizing) -> None:
-    """A name that asks for no parameter fails when the function is decorated."""
+def test_unknown_placeholder_is_an_error_at_once(
+    synchronized: SynchronizedDecorator,
+) -> None:
+    """A placeholder that is not a parameter is an error of the decorator."""
 
     def work(order: int) -> None: ...
 
     with pytest.raises(UnknownPlaceholder) as fault:
         synchronized("orders:{ordr}")(work)
 
-    name = f"{__name__}.test_unknown_placeholder_is_told_at_once.<locals>.work"
+    name = f"{__name__}.test_unknown_placeholder_is_an_error_at_once.<locals>.work"
     assert str(fault.value) == (
-        'The lock "orders:{ordr}" is named after `ordr`, '
-        f"which is no parameter of {name}.\n"
-        "  do       name a parameter, or write {{ and }} for braces"
+        'The name of the lock "orders:{ordr}" has the placeholder `ordr`, '
+        f"which is not a parameter of {name}.\n"
+        f"  fix      {USE_PARAMETER}"
     )
 
 
@@ -330,7 +341,7 @@ def test_dead_holder_is_outlasted(holder: Process, client: Redis) -> None:
 
 
 def test_frozen_holder_knows_its_loss(holder: Process, client: Redis) -> None:
-    """A process that was away for too long finds its lock lost, its token too low."""
+    """A process that was frozen for too long has lost its lock."""
     first = int(holder.wait_for_line(r"holding (\d+)")[1])
     holder.freeze()
 
@@ -344,12 +355,12 @@ def test_frozen_holder_knows_its_loss(holder: Process, client: Redis) -> None:
 
 def test_fence_stays_in_the_locks_slot() -> None:
     """In a cluster, both keys have the same part in braces."""
-    assert fence_key("orders") == "{orders}:fence"
-    assert fence_key("{shop}:orders") == "{shop}:orders:fence"
+    assert make_fence_key("orders") == "{orders}:fence"
+    assert make_fence_key("{shop}:orders") == "{shop}:orders:fence"
 
 
 def test_renewal_may_cross_the_release(
-    synchronized: Synchronizing, client: Redis, monkeypatch: pytest.MonkeyPatch
+    synchronized: SynchronizedDecorator, client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A renewal that reaches Redis after the release is not a loss."""
     renewing, released = threading.Event(), threading.Event()

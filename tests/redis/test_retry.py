@@ -1,16 +1,18 @@
-"""Retries bounded by time."""
+"""Retries within a budget of time."""
 
 import copy
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
 
 from modern_flask.redis import BudgetRetry
+from modern_flask.waiting import Deadline, Retries
 
 
 class Command:
-    """A command that fails as often as it is told to."""
+    """A command that fails once with each of the errors."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors, self.sent, self.failures = list(errors), 0, 0
@@ -26,7 +28,7 @@ class Command:
 
 
 class Clock:
-    """Time that passes while somebody sleeps, and at no other moment."""
+    """A clock that moves only while somebody sleeps."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -41,12 +43,15 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("modern_flask.redis.retry.time", clock)
+    retries = partial(Retries, clock=clock.monotonic, sleep=clock.sleep)
+    monkeypatch.setattr("modern_flask.redis.retry.Retries", retries)
+    deadline = partial(Deadline, clock=clock.monotonic)
+    monkeypatch.setattr("modern_flask.redis.retry.Deadline", deadline)
     return clock
 
 
 def test_lost_connection_is_tried_again() -> None:
-    """A command whose connection was lost is sent again until it is answered."""
+    """A command whose connection was lost is sent again until Redis answers."""
     command = Command(ConnectionError(), ConnectionError())
 
     answer = BudgetRetry(5).call_with_retry(command, command.note)
@@ -82,7 +87,7 @@ def test_nested_budgets_do_not_multiply(clock: Clock) -> None:
     "error", [TimeoutError("2 s"), AuthenticationError("no"), ValueError("no")]
 )
 def test_what_is_never_tried_again(error: Exception) -> None:
-    """A timeout may have been executed, and a refusal stays one: both are final."""
+    """There is no retry after a timeout or a refusal."""
     command = Command(error)
 
     with pytest.raises(type(error)):
@@ -92,7 +97,7 @@ def test_what_is_never_tried_again(error: Exception) -> None:
 
 
 def test_caller_may_refuse_a_retry() -> None:
-    """redis-py's own test of an error is asked."""
+    """The function ``is_retryable`` of redis-py decides about an error."""
     command = Command(ConnectionError())
     refuse: Callable[[Exception], bool] = lambda error: False  # noqa: E731
 
@@ -102,8 +107,8 @@ def test_caller_may_refuse_a_retry() -> None:
     assert command.sent == 1
 
 
-def test_failures_are_counted_for_who_asks() -> None:
-    """redis-py's callback gets the number of failures where it asks for it."""
+def test_failures_are_counted_on_request() -> None:
+    """The callback of redis-py gets the number of failures on request."""
     command = Command(ConnectionError(), ConnectionError())
     counts: list[int] = []
 
@@ -115,7 +120,7 @@ def test_failures_are_counted_for_who_asks() -> None:
 
 
 def test_copies_are_equal() -> None:
-    """redis-py copies it for each connection; the copies are the same policy."""
+    """redis-py copies the retry for each connection; the copies are equal."""
     retry = BudgetRetry(7)
 
     twin = copy.deepcopy(retry)

@@ -244,9 +244,9 @@ def test_unusable_database_is_reported(tiny):
         assert process.wait(60) == 1
 
     assert process.output.endswith(
-        "The tables can't be made: unable to open database file.\n"
+        "The tables can't be created: unable to open database file.\n"
         "  in       the database of DATABASE_ENGINE_URL, set in config.py, line 1\n"
-        "  check    that the database is there, and lets this user make tables\n"
+        "  fix      start the database, and allow its user to create tables\n"
     )
     assert "process" not in process.output
     assert not living_in(tiny)

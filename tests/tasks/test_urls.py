@@ -1,4 +1,4 @@
-"""What Celery is to connect to: told at start if it can't be used."""
+"""The URLs of brokers and result backends: a wrong one is an error at start."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,9 @@ import pytest
 from celery import Celery
 
 from modern_flask.config import Origin, Values
+from modern_flask.errors import ESCAPE_PASSWORD
 from modern_flask.tasks import BadBackend, BadBroker, open_celery
+from modern_flask.tasks.errors import USE_BACKEND, USE_BROKER
 
 
 @contextmanager
@@ -32,7 +34,7 @@ def opened(**settings: Any) -> Iterator[Celery]:
     ],
 )
 def test_broker_without_transport(key: str, value: Any, near: str) -> None:
-    """A broker that the worker could not use is told at start, without the password."""
+    """A broker that the worker can't use is an error at start, without the password."""
     values = Values({key: value}, {key: Origin("config.py", 3)})
 
     with pytest.raises(BadBroker) as raised:
@@ -41,16 +43,15 @@ def test_broker_without_transport(key: str, value: Any, near: str) -> None:
     meant = f"  did you mean  {near}\n" if near else ""
     assert raised.value.__context__ is None
     assert str(raised.value) == (
-        f"{key} is no URL of a broker that the installed Celery knows.\n"
+        f"{key} is not a broker URL that the installed Celery can use.\n"
         "  set in   config.py, line 3\n"
         f"{meant}"
-        "  write    redis://user:password@host:6379/0, or amqp:// for RabbitMQ\n"
-        "  note     in a password, @ is %40, : is %3A, / is %2F"
+        f"  fix      {USE_BROKER}; {ESCAPE_PASSWORD}"
     )
 
 
 def test_broker_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scheme of Celery's that needs a package says which."""
+    """The error about a scheme that needs a package names the package."""
 
     def lacking(*_: object) -> None:
         raise ModuleNotFoundError("No module named 'botocore'", name="botocore")
@@ -62,9 +63,9 @@ def test_broker_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> Non
         next(open_celery(values.section("CELERY_")))
 
     assert str(raised.value) == (
-        "CELERY_BROKER_URL is no URL of a broker that the installed Celery knows: "
+        "CELERY_BROKER_URL is not a broker URL that the installed Celery can use: "
         "the package botocore is not installed.\n"
-        "  write    redis://user:password@host:6379/0, or amqp:// for RabbitMQ"
+        f"  fix      {USE_BROKER}"
     )
 
 
@@ -82,13 +83,13 @@ def test_broker_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_broker_with_transport(value: Any) -> None:
-    """Every form of a broker's URL that Celery takes is taken."""
+    """Every form of a broker URL that Celery accepts passes the check."""
     with opened(broker_url=value) as celery:
         assert celery.conf.broker_url == value
 
 
 def refused(key: str, value: Any) -> BadBackend:
-    """What is said of the result backend ``key = value``."""
+    """The error about the result backend ``key = value``."""
     keys = {"CELERY_BROKER_URL": "memory://", key: value}
     values = Values(keys, {key: Origin("config.py", 3)})
     with pytest.raises(BadBackend) as raised:
@@ -135,19 +136,17 @@ def refused(key: str, value: Any) -> BadBackend:
 def test_backend_that_can_not_be_used(
     key: str, value: Any, why: str, near: str
 ) -> None:
-    """A result backend that no task could use is told at start, without a secret."""
+    """A result backend that no task can use is an error at start, without a secret."""
     said = str(refused(key, value))
 
     meant = f"  did you mean  {near}\n" if near else ""
-    note = "" if why else "\n  note     in a password, @ is %40, : is %3A, / is %2F"
+    escape = "" if why else f"; {ESCAPE_PASSWORD}"
     assert said == (
-        f"{key} is no result backend that the installed Celery can use"
+        f"{key} is not a result backend that the installed Celery can use"
         f"{': ' if why else ''}{why}.\n"
         "  set in   config.py, line 3\n"
         f"{meant}"
-        "  write    redis://user:password@host:6379/1, or rpc:// for the broker\n"
-        "  or       remove the key: results are ignored unless a task keeps them"
-        f"{note}"
+        f"  fix      {USE_BACKEND}{escape}"
     )
 
 
@@ -168,7 +167,7 @@ def test_backend_that_can_not_be_used(
     ],
 )
 def test_backend_that_can_be_used(value: Any, tmp_path: Any, monkeypatch: Any) -> None:
-    """Every form of a result backend that Celery takes is taken; none is connected."""
+    """Every form of a result backend that Celery accepts passes without connecting."""
     monkeypatch.chdir(tmp_path)
 
     with opened(broker_url="memory://", result_backend=value) as celery:
@@ -177,10 +176,10 @@ def test_backend_that_can_be_used(value: Any, tmp_path: Any, monkeypatch: Any) -
     assert not list(tmp_path.iterdir())
 
 
-def test_variable_that_celery_prefers_is_told(
+def test_variable_that_celery_prefers_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Celery reads variables of its own; that one beats the configuration is told."""
+    """A variable that overrides the configuration of Celery is logged."""
     monkeypatch.setenv("CELERY_BROKER_URL", "redis://:hunter2@elsewhere")
     monkeypatch.setenv("CELERY_RESULT_BACKEND", "rpc://")
 
@@ -188,18 +187,18 @@ def test_variable_that_celery_prefers_is_told(
         pass
 
     assert caplog.messages == [
-        "Celery takes the variable CELERY_BROKER_URL before all configuration: "
-        "unset it, or name it FLASK_CELERY_BROKER_URL."
+        "The variable CELERY_BROKER_URL overrides the configuration of Celery: "
+        "unset it, or rename it to FLASK_CELERY_BROKER_URL."
     ]
 
 
-def test_missing_broker_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """Without a broker Celery has one of its own, which is told where it matters."""
+def test_missing_broker_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Celery's default broker is logged, unless tasks are eager."""
     with opened(task_default_queue="orders"):
         pass
     with opened(task_always_eager=True):
         pass
 
     assert caplog.messages == [
-        "broker_url is not set: Celery's broker is amqp://guest@localhost//."
+        "broker_url is not set: Celery uses amqp://guest@localhost//."
     ]

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 import modern_flask
 from modern_flask import SessionDep, inject, on_commit, transactional
-from modern_flask.database.faults import GeneratorTransaction
+from modern_flask.database.errors import GeneratorTransaction
 from modern_flask.wiring import find
 from modern_flask.wiring.checks import markers as marker_rules
 from tests.wiring.fault_table import told
@@ -173,9 +173,9 @@ def test_generators_are_refused(function: Any) -> None:
         transactional(function)
 
     assert str(fault.value) == (
-        f"@transactional would commit before {function.__name__} has begun: it is a "
+        f"@transactional would commit before {function.__name__} begins: it is a "
         "generator.\n"
-        "  do       put @transactional over a function that the generator calls"
+        "  fix      put @transactional on a function that the generator calls"
     )
 
 

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.views import MethodView
 from typing_extensions import TypeAliasType
 
-from modern_flask.tasks import tasks_of
+from modern_flask.tasks import get_tasks
 from modern_flask.wiring import inject
 from tests.wiring.fault_table import Table, check_row, told
 from tests.wiring.shop import NameDep, shop
@@ -222,7 +222,7 @@ def test_tasks_of_celery() -> None:
 
     # Celery shares the tasks of all modules that are imported, other tests' too.
     own = ("by_class", "retried", "typo", "right")
-    tasks = {name: task for name, task in tasks_of(celery).items() if name in own}
+    tasks = {name: task for name, task in get_tasks(celery).items() if name in own}
     texts = told(lambda app: tasks, shop())
 
     assert [text.partition("\n")[0] for text in texts] == [

@@ -181,7 +181,7 @@ def test_outside() -> None:
 
 
 def test_after_close(app: Flask) -> None:
-    """An object that is used after the answer is made, outside of any hook, is a fault."""
+    """An object that is used after the answer, outside of any hook, is a fault."""
 
     @app.get("/")
     @inject

@@ -9,7 +9,7 @@ from typing import Any
 
 from dependency_injector import providers
 
-from ...errors import listed, nearest
+from ...errors import find_nearest, join_names
 from ..edges import dependencies
 from ..errors import WiringFault
 from ..providers import Late
@@ -26,7 +26,7 @@ class MissingTarget(WiringFault):
         self.name, self.target, self.nearest = name, target, tuple(near)
         super().__init__(
             f'{name} is made by "{target}", which does not exist.',
-            ("did you mean", listed(self.nearest, "or")),
+            ("did you mean", join_names(self.nearest, "or")),
         )
 
 
@@ -38,7 +38,7 @@ class Redeclared(WiringFault):
     ) -> None:
         self.name, self.container, self.users = name, container, tuple(users)
         super().__init__(
-            f"{container} redeclares {name}, but {listed(self.users)} still "
+            f"{container} redeclares {name}, but {join_names(self.users)} still "
             f"use{'s' * (len(self.users) == 1)} {parent}'s.",
             ("fix", f"put @containers.copy({parent}) over class {container}({parent})"),
         )
@@ -70,7 +70,7 @@ def _check_path(name: str, target: Any) -> Iterator[MissingTarget]:
     except Exception:  # reported when it is opened
         return
     if not hasattr(module, attribute):
-        near = [f"{place}.{one}" for one in nearest(attribute, dir(module))]
+        near = [f"{place}.{one}" for one in find_nearest(attribute, dir(module))]
         yield MissingTarget(name, target, near)
 
 

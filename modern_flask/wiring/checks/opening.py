@@ -11,7 +11,7 @@ from urllib.parse import quote
 from dependency_injector import providers
 from dependency_injector.containers import DynamicContainer
 
-from ...config.masking import MASK, is_secret, redacted_lines
+from ...config.masking import MASK, is_secret, redact_lines
 from ...config.values import Section, Values
 from ...errors import ConfigurationError, Fault
 from .. import library
@@ -196,7 +196,7 @@ def _mask(error: Exception, container: DynamicContainer) -> str:
         if is_secret(str(key)) and len(secret) >= _SHORTEST_SECRET:
             for spelling in (secret, repr(secret)[1:-1], quote(secret, safe="")):
                 text = text.replace(spelling, MASK)
-    return redacted_lines(text)
+    return redact_lines(text)
 
 
 def _find_foundations(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import CodeType, ModuleType
 from typing import Any
 
-from ..callables import find_layers, get_name
+from ..callables import find_layers
 from ..markers import get_injected, iterate_decorated
 from ..targets import get_called
 from .functions import AppFunction, get_package
@@ -89,10 +89,8 @@ def _find_reached(checked: CheckedApp) -> Iterator[CodeType]:
             continue
         seen.add(code)
         yield code
-        for found in _find_called(function, methods):
-            for layer in find_layers(found):
-                if get_package(str(getattr(layer, "__module__", ""))) == package:
-                    waiting.append(layer)
+        for found in _find_called(function, methods, package):
+            waiting += find_layers(found)
 
 
 def _find_methods(checked: CheckedApp) -> dict[str, list[Any]]:
@@ -106,8 +104,20 @@ def _find_methods(checked: CheckedApp) -> dict[str, list[Any]]:
     return found
 
 
-def _find_called(function: Any, methods: dict[str, list[Any]]) -> Iterator[Any]:
-    """What the names in the code of ``function`` may lead to."""
+def _find_called(
+    function: Any, methods: dict[str, list[Any]], package: str
+) -> Iterator[Any]:
+    """The functions of ``package`` that names in the code of ``function`` lead to."""
+    for found in _resolve_names(function, methods):
+        if inspect.isfunction(found) and get_package(found.__module__) == package:
+            yield found
+
+
+def _resolve_names(function: Any, methods: dict[str, list[Any]]) -> Iterator[Any]:
+    """Functions and methods of the names in the code of ``function``.
+
+    An object is never touched, only its class: a proxy of Flask's has no object here.
+    """
     names = {name for code in _find_code(function.__code__) for name in code.co_names}
     scope = dict(getattr(function, "__globals__", {}))
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)
@@ -120,16 +130,19 @@ def _find_called(function: Any, methods: dict[str, list[Any]]) -> Iterator[Any]:
     for name in names:
         yield from methods.get(name, ())
         found = scope.get(name)
-        if isinstance(found, ModuleType):
-            yield from (getattr(found, other, None) for other in names)
-        elif isinstance(found, type):
-            for attribute in {*names, "__init__"}:
-                yield getattr(found, attribute, None)
-        elif inspect.isfunction(found):
+        if type(found) is ModuleType:
+            yield from (vars(found).get(other) for other in names)
+        elif isinstance(type(found), type) and not inspect.isroutine(found):
+            owner = found if type(found) is type else type(found)
+            members = (_get_member(owner, each) for each in {*names, "__init__"})
+            yield from members
+        else:
             yield found
-        elif found is not None and get_name(found) != "?":
-            yield found
-            yield from (getattr(type(found), other, None) for other in names)
+
+
+def _get_member(owner: type, name: str) -> Any:
+    found = inspect.getattr_static(owner, name, None)
+    return found.__func__ if isinstance(found, staticmethod | classmethod) else found
 
 
 def _find_code(code: CodeType) -> Iterator[CodeType]:

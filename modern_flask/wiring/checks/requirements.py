@@ -13,8 +13,8 @@ from ...errors import (
     ConfigurationError,
     NotConfigured,
     UnknownChoice,
-    listed,
-    nearest,
+    find_nearest,
+    join_names,
     set_key,
 )
 from .. import library
@@ -64,12 +64,12 @@ class MissingKey(WiringFault):
         known: Iterable[str],
     ) -> None:
         self.key, self.functions, self.path = key, tuple(functions), tuple(path)
-        self.searched, self.nearest = tuple(searched), nearest(key, known)
+        self.searched, self.nearest = tuple(searched), find_nearest(key, known)
         super().__init__(
             f"{key} is not set, and something injected requires it.",
             *_describe(functions, path),
-            ("looked in", listed(self.searched, "and")),
-            ("did you mean", listed(self.nearest, "or")),
+            ("looked in", join_names(self.searched, "and")),
+            ("did you mean", join_names(self.nearest, "or")),
             ("fix", set_key(key)),
         )
 
@@ -157,7 +157,7 @@ def _describe(functions: Sequence[str], path: Sequence[str]) -> list[tuple[str, 
     if more > 0:
         shown.append(f"{more} more")
     return [
-        ("in", listed(shown, "and")),
+        ("in", join_names(shown, "and")),
         ("path", " -> ".join(path) if len(path) > 1 else ""),
     ]
 

@@ -8,7 +8,7 @@ from typing import Any
 from dependency_injector import providers
 
 from ...config.values import Values
-from ...errors import listed
+from ...errors import join_names
 from ..graph import Graph
 from ..settings import Choice, Settings
 
@@ -27,9 +27,10 @@ def find_unused(container: Any) -> list[str]:
 def _find_not_chosen(container: Any) -> Iterator[str]:
     for choice in container.providers.values():
         if isinstance(choice, Choice) and (found := choice.find_unused()):
+            branches = join_names(sorted(choice.providers), "or")
             yield (
                 f"{choice.key} is not set, and without it these have no effect: "
-                f"{listed(found)}. Set it to {listed(sorted(choice.providers), 'or')}."
+                f"{join_names(found)}. Set it to {branches}."
             )
 
 
@@ -50,7 +51,7 @@ def _find_unread(container: Any) -> Iterator[str]:
             if key.startswith(word) and not key.startswith(tuple(prefixes)):
                 yield (
                     f"{key} ({values.origin(key)}) has no effect: the keys of that "
-                    f"kind begin with {listed(kin, 'or')}."
+                    f"kind begin with {join_names(kin, 'or')}."
                 )
 
 

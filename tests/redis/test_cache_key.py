@@ -12,7 +12,7 @@ import pytest
 from dependency_injector.wiring import Provide, inject
 
 from modern_flask.redis import NotKeyable
-from modern_flask.redis.key import CallKey, canonical
+from modern_flask.redis.cache_key import CallKey, canonicalize
 
 
 class Colour(Enum):
@@ -24,7 +24,7 @@ class Size(IntEnum):
 
 
 class Name(str):
-    """A text of a class of its own."""
+    """A subclass of text."""
 
 
 @dataclass
@@ -42,17 +42,17 @@ NEIGHBOURS: list[Any] = [
 ]
 
 
-def test_types_are_told_apart() -> None:
-    """No two of many values that look alike share a text."""
-    texts = [canonical(value) for value in NEIGHBOURS]
+def test_types_are_distinguished() -> None:
+    """Similar values of different types have different texts."""
+    texts = [canonicalize(value) for value in NEIGHBOURS]
 
     assert len(set(texts)) == len(NEIGHBOURS)
 
 
 def test_order_makes_no_difference_where_there_is_none() -> None:
-    """Dictionaries and sets are the same in any order."""
-    assert canonical({"a": 1, "b": 2}) == canonical({"b": 2, "a": 1})
-    assert canonical({"a", "b", "c"}) == canonical({"c", "b", "a"})
+    """Dictionaries and sets have the same text in any order."""
+    assert canonicalize({"a": 1, "b": 2}) == canonicalize({"b": 2, "a": 1})
+    assert canonicalize({"a", "b", "c"}) == canonicalize({"c", "b", "a"})
 
 
 def test_same_call_same_key() -> None:
@@ -69,7 +69,7 @@ def test_same_call_same_key() -> None:
 
 
 def test_variable_arguments_count() -> None:
-    """What ``*args`` and ``**kwargs`` take is part of the key."""
+    """The arguments of ``*args`` and ``**kwargs`` are part of the key."""
 
     def total(*orders: int, **options: str) -> None: ...
 
@@ -81,9 +81,9 @@ def test_variable_arguments_count() -> None:
 
 def test_function_is_the_prefix() -> None:
     """Without keys, the function's full name is the prefix."""
-    key = CallKey(canonical)
+    key = CallKey(canonicalize)
 
-    assert key(1) == "cache.modern_flask.redis.key.canonical(value=1)"
+    assert key(1) == "cache.modern_flask.redis.cache_key.canonicalize(value=1)"
 
 
 def test_arguments_may_be_left_out() -> None:
@@ -99,7 +99,7 @@ def test_arguments_may_be_left_out() -> None:
 
 
 def test_injected_arguments_are_left_out() -> None:
-    """What dependency-injector fills in is no part of the key, given or not."""
+    """Injected arguments are not part of the key, even if they are passed."""
 
     @inject
     def total(
@@ -115,7 +115,7 @@ def test_injected_arguments_are_left_out() -> None:
 
 
 def test_long_arguments_are_hashed() -> None:
-    """A key stays short, and long arguments are still told apart."""
+    """A key stays short, and different long arguments have different keys."""
 
     def search(text: str) -> None: ...
 
@@ -125,17 +125,17 @@ def test_long_arguments_are_hashed() -> None:
     assert key("a" * 10_000) != key("a" * 9_999)
 
 
-def test_argument_without_a_text_is_told() -> None:
-    """An argument that has no canonical text is named, with the way out."""
+def test_argument_without_a_text_is_an_error() -> None:
+    """The error about an argument without a canonical text names it and the remedy."""
 
     def total(order: int, customer: object) -> None: ...
 
     with pytest.raises(NotKeyable) as fault:
         CallKey(total)(7, customer=[object()])
 
-    name = f"{__name__}.test_argument_without_a_text_is_told.<locals>.total"
+    name = f"{__name__}.test_argument_without_a_text_is_an_error.<locals>.total"
     assert str(fault.value) == (
         f"{name} can't be cached by its argument `customer`: "
-        "a object can't be part of a key.\n"
-        '  do       pass plain values, or leave it out: ignore=["customer"]'
+        "a value of the type object can't be part of a key.\n"
+        '  fix      pass plain values, or leave it out with ignore=["customer"]'
     )

@@ -13,15 +13,15 @@ __all__ = ["cached", "synchronized"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _needing_redis(make: F) -> F:
-    """The same decorator, for the check at start to know what stands on Redis."""
+def _declare_redis(make: F) -> F:
+    """The same decorator; the check at start sees that its functions use Redis."""
 
-    def made(*args: Any, **options: Any) -> Any:
+    def make_decorator(*args: Any, **options: Any) -> Any:
         decorate = make(*args, **options)
         return lambda function: note_lookup("redis", decorate(function))
 
-    return cast(F, made)
+    return cast(F, make_decorator)
 
 
-cached = _needing_redis(make_cached(partial(find, "redis")))
-synchronized = _needing_redis(make_synchronized(partial(find, "redis")))
+cached = _declare_redis(make_cached(partial(find, "redis")))
+synchronized = _declare_redis(make_synchronized(partial(find, "redis")))

@@ -1,4 +1,4 @@
-"""Celery's app: its settings, its tasks' class, its end."""
+"""The Celery app: its settings, the class of its tasks, and its shutdown."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from ..config.values import key_of, origin_of
-from ..errors import MissingExtra, listed, nearest
+from ..config.values import find_key, find_origin
+from ..errors import MissingExtra, find_nearest, join_names
 from ..wiring import get_bound
-from .current import opened, share
-from .urls import check_backend, check_brokers, warn_of_urls
+from .default_app import open_apps, set_default_app
+from .urls import check_backend, check_brokers, warn_about_urls
 
 if TYPE_CHECKING:
     from celery import Celery
 
-__all__ = ["names_of", "open_celery", "ping", "tasks_of"]
+__all__ = ["get_tasks", "list_task_names", "open_celery", "ping"]
 
 _RENAMED = {"broker": "broker_url", "backend": "result_backend"}
 _CONSTRUCTOR = frozenset({"main", "include", "fixups", "loader", "namespace"})
 _DEFAULTS: dict[str, Any] = {
-    # With the backend down, sending would block for 19 s for a result nobody reads.
+    # Otherwise sending blocks for 19 s while the result backend is down, even if
+    # nobody reads the result.
     "task_ignore_result": True,
     "broker_connection_timeout": 3,
     "broker_connection_retry_on_startup": True,
@@ -33,7 +34,7 @@ _DEFAULTS: dict[str, Any] = {
         "interval_start": 0.1,
         "interval_max": 0.5,
     },
-    # The kit's log lines carry the trace; Celery's own handlers would replace them.
+    # Otherwise Celery replaces the kit's log handlers, which add the trace.
     "worker_hijack_root_logger": False,
 }
 _REDIS_TRANSPORT = {"socket_timeout": 2, "socket_connect_timeout": 1}  # seconds
@@ -45,29 +46,29 @@ def open_celery(
     settings: Mapping[str, Any],
     app: Flask | None = None,
 ) -> Iterator[Celery]:
-    """Open the service's Celery app and close its connections at the end.
+    """Open the service's Celery app and close its connections at shutdown.
 
     Args:
-        settings: Celery's settings in lower case; ``broker`` and ``backend`` are taken
-            as ``broker_url`` and ``result_backend``. A name that Celery does not know
-            is a warning with the nearest names, as Celery itself ignores it.
-        app: The Flask app in whose context tasks run.
+        settings: Celery's settings in lower case. ``broker`` means ``broker_url``, and
+            ``backend`` means ``result_backend``. Celery ignores a name that it does not
+            know, so the kit logs a warning with the nearest names.
+        app: Tasks run in the context of this Flask app.
 
     Raises:
         MissingExtra: Celery is not installed.
-        BadBroker: A broker's URL can't be read, or names no transport of Celery's.
-        BadBackend: The result backend can't be made of its URL.
+        BadBroker: The URL of a broker can't be parsed, or Celery has no such transport.
+        BadBackend: Celery can't make the result backend from its URL.
     """
     celery = _make_celery(settings, app)
-    share()
-    opened.add(celery)
-    let_go = _end_with(app) if app is not None else None
+    set_default_app()
+    open_apps.add(celery)
+    disconnect = _close_with_process(app) if app is not None else None
     try:
         yield celery
     finally:
-        if let_go is not None:
-            let_go()
-        opened.discard(celery)
+        if disconnect is not None:
+            disconnect()
+        open_apps.discard(celery)
         celery.close()
 
 
@@ -75,68 +76,76 @@ def _make_celery(settings: Mapping[str, Any], app: Flask | None) -> Celery:
     try:
         from celery import Celery
     except ImportError:
-        key, origin = key_of(settings, "broker_url"), origin_of(settings, "broker_url")
+        key, origin = (
+            find_key(settings, "broker_url"),
+            find_origin(settings, "broker_url"),
+        )
         raise MissingExtra("celery", "celery", "celery", key, origin) from None
-    given = _named(settings)
+    given = _rename_settings(settings)
     check_brokers(settings, given)
-    warn_of_urls(settings, given, os.environ)
+    warn_about_urls(settings, given, os.environ)
     constructor = {name: given.pop(name) for name in _CONSTRUCTOR & given.keys()}
     constructor.setdefault("main", app.import_name if app is not None else "celery")
     celery = Celery(
         task_cls=_task_class(app) if app is not None else None,
-        # The current one is found through the current Flask app, see `share`.
+        # set_default_app finds the current one through the current Flask app.
         set_as_current=False,
         **constructor,
     )
-    celery.conf.update({**_defaults(given), **given})
+    celery.conf.update({**_make_defaults(given), **given})
     if backend := given.get("result_backend"):
         check_backend(settings, backend, celery)
     return celery
 
 
 def ping(celery: Celery, timeout: float) -> None:
-    """Reach the broker, or one of several, within ``timeout`` seconds.
+    """Connect to the broker, or to one of several.
+
+    Args:
+        timeout: Seconds for each broker.
 
     Raises:
-        kombu.exceptions.OperationalError: None of them lets us in; the cause says why.
+        kombu.exceptions.OperationalError: No connection succeeds; the cause says why.
     """
     connection = celery.connection_for_write()
     connection.connect_timeout = timeout
     with connection:
-        # Each of them once, and at once: a pause would hide why behind the deadline.
+        # Each broker once and without a pause: a longer ping would reach its deadline,
+        # and nobody would see the reason.
         more = max(len(connection.alt), 1) - 1
         connection.ensure_connection(max_retries=more, interval_start=0)
 
 
-def names_of(celery: Celery) -> list[str]:
-    """The names of the service's own tasks."""
+def list_task_names(celery: Celery) -> list[str]:
+    """The names of the service's tasks, without those of Celery itself."""
     return sorted(name for name in celery.tasks if not name.startswith("celery."))
 
 
-def tasks_of(celery: Celery) -> dict[str, Any]:
-    """The service's own tasks by name."""
-    return {name: celery.tasks[name] for name in names_of(celery)}
+def get_tasks(celery: Celery) -> dict[str, Any]:
+    """The service's tasks by name, without those of Celery itself."""
+    return {name: celery.tasks[name] for name in list_task_names(celery)}
 
 
-def _named(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _rename_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings under Celery's names, with a warning for each unknown name."""
     from celery.app.defaults import SETTING_KEYS
 
     known = SETTING_KEYS | _CONSTRUCTOR | _RENAMED.keys()
     for name in settings.keys() - known:
-        key = key_of(settings, name)
-        near = [key_of(settings, found) for found in nearest(name, known)]
-        hint = f", did you mean {listed(near, 'or')}?" if near else ""
-        origin = origin_of(settings, name) or "the configuration"
-        logger.warning("%s is no setting of Celery (%s)%s", key, origin, hint or ".")
+        key = find_key(settings, name)
+        near = [find_key(settings, found) for found in find_nearest(name, known)]
+        hint = f", did you mean {join_names(near, 'or')}?" if near else ""
+        origin = find_origin(settings, name) or "the configuration"
+        logger.warning("%s is not a setting of Celery (%s)%s", key, origin, hint or ".")
     return {_RENAMED.get(name, name): value for name, value in settings.items()}
 
 
-def _defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+def _make_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(_DEFAULTS)
     if str(given.get("broker_url", "")).startswith(("redis:", "rediss:")):
         own = given.get("broker_transport_options") or {}
         found["broker_transport_options"] = {**_REDIS_TRANSPORT, **own}
-        # It is merged already: the user's own must not replace it again.
+        # Merged above: the setting of the user must not replace the result.
         if isinstance(given, dict):
             given.pop("broker_transport_options", None)
     return found
@@ -148,24 +157,24 @@ def _task_class(app: Flask) -> Any:
     found = weakref.ref(app)
 
     class AppTask(Task):  # type: ignore[misc]
-        """Runs in a context of its own, which closes with what the task raised."""
+        """Runs in an app context, which closes with the error that the task raises."""
 
         abstract = True
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             app = found()
-            assert app is not None, "the task outlived its app"
+            assert app is not None, "the app of this task does not exist anymore"
             with app.app_context():
                 return self.run(*args, **kwargs)
 
     return AppTask
 
 
-def _end_with(app: Flask) -> Callable[[], object]:
-    """Close the container when a pool's child ends: its spans would be lost.
+def _close_with_process(app: Flask) -> Callable[[], object]:
+    """Close the container when a child of the worker's pool ends, to send its spans.
 
     Returns:
-        What takes that back.
+        A function that disconnects the signal.
     """
     from celery.signals import worker_process_shutdown
 

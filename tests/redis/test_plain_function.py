@@ -1,4 +1,4 @@
-"""What neither ``cached`` nor ``synchronized`` can stand over."""
+"""Functions that neither ``cached`` nor ``synchronized`` can decorate."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from modern_flask.redis import make_cached, make_synchronized
-from modern_flask.redis.faults import RunsLater
+from modern_flask.redis import NotPlainFunction, make_cached, make_synchronized
 
 
 async def awaited() -> int:
@@ -37,12 +36,12 @@ def find_client() -> Redis:
 def test_function_that_runs_later(
     name: str, decorator: Callable[..., Any], late: Callable[..., Any]
 ) -> None:
-    """The decorator refuses what would be cached or unlocked before it has run."""
-    with pytest.raises(RunsLater) as raised:
+    """The decorator refuses a function whose call returns before it has run."""
+    with pytest.raises(NotPlainFunction) as raised:
         decorator(late)
 
     assert str(raised.value) == (
-        f"@{name} can't stand over {__name__}.{late.__name__}: a call returns before "
-        "the function has run.\n"
-        f"  do       put @{name} over a plain function that it calls"
+        f"@{name} can't decorate {__name__}.{late.__name__}: a call returns before "
+        "the body of the function has run.\n"
+        f"  fix      put @{name} on a plain function that it calls"
     )

@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 import modern_flask
 from modern_flask import Container, Provide, Scoped, inject, transactional
 from modern_flask.config import Origin, Values
-from modern_flask.tasks import open_celery, ping, share, tasks_of
+from modern_flask.tasks import get_tasks, open_celery, ping, set_default_app
 from modern_flask.wiring.checks.opening import check_opening
 
 EAGER = {"CELERY_BROKER_URL": "memory://", "CELERY_TASK_ALWAYS_EAGER": True}
@@ -68,7 +68,7 @@ def make_app(name: str = "tasks_service", **config: Any) -> modern_flask.App:
 
 
 def test_settings_are_celery_s() -> None:
-    """Every setting of Celery is taken by its name."""
+    """Every setting of Celery is passed to Celery."""
     with opened(broker_url="memory://", task_default_queue="orders") as celery:
         found = celery.conf.broker_url, celery.conf.task_default_queue
 
@@ -84,7 +84,7 @@ def test_old_names_of_broker_and_backend() -> None:
 
 
 def test_defaults_lie_under_the_settings() -> None:
-    """Results are ignored unless somebody asks for them."""
+    """Results are ignored unless the configuration changes that."""
     with opened(broker_url="memory://") as ours:
         ignored = ours.conf.task_ignore_result
     with opened(broker_url="memory://", task_ignore_result=False) as theirs:
@@ -94,7 +94,7 @@ def test_defaults_lie_under_the_settings() -> None:
 
 
 def test_waits_for_redis_are_bounded() -> None:
-    """A frozen Redis broker does not hold a request; other options stay the user's."""
+    """A frozen Redis broker does not block a request; the other options stay."""
     own = {"visibility_timeout": 7200, "socket_timeout": 9}
     with opened(
         broker_url="redis://127.0.0.1:1/0", broker_transport_options=own
@@ -109,7 +109,7 @@ def test_waits_for_redis_are_bounded() -> None:
 
 
 def test_unknown_setting_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    """What Celery would ignore silently is told, with the nearest names."""
+    """A name that Celery would ignore silently is logged with the nearest names."""
     values = Values(
         {"CELERY_BROKER_URL": "memory://", "CELERY_TASK_DEFAULT_QEUE": "orders"},
         {"CELERY_TASK_DEFAULT_QEUE": Origin("config.py", 3)},
@@ -119,7 +119,7 @@ def test_unknown_setting_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
         next(open_celery(values.section("CELERY_")))
 
     assert (
-        "CELERY_TASK_DEFAULT_QEUE is no setting of Celery (config.py, line 3), "
+        "CELERY_TASK_DEFAULT_QEUE is not a setting of Celery (config.py, line 3), "
         "did you mean CELERY_TASK_DEFAULT_QUEUE" in caplog.text
     )
 
@@ -132,7 +132,7 @@ def test_ping_reaches_the_broker(redis_url: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
 def test_ping_of_a_broker_that_is_gone(scheme: str, monkeypatch: Any) -> None:
-    """A broker that refuses is asked once, without a pause, and the error says so."""
+    """A broker that refuses is tried once, without a pause."""
 
     def pause(seconds: float) -> None:
         raise AssertionError(f"It waits for {seconds} s.")
@@ -146,14 +146,14 @@ def test_ping_of_a_broker_that_is_gone(scheme: str, monkeypatch: Any) -> None:
 
 
 def test_ping_of_several_brokers(redis_url: str) -> None:
-    """Of several brokers one that answers is enough."""
+    """If one of several brokers answers, the ping succeeds."""
     gone = "redis://127.0.0.1:1/0"
     with opened(broker_url=f"{gone};{gone};{redis_url}") as celery:
         assert ping(celery, 30) is None
 
 
 def test_closed_apps_hear_no_signal() -> None:
-    """Apps opened and closed in turn leave nothing behind in Celery's signals."""
+    """Apps that open and close one after the other leave no receiver of a signal."""
     # What earlier tests have left hears no signal from here on.
     gc.collect()
     before = list(worker_process_shutdown.receivers)
@@ -168,7 +168,7 @@ def test_closed_apps_hear_no_signal() -> None:
 
 
 def test_task_is_injected_in_a_context_of_its_own() -> None:
-    """A task has the app's context, its dependencies, and a scope of its own."""
+    """A task has the context of the app, its dependencies, and its own scope."""
     app = make_app()
 
     with app.app_context():
@@ -179,7 +179,7 @@ def test_task_is_injected_in_a_context_of_its_own() -> None:
 
 
 def test_failing_task_closes_its_scope_with_the_error() -> None:
-    """What a task made sees what the task raised."""
+    """The scope of a task closes with the error that the task raised."""
     app = make_app()
 
     with app.app_context():
@@ -218,7 +218,7 @@ def test_shared_task_goes_to_the_current_app() -> None:
 
 
 def test_arguments_are_checked_when_a_task_is_sent() -> None:
-    """A missing argument is told to the sender; an injected one is not missing."""
+    """The sender gets the error about a missing argument."""
     app = make_app()
 
     with (
@@ -229,10 +229,10 @@ def test_arguments_are_checked_when_a_task_is_sent() -> None:
 
 
 def test_own_tasks_are_listed() -> None:
-    """Celery's own tasks are not the service's."""
+    """The tasks of Celery itself are not listed."""
     app = make_app()
 
-    names = tasks_of(app.container.celery())
+    names = get_tasks(app.container.celery())
 
     assert f"{__name__}.note" in names
     assert not any(name.startswith("celery.") for name in names)
@@ -262,7 +262,7 @@ def test_transaction_of_a_task(tmp_path: Any) -> None:
 
 
 def test_closed_app_is_not_kept() -> None:
-    """Celery's process-wide state keeps no service alive."""
+    """The process-wide state of Celery keeps no service alive."""
     app = make_app()
     with app.app_context():
         note.delay("a")
@@ -276,7 +276,7 @@ def test_closed_app_is_not_kept() -> None:
 
 
 def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Configured without Celery installed: the error names the extra."""
+    """If Celery is configured but not installed, the error names the extra."""
     monkeypatch.setitem(sys.modules, "celery", None)
 
     with pytest.raises(modern_flask.ConfigurationError) as raised:
@@ -284,25 +284,26 @@ def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert str(raised.value) == (
         "celery is configured, but the package celery is not installed.\n"
-        "  install  pip install 'modern-flask[celery]'"
+        "  fix      pip install 'modern-flask[celery]'"
     )
 
 
 def test_missing_extra_does_not_keep_an_app_from_being_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The check tells that Celery is missing, with its key and beside other faults."""
+    """The check reports that Celery is missing, with its key, beside other errors."""
     monkeypatch.setitem(sys.modules, "celery", None)
     url = {"CELERY_BROKER_URL": "memory://", "REDIS_HOTS": "cache"}
 
     app = modern_flask.create_app("tasks_service", config=url)
 
-    share()
+    set_default_app()
     assert [str(fault) for fault in check_opening(app.container)] == [
-        "REDIS_HOTS is no setting that is known here.\n"
+        "REDIS_HOTS is not a known setting.\n"
         "  set in   create_app(config=...)\n"
         "  did you mean  REDIS_HOST",
-        "celery is configured, but the package celery is not installed.\n"
-        "  by       CELERY_BROKER_URL, set in create_app(config=...)\n"
-        "  install  pip install 'modern-flask[celery]'",
+        "celery is configured by CELERY_BROKER_URL, but the package celery is not "
+        "installed.\n"
+        "  set in   create_app(config=...)\n"
+        "  fix      pip install 'modern-flask[celery]'",
     ]

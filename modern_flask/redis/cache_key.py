@@ -1,4 +1,4 @@
-"""The key of a cached call: one for the same arguments, another for other types."""
+"""The key of a cached call: equal arguments of the same types have the same key."""
 
 import datetime
 import hashlib
@@ -11,17 +11,19 @@ from pathlib import PurePath
 from typing import Annotated, Any, get_origin
 from uuid import UUID
 
-from .faults import NotKeyable
+from .errors import NotKeyable
+
+__all__ = ["CallKey", "canonicalize"]
 
 _LONGEST = 200
-"""Characters of arguments that a key shows; more are hashed."""
+"""Characters: a key shows shorter arguments, and the hash of longer ones."""
 
 _PLAIN = (bool, int, float, str, bytes)
 _NAMED = (datetime.date, datetime.time, datetime.timedelta, Decimal, PurePath, UUID)
 
 
 def _is_marker(value: object) -> bool:
-    """Whether dependency-injector puts something in the place of ``value``."""
+    """Whether dependency-injector replaces ``value`` by an injected object."""
     return getattr(value, "__IS_MARKER__", False) is True
 
 
@@ -33,12 +35,14 @@ def _is_injected(parameter: Parameter) -> bool:
 
 
 class CallKey:
-    """Names the calls of one function.
+    """Makes the keys of the calls of one function.
 
     Args:
-        function: Its signature says which arguments are the same, however passed.
-        keys: The prefix, joined by dots; the function's own name where there are none.
-        ignore: Parameters that make no difference, besides those that are injected.
+        function: By its signature, an argument has the same key whether it is passed by
+            position or by name.
+        keys: The parts of the prefix, joined by dots; the name of the function by
+            default.
+        ignore: Parameters that are not part of the key. Injected parameters never are.
         by_arguments: Whether the arguments are part of the key at all.
     """
 
@@ -58,15 +62,15 @@ class CallKey:
         self._left_out = {*ignore, *injected}
 
     def __call__(self, *args: Any, **kwargs: Any) -> str:
-        """The key, such as ``cache.orders.show(order_id=7)``.
+        """Make the key of a call, such as ``cache.orders.show(order_id=7)``.
 
         Raises:
             NotKeyable: An argument has no canonical text.
-            TypeError: The arguments don't fit the function.
+            TypeError: The function does not accept these arguments.
         """
         if not self._by_arguments:
             return f"{self.prefix}()"
-        # What is injected is not passed yet.
+        # Partial: the injected arguments are not passed yet.
         bound = self._signature.bind_partial(*args, **kwargs)
         bound.apply_defaults()
         text = ",".join(
@@ -80,18 +84,20 @@ class CallKey:
 
     def _text(self, name: str, value: object) -> str:
         try:
-            return canonical(value)
-        except _Unnameable as error:
+            return canonicalize(value)
+        except _NoText as error:
             raise NotKeyable(self.function, name, error.value) from None
 
 
-class _Unnameable(Exception):
+class _NoText(Exception):
+    """A value, or a part of it, has no canonical text."""
+
     def __init__(self, value: object) -> None:
         self.value = value
 
 
-def canonical(value: object) -> str:
-    """A text that equal values of one type share, and others don't."""
+def canonicalize(value: object) -> str:
+    """The text of ``value``; only equal values of the same type have the same text."""
     kind = type(value).__qualname__
     if value is None or type(value) in _PLAIN:
         return repr(value)
@@ -103,14 +109,14 @@ def canonical(value: object) -> str:
         return f"{kind}({value!r})"
     if is_dataclass(value) and not isinstance(value, type):
         inner = {field.name: getattr(value, field.name) for field in fields(value)}
-        return f"{kind}{canonical(inner)}"
+        return f"{kind}{canonicalize(inner)}"
     if isinstance(value, Mapping):
-        pairs = sorted(f"{canonical(k)}:{canonical(v)}" for k, v in value.items())
+        pairs = sorted(f"{canonicalize(k)}:{canonicalize(v)}" for k, v in value.items())
         return f"{{{','.join(pairs)}}}"
     if isinstance(value, list):
-        return f"[{','.join(map(canonical, value))}]"
+        return f"[{','.join(map(canonicalize, value))}]"
     if isinstance(value, tuple):
-        return f"({','.join(map(canonical, value))})"
+        return f"({','.join(map(canonicalize, value))})"
     if isinstance(value, set | frozenset):
-        return f"{kind}{{{','.join(sorted(map(canonical, value)))}}}"
-    raise _Unnameable(value)
+        return f"{kind}{{{','.join(sorted(map(canonicalize, value)))}}}"
+    raise _NoText(value)

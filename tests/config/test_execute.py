@@ -1,4 +1,4 @@
-"""Bytes that become keys and values."""
+"""Running a configuration gives keys and values."""
 
 import subprocess
 import sys
@@ -6,8 +6,13 @@ import traceback
 
 import pytest
 
-from modern_flask.config.errors import FailedToRun, ForeignSyntax, WrongEncoding
-from modern_flask.config.program import execute
+from modern_flask.config.errors import (
+    SAVE_AS_UTF8,
+    FailedToRun,
+    ForeignSyntax,
+    WrongEncoding,
+)
+from modern_flask.config.execute import execute_source
 from modern_flask.config.values import Origin
 
 PROGRAM = b"""\
@@ -46,7 +51,7 @@ del GONE
 
 def run(text: str | bytes):
     content = text.encode() if isinstance(text, str) else text
-    return execute(content, __file__, "config.py")
+    return execute_source(content, __file__, "config.py")
 
 
 def fault(kind, text: str | bytes):
@@ -56,7 +61,7 @@ def fault(kind, text: str | bytes):
 
 
 def test_upper_case_names_become_keys():
-    """Only UPPER_CASE names of the top level are taken."""
+    """Only UPPER_CASE names of the top level become keys."""
     values, _ = run(PROGRAM)
 
     del values["OS"], values["FILE"]
@@ -78,7 +83,7 @@ def test_upper_case_names_become_keys():
 
 
 def test_origin_is_the_line_that_ran():
-    """Each key knows the last line that set it, in whatever statement and branch."""
+    """The origin of a key is the last line that set it, in any statement and branch."""
     _, origins = run(PROGRAM)
 
     assert {key: origin.line for key, origin in origins.items()} == {
@@ -111,7 +116,7 @@ def test_value_set_by_another_module_has_no_line():
 
 
 def test_namespace_is_fresh_and_named():
-    """The configuration sees its file and the name config, and leaves no module."""
+    """The configuration sees its file and the name config, and adds no module."""
     values, _ = run("FILE = __file__\nNAME = __name__\nSEEN = sorted(globals())")
 
     assert values["FILE"] == __file__
@@ -136,7 +141,7 @@ def test_features_of_modules_work():
 
 
 def test_declared_encoding_is_respected():
-    """A source is UTF-8, or what its first line declares."""
+    """A source is in UTF-8, or in the encoding that its first line declares."""
     text = "# coding: {}\nNAME = 'é'\n"
 
     assert run(text.format("utf-8"))[0] == {"NAME": "é"}
@@ -145,13 +150,13 @@ def test_declared_encoding_is_respected():
 
 
 def test_wrong_encoding():
-    """Bytes that are not in the encoding are told with their line."""
+    """The error about bytes in another encoding has their line."""
     error = fault(WrongEncoding, b"A = 1\nB = 2\nC = '\xe9 hunter2'\n")
 
     assert str(error) == (
         "The configuration is not encoded in UTF-8.\n"
         "  in       config.py, line 3\n"
-        "  mend     save it as UTF-8, or declare its encoding in line 1 (PEP 263)"
+        f"  fix      {SAVE_AS_UTF8}"
     )
     assert error.__context__ is None
 
@@ -160,23 +165,23 @@ def test_wrong_encoding():
     "content", [b"\xff\xfeA\x00", b"# coding: klingon\nA = 1\n"], ids=["utf-16", "name"]
 )
 def test_unknown_encoding(content):
-    """UTF-16 and an encoding that nobody knows are told as such."""
+    """UTF-16 and an unknown encoding are encoding errors."""
     assert str(fault(WrongEncoding, content)) == (
-        "The configuration is not encoded in UTF-8 or what it declares.\n"
+        "The configuration is not encoded in UTF-8 or the encoding that it declares.\n"
         "  in       config.py, line 1\n"
-        "  mend     save it as UTF-8, or declare its encoding in line 1 (PEP 263)"
+        f"  fix      {SAVE_AS_UTF8}"
     )
 
 
 def test_syntax_error_names_the_line_and_not_its_text():
-    """A syntax error is one fault, and the line's text is nowhere in it."""
+    """A syntax error is one error without the text of the line."""
     error = fault(ForeignSyntax, 'A = 1\nPASSWORD = "hunter2\n')
 
     assert str(error) == (
         "The configuration is not valid Python: "
         "unterminated string literal (detected at line 2).\n"
         "  in       config.py, line 2\n"
-        "  mend     correct that line, or name another source in CONFIG_SOURCE"
+        "  fix      correct that line, or name another source in CONFIG_SOURCE"
     )
     assert "hunter2" not in "".join(traceback.format_exception(error))
 
@@ -195,20 +200,19 @@ def test_deeply_nested_source():
     assert str(error).startswith("The configuration is not valid Python: ")
 
 
-def test_exception_is_told_by_class_and_line():
-    """What a configuration raises is told without its message, which may be secret."""
+def test_exception_is_reported_by_class_and_line():
+    """The message of an exception may be secret, so the error leaves it out."""
     error = fault(FailedToRun, 'A = 1\nPORT = int("hunter2")\n')
 
     assert str(error) == (
-        "The configuration failed while it ran: ValueError.\n"
-        "  in       config.py, line 2\n"
-        "  note     its message may hold a secret and is left out"
+        "The configuration raised ValueError (its message may hold a secret).\n"
+        "  in       config.py, line 2"
     )
     assert isinstance(error.__cause__, ValueError)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("A = HSOT", "NameError: name 'HSOT' is not defined"),
         ("import nosuch", "ModuleNotFoundError: No module named 'nosuch'"),
@@ -223,18 +227,19 @@ def test_exception_is_told_by_class_and_line():
         ("1 / 0", "ZeroDivisionError"),
     ],
 )
-def test_messages_that_are_names_are_told(text, told):
-    """A missing name, module, variable or file is named; another message is not."""
+def test_messages_that_are_names_are_shown(text, message):
+    """A missing name, module, variable or file is shown, and no other message."""
     error = fault(FailedToRun, text)
 
     first, place, *_ = str(error).splitlines()
-    assert first == f"The configuration failed while it ran: {told}."
+    note = "" if ": " in message else " (its message may hold a secret)"
+    assert first == f"The configuration raised {message}{note}."
     assert place == f"  in       config.py, line {len(text.splitlines())}"
     assert "hunter2" not in str(error)
 
 
 def test_line_is_that_of_the_configuration(tmp_path, monkeypatch):
-    """When a module that it imports raises, the line is the import."""
+    """If an imported module raises an exception, the line is that of the import."""
     (tmp_path / "broken_settings.py").write_text("\n\n\n1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -242,7 +247,7 @@ def test_line_is_that_of_the_configuration(tmp_path, monkeypatch):
 
 
 def test_interrupt_is_no_fault():
-    """Ctrl-C in a slow configuration stays what it is."""
+    """Ctrl-C in a slow configuration stays a KeyboardInterrupt."""
     with pytest.raises(KeyboardInterrupt):
         run("raise KeyboardInterrupt")
 

@@ -1,8 +1,8 @@
-"""A source's bytes become keys and values: compiled, run in a fresh namespace, watched.
+"""Runs a configuration in a fresh namespace and returns its keys and values.
 
-The line of a value is the one that really set it: the namespace notes every assignment
-of the configuration's top level. A value set in another way (through ``globals()``, by
-a function that declares ``global``) has no line.
+The namespace records the line of every assignment at the top level, so the origin of a
+value is the line that really set it. A value that is set in another way (through
+``globals()``, or by a function that declares ``global``) has no line.
 """
 
 import ast
@@ -17,55 +17,56 @@ from typing import Any
 from .errors import FailedToRun, ForeignSyntax, WrongEncoding
 from .values import Origin
 
-__all__ = ["execute"]
+__all__ = ["execute_source"]
 
-# Their texts are names that the source spells out, not values.
-_TELLING = (AttributeError, ImportError, NameError)
+# The texts of these errors hold names that the source spells out, and no values.
+_SAFE_ERRORS = (AttributeError, ImportError, NameError)
 
 
-def execute(
+def execute_source(
     content: bytes, file: str, source: str
 ) -> tuple[dict[str, Any], dict[str, Origin]]:
-    """Run a configuration and take its UPPER_CASE names.
+    """Run a configuration and return its UPPER_CASE names.
 
     Args:
-        content: Python source; its encoding is UTF-8 or as it declares (PEP 263).
+        content: Python source code in UTF-8, or in the encoding that it declares
+            (PEP 263).
         file: The ``__file__`` that the configuration sees.
-        source: The redacted name for origins and faults.
+        source: The redacted name of the source, for origins and errors.
 
     Returns:
-        Keys to values, and keys to origins.
+        The values by key, and the origins by key.
 
     Raises:
-        WrongEncoding, ForeignSyntax: It can't be compiled.
-        FailedToRun: It raised, or called ``sys.exit``; the exception is the cause.
+        WrongEncoding, ForeignSyntax: The source can't be compiled.
+        FailedToRun: The configuration raised an exception, which is the cause, or
+            called ``sys.exit``.
     """
-    code = _compiled(content, source)
+    code = _compile(content, source)
     names: dict[str, Any] = {
         "__builtins__": builtins,
         "__file__": file,
         "__name__": "config",
     }
-    watched = _Watched(names, code.co_filename)
+    namespace = _RecordingNamespace(names, code.co_filename)
     try:
-        exec(code, names, watched)
+        exec(code, names, namespace)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         line = _last_line(error.__traceback__, code.co_filename)
-        raise FailedToRun(
-            source, type(error).__name__, _telling(error), line
-        ) from error
+        message = _get_safe_message(error)
+        raise FailedToRun(source, type(error).__name__, message, line) from error
     values = {key: value for key, value in names.items() if key.isupper()}
-    origins = {key: Origin(source, watched.lines.get(key)) for key in values}
+    origins = {key: Origin(source, namespace.lines.get(key)) for key in values}
     return values, origins
 
 
-class _Watched(MutableMapping[str, Any]):
-    """A view of a namespace that notes the line of each assignment.
+class _RecordingNamespace(MutableMapping[str, Any]):
+    """A view of a namespace that records the line of each assignment.
 
-    ``exec`` takes any mapping for its locals, and a dictionary only for its globals; so
-    this writes through to the globals, where functions look names up.
+    ``exec`` takes any mapping as its locals, but only a dictionary as its globals. So
+    this mapping writes to the globals, where functions look names up.
     """
 
     def __init__(self, names: dict[str, Any], filename: str) -> None:
@@ -94,22 +95,22 @@ class _Watched(MutableMapping[str, Any]):
         return len(self.names)
 
 
-def _compiled(content: bytes, source: str) -> CodeType:
+def _compile(content: bytes, source: str) -> CodeType:
     _check_encoding(content, source)
-    why, line = "it is nested too deeply", None
+    reason, line = "it is nested too deeply", None
     try:
-        # In angle brackets it is no file to linecache: no traceback, no warning and no
-        # log can show a line of it, which may hold a secret.
+        # linecache reads no file whose name stands in angle brackets. So no traceback,
+        # warning or log shows a line of the source, which may hold a secret.
         return compile(ast.parse(content), f"<{source}>", "exec", dont_inherit=True)
     except SyntaxError as error:
-        why, line = error.msg.rstrip("."), error.lineno
+        reason, line = error.msg.rstrip("."), error.lineno
     except ValueError:
-        why = "it has a null byte"
+        reason = "it has a null byte"
     except (MemoryError, RecursionError):
         pass
-    # Raised outside of the handler: a SyntaxError carries the text of the line.
+    # Raised outside of the handler: a SyntaxError holds the text of the line.
     remedy = "correct that line, or name another source in CONFIG_SOURCE"
-    raise ForeignSyntax(source, why, line, remedy)
+    raise ForeignSyntax(source, reason, line, remedy)
 
 
 def _check_encoding(content: bytes, source: str) -> None:
@@ -121,15 +122,15 @@ def _check_encoding(content: bytes, source: str) -> None:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
     except SyntaxError:
-        # No UTF-8 in the first two lines, or an encoding that nobody knows.
-        encoding = "UTF-8 or what it declares"
+        # The first two lines are not UTF-8, or declare an unknown encoding.
+        encoding = "UTF-8 or the encoding that it declares"
     shown = "UTF-8" if encoding in ("utf-8", "utf-8-sig") else encoding
     raise WrongEncoding(source, shown, line)
 
 
-def _telling(error: BaseException) -> str:
-    """The text of ``error`` if it can't be secret, else nothing."""
-    if isinstance(error, _TELLING):
+def _get_safe_message(error: BaseException) -> str:
+    """The text of ``error`` if it can't hold a secret, else nothing."""
+    if isinstance(error, _SAFE_ERRORS):
         return str(error).rstrip(".")
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.strerror}: {error.filename!r}"

@@ -1,0 +1,54 @@
+"""Celery's default app: the Celery app of the current Flask app."""
+
+from __future__ import annotations
+
+import weakref
+from functools import cache
+from typing import Any
+
+from flask import current_app
+from werkzeug.local import LocalProxy
+
+from ..wiring import get_bound
+
+__all__ = ["open_apps", "set_default_app"]
+
+open_apps: weakref.WeakSet[Any] = weakref.WeakSet()
+"""The Celery apps that the kit has opened and not closed yet."""
+
+
+def set_default_app() -> None:
+    """Make ``shared_task`` use the Celery app of the current Flask app.
+
+    Celery has one default app in a process. The kit's default app is a proxy that finds
+    the current one, so two services in one process never send each other's tasks. A
+    default app that the service has set itself stays.
+    """
+    try:
+        from celery import _state
+    except ImportError:
+        # open_celery raises the error, with the key that configures Celery.
+        return
+    default = _state.default_app
+    # Celery makes an app with this name when code reads an attribute of a shared task.
+    if default is None or (default is not _current and default.main == "default"):
+        _state.set_default_app(_current)
+
+
+def _find_current() -> Any:
+    """The Celery app of the current Flask app; without one, any open Celery app."""
+    if current_app:
+        bound = get_bound(current_app._get_current_object())  # type: ignore[attr-defined]
+        return bound.container.celery()
+    return next(iter(open_apps), None) or _make_placeholder()
+
+
+@cache
+def _make_placeholder() -> Any:
+    """The app that Celery itself would make, for code that only inspects a task."""
+    from celery import Celery
+
+    return Celery("default", set_as_current=False)
+
+
+_current: Any = LocalProxy(_find_current)
