@@ -1,8 +1,9 @@
-"""Object storage: one interface over Tencent COS, Aliyun OSS, a folder and memory.
+"""Object storage: one interface to Tencent COS, Aliyun OSS, a folder and memory.
 
-Importing it imports no vendor's SDK; ``open_cos`` and ``open_oss`` do when called.
+Importing this package imports no SDK; ``open_cos`` and ``open_oss`` import theirs.
 """
 
+from .bodies import Body
 from .cos import open_cos
 from .errors import (
     BucketNotFound,
@@ -22,11 +23,12 @@ from .errors import (
     UnexpectedAnswer,
     Unsupported,
 )
-from .interface import Body, ObjectInfo, Observer, Storage, ping
 from .local import open_local
 from .memory import MemoryStorage, open_memory
+from .object_info import ObjectInfo
 from .oss import open_oss
 from .reader import ObjectReader
+from .storage import Observer, Storage, ping
 
 __all__ = [
     "Body",

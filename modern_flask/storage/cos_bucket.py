@@ -1,23 +1,25 @@
-"""A bucket of COS behind the interface."""
+"""The requests of COS, through cos-python-sdk-v5."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from .bodies import Part
+from .bucket import Bucket
+from .client import Page
+from .connections import AnswerBody
 from .errors import (
     StorageError,
     StorageUnavailable,
     UnexpectedAnswer,
     Unsupported,
 )
-from .interface import ObjectInfo, Page
+from .headers import Headers, lower_names
+from .object_info import ObjectInfo
 from .reader import Stream
-from .remote import RemoteStorage
-from .transfer import PART, Part
-from .vendor import WireBody, reason_of, refusal
-from .wire import Headers, lowered
+from .sdk_errors import describe_lost_answer, make_refusal
 
-__all__ = ["Connect", "CosStorage", "Timeouts"]
+__all__ = ["Connect", "CosBucket", "Timeouts"]
 
 _RETRIES = 2  # of the raw client, after 1 s and 2 s; our own calls have their own
 _COMPLETION = 600.0  # seconds: COS joins the parts of a large object before it answers
@@ -26,16 +28,16 @@ Timeouts: TypeAlias = tuple[float, float]
 Connect: TypeAlias = Callable[[Timeouts, int], Any]
 
 
-class CosStorage(RemoteStorage):
-    """A bucket of COS. ``raw`` is a ``qcloud_cos.CosS3Client``.
+class CosBucket(Bucket):
+    """A bucket of COS.
 
     Args:
         connect: Makes a client from timeouts (connect, read) in seconds and retries.
-        bucket: With the appid; empty for a storage of which only ``raw`` is used.
+        name: With the appid; empty if only ``raw`` is used.
         limits: Timeouts in seconds.
-        part_size: Bytes of a part of a large upload.
         token: The security token of temporary credentials, if there is one.
-        bucket_key: The setting to name where the bucket is missing.
+        anonymous: Whether requests are not signed.
+        bucket_key: The setting to name in an error if the bucket is missing.
     """
 
     vendor = "cos"
@@ -44,48 +46,42 @@ class CosStorage(RemoteStorage):
     def __init__(
         self,
         connect: Connect,
-        bucket: str,
+        name: str,
         *,
         limits: Timeouts,
-        part_size: int = PART,
         token: Callable[[], str | None] = lambda: None,
+        anonymous: bool = False,
         bucket_key: str = "STORAGE_BUCKET",
     ) -> None:
-        super().__init__(bucket, part_size, bucket_key)
-        self._connect, self._token = connect, token
-        self._raw = connect(limits, _RETRIES)
+        super().__init__(name, bucket_key)
+        self._connect, self._token, self._anonymous = connect, token, anonymous
+        self.raw = connect(limits, _RETRIES)
         self._client = connect(limits, 0)
         self._patient = connect((limits[0], max(limits[1], _COMPLETION)), 0)
 
-    @property
-    def bucket(self) -> str:
-        """The bucket's name.
+    def _require_name(self) -> str:
+        if not self.name:
+            raise self.make_no_bucket()
+        return self.name
 
-        Raises:
-            NoBucket: None is configured.
-        """
-        if not self._name:
-            raise self._no_bucket()
-        return self._name
-
-    def _write(self, key: str, part: Part, headers: dict[str, str]) -> Headers:
-        # The SDK lays Metadata over its headers as it is: the way in for all of them.
+    def put(self, key: str, part: Part, headers: dict[str, str]) -> Headers:
+        # The SDK copies Metadata over its headers unchanged: all headers go this way.
         answer = self._client.put_object(
-            Bucket=self.bucket, Key=key, Body=part.content(), Metadata=headers
+            Bucket=self._require_name(), Key=key, Body=part.content(), Metadata=headers
         )
-        return lowered(answer)
+        return lower_names(answer)
 
-    def _begin(self, key: str, headers: dict[str, str]) -> str:
+    def start_upload(self, key: str, headers: dict[str, str]) -> str:
         answer = self._client.create_multipart_upload(
-            Bucket=self.bucket, Key=key, Metadata=headers
+            Bucket=self._require_name(), Key=key, Metadata=headers
         )
         return str(answer["UploadId"])
 
-    def _send(self, key: str, upload: str, number: int, part: Part) -> Headers:
+    def put_part(self, key: str, upload: str, number: int, part: Part) -> Headers:
         body = part.content()
-        return lowered(
+        return lower_names(
             self._client.upload_part(
-                Bucket=self.bucket,
+                Bucket=self._require_name(),
                 Key=key,
                 Body=body,
                 PartNumber=number,
@@ -93,40 +89,45 @@ class CosStorage(RemoteStorage):
             )
         )
 
-    def _finish(
+    def complete_upload(
         self, key: str, upload: str, etags: Sequence[str], headers: dict[str, str]
     ) -> Headers:
         parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, 1)]
         answer = self._patient.complete_multipart_upload(
-            Bucket=self.bucket,
+            Bucket=self._require_name(),
             Key=key,
             UploadId=upload,
             MultipartUpload={"Part": parts},
             Metadata=headers,
         )
-        return lowered(answer)
+        return lower_names(answer)
 
-    def _abort(self, key: str, upload: str) -> None:
+    def abort_upload(self, key: str, upload: str) -> None:
         self._client.abort_multipart_upload(
-            Bucket=self.bucket, Key=key, UploadId=upload
+            Bucket=self._require_name(), Key=key, UploadId=upload
         )
 
-    def _open(self, key: str, headers: dict[str, str]) -> tuple[Headers, Stream]:
-        # Unasked, COS may compress a text on its way, and then its checksum is another.
-        asked = {**headers, "Accept-Encoding": "identity"}
-        answer = self._client.get_object(Bucket=self.bucket, Key=key, Metadata=asked)
+    def get(self, key: str, headers: dict[str, str]) -> tuple[Headers, Stream]:
+        # Otherwise COS may compress a text on its way, which changes its checksum.
+        headers = {**headers, "Accept-Encoding": "identity"}
+        answer = self._client.get_object(
+            Bucket=self._require_name(), Key=key, Metadata=headers
+        )
         raw = answer.pop("Body").get_raw_stream()
-        return lowered(answer), WireBody(raw, lambda: self._answers("get", key))
+        body = AnswerBody(raw, lambda: self.translate_errors("get", key))
+        return lower_names(answer), body
 
-    def _look(self, key: str) -> Headers:
-        return lowered(self._client.head_object(Bucket=self.bucket, Key=key))
+    def head(self, key: str) -> Headers:
+        return lower_names(
+            self._client.head_object(Bucket=self._require_name(), Key=key)
+        )
 
-    def _remove(self, key: str) -> None:
-        self._client.delete_object(Bucket=self.bucket, Key=key)
+    def delete(self, key: str) -> None:
+        self._client.delete_object(Bucket=self._require_name(), Key=key)
 
-    def _page(self, prefix: str, after: str, most: int) -> tuple[Page, str]:
+    def list_page(self, prefix: str, after: str, most: int) -> tuple[Page, str]:
         answer = self._client.list_objects(
-            Bucket=self.bucket, Prefix=prefix, Marker=after, MaxKeys=most
+            Bucket=self._require_name(), Prefix=prefix, Marker=after, MaxKeys=most
         )
         page = [
             ObjectInfo(
@@ -141,16 +142,16 @@ class CosStorage(RemoteStorage):
             return page, ""
         return page, answer.get("NextMarker") or page[-1].key
 
-    def _sign(self, key: str, expires: int, method: str) -> str:
-        if self._client.get_conf()._anonymous:
+    def url(self, key: str, expires: int, method: str) -> str:
+        if self._anonymous:
             raise Unsupported(self.vendor, "is opened anonymously and signs no URLs")
-        # The SDK leaves the token of temporary credentials out of what it presigns.
+        # The SDK leaves the token of temporary credentials out of presigned URLs.
         token = self._token()
         params = {"x-cos-security-token": token} if token else {}
-        with self._answers("sign a URL for", key):
+        with self.translate_errors("sign a URL for", key):
             return str(
                 self._client.get_presigned_url(
-                    Bucket=self.bucket,
+                    Bucket=self._require_name(),
                     Key=key,
                     Method=method,
                     Expired=expires,
@@ -158,24 +159,28 @@ class CosStorage(RemoteStorage):
                 )
             )
 
-    def _reach_bucket(self, timeout: float) -> None:
-        self._connect((timeout, timeout), 0).head_bucket(Bucket=self._name)
+    def ping(self, timeout: float) -> None:
+        self._connect((timeout, timeout), 0).head_bucket(Bucket=self.name)
 
-    def _list_buckets(self, timeout: float) -> None:
+    def list_buckets(self, timeout: float) -> None:
         self._connect((timeout, timeout), 0).list_buckets(MaxKeys=1)
 
-    def _fault(self, error: Exception, operation: str, key: str) -> StorageError | None:
+    def make_error(
+        self, error: Exception, operation: str, key: str
+    ) -> StorageError | None:
         from qcloud_cos import CosClientError, CosServiceError
 
+        place = self.place
         if isinstance(error, CosServiceError):
-            told = error.get_digest_msg()
-            told = told if isinstance(told, dict) else {}
-            code, request = told.get("code", ""), told.get("requestid", "")
+            digest = error.get_digest_msg()
+            digest = digest if isinstance(digest, dict) else {}
+            code, request = digest.get("code", ""), digest.get("requestid", "")
             status = error.get_status_code()
-            return refusal(status, code, request, operation, key, self.place)
+            return make_refusal(status, code, request, operation, key, place)
         if isinstance(error, CosClientError):
             cause = error.__context__
             if isinstance(cause, Exception):
-                return StorageUnavailable(operation, key, self.place, reason_of(cause))
-            return UnexpectedAnswer(operation, key, self.place, str(error))
+                reason = describe_lost_answer(cause)
+                return StorageUnavailable(operation, key, place, reason)
+            return UnexpectedAnswer(operation, key, place, str(error))
         return None

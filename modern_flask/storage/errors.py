@@ -1,4 +1,4 @@
-"""What can go wrong in a storage, one class for each fault.
+"""The faults of a storage, one class for each.
 
 ``place`` is where it went wrong, as the storage's ``repr`` shows it: ``cos bucket
 files-1250000000``, ``local folder /srv/files``, ``memory``.
@@ -6,9 +6,13 @@ files-1250000000``, ``local folder /srv/files``, ``memory``.
 
 from collections.abc import Sequence
 
-from ..errors import ConfigurationError, Fault, join_names
+from ..errors import ConfigurationError, Fault, join_names, set_key
 
 __all__ = [
+    "CHECK_ACCESS",
+    "CHECK_BUCKET",
+    "CHECK_KEY",
+    "USE_RAW",
     "BucketNotFound",
     "IntegrityError",
     "InvalidKey",
@@ -25,7 +29,13 @@ __all__ = [
     "StorageUnavailable",
     "UnexpectedAnswer",
     "Unsupported",
+    "set_keys",
 ]
+
+CHECK_ACCESS = "check the access key, its policy and this machine's clock"
+CHECK_BUCKET = "check the bucket's name and its region"
+CHECK_KEY = "use 1 to 850 bytes of UTF-8, with single slashes between the segments"
+USE_RAW = "or name the bucket in calls of the vendor's own client, storage.raw"
 
 
 class StorageError(Fault):
@@ -41,18 +51,18 @@ class ObjectNotFound(StorageError):
 
 
 class ObjectExists(StorageError):
-    """``put(..., overwrite=False)`` met an object of the same key."""
+    """``put(..., overwrite=False)`` found an object of the same key."""
 
     def __init__(self, key: str, place: str, request: str = "") -> None:
         self.key, self.place, self.request = key, place, request
         super().__init__(
-            f'{place} has an object "{key}" already, and overwrite=False was asked.',
+            f'{place} has an object "{key}" already, and overwrite is False.',
             ("request", request),
         )
 
 
 class BucketNotFound(StorageError):
-    """The vendor knows no bucket of this name."""
+    """The vendor has no bucket of this name."""
 
     def __init__(self, place: str, code: str = "", request: str = "") -> None:
         self.place, self.code, self.request = place, code, request
@@ -60,18 +70,18 @@ class BucketNotFound(StorageError):
             f"{place} does not exist.",
             ("code", code),
             ("request", request),
-            ("check", "the bucket's name and its region"),
+            ("fix", CHECK_BUCKET),
         )
 
 
 class InvalidKey(StorageError):
-    """A key that some vendor would refuse, change or misread."""
+    """A key that at least one vendor would refuse, change or misread."""
 
     def __init__(self, key: object, reason: str) -> None:
         self.key, self.reason = key, reason
         super().__init__(
-            f"{key!r} is no portable key: {reason}.",
-            ("use", "1 to 850 bytes of UTF-8, segments parted by single slashes"),
+            f"{key!r} is not a portable key: {reason}.",
+            ("fix", CHECK_KEY),
         )
 
 
@@ -84,7 +94,7 @@ class InvalidMetadata(StorageError):
 
 
 class InvalidRange(StorageError):
-    """A range that begins behind the object's end, or ends before it begins."""
+    """A range that begins after the object's end, or ends before its start."""
 
     def __init__(self, key: str, start: int, end: int | None, reason: str) -> None:
         self.key, self.start, self.end, self.reason = key, start, end, reason
@@ -93,7 +103,7 @@ class InvalidRange(StorageError):
 
 
 class PermissionDenied(StorageError):
-    """The vendor refused who we are, or what we may do."""
+    """The vendor refused our credentials, or an operation that they do not allow."""
 
     def __init__(
         self, operation: str, key: str, place: str, code: str, request: str = ""
@@ -104,19 +114,19 @@ class PermissionDenied(StorageError):
             f"{place} refused to {_phrase(operation, key)}.",
             ("code", code),
             ("request", request),
-            ("check", "the access key, its policy and this machine's clock"),
+            ("fix", CHECK_ACCESS),
         )
 
 
-class _Unanswered(StorageError):
-    """An operation did not come to what it is for.
+class _OperationFailed(StorageError):
+    """An operation failed; ``did_not`` begins the explanation.
 
     Args:
         operation: Such as ``put``.
-        key: Of the object; empty where there is none.
-        place: Where it went wrong.
-        reason: Why, in a few words, none of them secret.
-        request: The vendor's name for the request, for its support.
+        key: The object's key; empty if there is none.
+        place: Where the operation failed.
+        reason: Why it failed, in a few words, none of them secret.
+        request: The vendor's id of the request, for its support.
     """
 
     did_not = "did not"
@@ -132,18 +142,18 @@ class _Unanswered(StorageError):
         )
 
 
-class StorageUnavailable(_Unanswered):
-    """No answer, or none that helps: network, deadline, 429 or 5xx."""
+class StorageUnavailable(_OperationFailed):
+    """There was no answer, or a temporary one: network, deadline, 429 or 5xx."""
 
     did_not = "could not"
 
 
-class UnexpectedAnswer(_Unanswered):
-    """The vendor refused the request for a reason that has no class of its own."""
+class UnexpectedAnswer(_OperationFailed):
+    """The vendor refused the request for a reason without an error class here."""
 
 
 class IntegrityError(StorageError):
-    """The bytes are not those that were promised."""
+    """The bytes are not those that were stored or sent."""
 
     def __init__(self, key: str, place: str, reason: str) -> None:
         self.key, self.place, self.reason = key, place, reason
@@ -158,14 +168,13 @@ class ObjectChanged(IntegrityError):
 
 
 class NoBucket(StorageError):
-    """A neutral operation on a vendor whose bucket was not configured."""
+    """An operation needs a bucket, and none is configured."""
 
     def __init__(self, vendor: str, key: str) -> None:
         self.vendor, self.key = vendor, key
         super().__init__(
-            f"The storage {vendor} has no bucket to work on: {key} is not set.",
-            ("set", key),
-            ("or use", "the vendor's own client, .raw, and name the bucket there"),
+            f"The storage {vendor} has no bucket: {key} is not set.",
+            ("fix", f"{set_key(key)}; {USE_RAW}"),
         )
 
 
@@ -174,20 +183,20 @@ class Unsupported(StorageError):
 
     def __init__(self, vendor: str, what: str, remedy: str = "") -> None:
         self.vendor, self.what_is_missing = vendor, what
-        super().__init__(f"The storage {vendor} {what}.", ("instead", remedy))
+        super().__init__(f"The storage {vendor} {what}.", ("fix", remedy))
 
 
 class MissingSettings(ConfigurationError):
-    """A vendor is chosen, and keys that it can't do without are not set."""
+    """A vendor is configured, and keys that it needs are not set."""
 
     def __init__(self, vendor: str, keys: Sequence[str]) -> None:
         self.vendor, self.keys = vendor, list(keys)
-        one = len(self.keys) == 1
-        lacking, them = join_names(self.keys), "it" if one else "them"
+        absent = (
+            f"{join_names(self.keys)} {'is' if len(self.keys) == 1 else 'are'} not set"
+        )
         super().__init__(
-            f"The storage {vendor} can't be opened: {lacking} "
-            f"{'is' if one else 'are'} not set.",
-            ("set", f"{them} in the configuration, or as FLASK_... in the environment"),
+            f"The storage {vendor} can't be opened: {absent}.",
+            ("fix", set_keys(self.keys)),
         )
 
 
@@ -198,8 +207,17 @@ class InvalidSetting(ConfigurationError):
         self.key, self.origin, self.reason = key, origin, reason
         self.remedy = remedy
         super().__init__(
-            f"{key} can't be used: {reason}.", ("set in", origin or ""), ("do", remedy)
+            f"{key} can't be used: {reason}.",
+            ("set in", origin or ""),
+            ("fix", remedy),
         )
+
+
+def set_keys(keys: Sequence[str]) -> str:
+    """The remedy for keys that are not set."""
+    if len(keys) == 1:
+        return set_key(keys[0])
+    return "set them in the configuration, or with the prefix FLASK_ in the environment"
 
 
 def _phrase(operation: str, key: str) -> str:

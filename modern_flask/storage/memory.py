@@ -7,19 +7,18 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from .bodies import Body, iterate_chunks
+from .client import Client, Page
 from .errors import (
     InvalidRange,
     ObjectExists,
     ObjectNotFound,
-    Unsupported,
 )
-from .interface import Body, ObjectInfo, Page, Storage
+from .object_info import ObjectInfo
 from .reader import ObjectReader
-from .transfer import chunks
+from .storage import Storage
 
-__all__ = ["MemoryStorage", "open_memory"]
-
-_PAGE = 1000  # objects, as many as the vendors list at once
+__all__ = ["MemoryClient", "MemoryStorage", "open_memory"]
 
 
 def open_memory() -> Iterator[Storage]:
@@ -32,6 +31,13 @@ def open_memory() -> Iterator[Storage]:
 
 
 class MemoryStorage(Storage):
+    """Objects in a dict. ``raw`` is that dict: keys to pairs of info and bytes."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryClient())
+
+
+class MemoryClient(Client):
     """Objects in a dict. ``raw`` is that dict: keys to pairs of info and bytes."""
 
     vendor = "memory"
@@ -48,7 +54,7 @@ class MemoryStorage(Storage):
     def place(self) -> str:
         return "memory"
 
-    def _put(
+    def put(
         self,
         key: str,
         body: Body,
@@ -56,7 +62,7 @@ class MemoryStorage(Storage):
         metadata: Mapping[str, str],
         overwrite: bool,
     ) -> ObjectInfo:
-        data = b"".join(bytes(chunk) for chunk in chunks(body))
+        data = b"".join(bytes(chunk) for chunk in iterate_chunks(body))
         etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
         now = datetime.now(UTC)
         info = ObjectInfo(key, len(data), etag, now, content_type, dict(metadata))
@@ -66,38 +72,33 @@ class MemoryStorage(Storage):
             self._objects[key] = info, data
         return info
 
-    def _found(self, key: str) -> tuple[ObjectInfo, bytes]:
+    def _find(self, key: str) -> tuple[ObjectInfo, bytes]:
         try:
             return self._objects[key]
         except KeyError:
             raise ObjectNotFound(key, self.place) from None
 
-    def _get(self, key: str, start: int, end: int | None) -> ObjectReader:
-        info, data = self._found(key)
+    def get(self, key: str, start: int, end: int | None) -> ObjectReader:
+        info, data = self._find(key)
         if start and start >= info.size:
             raise InvalidRange(key, start, end, f"the object has {info.size} bytes")
         piece = data[start:end]
         return ObjectReader(info, self.place, io.BytesIO(piece), len(piece))
 
-    def _head(self, key: str) -> ObjectInfo:
-        return self._found(key)[0]
+    def head(self, key: str) -> ObjectInfo:
+        return self._find(key)[0]
 
-    def _delete(self, key: str) -> None:
+    def delete(self, key: str) -> None:
         with self._lock:
             self._objects.pop(key, None)
 
-    def _list(self, prefix: str, limit: int | None) -> Iterator[Page]:
+    def list_pages(self, prefix: str, limit: int | None) -> Iterator[Page]:
         with self._lock:
             found = [info for info, _ in self._objects.values()]
         found = [info for info in found if info.key.startswith(prefix)]
         found.sort(key=lambda info: info.key.encode())
-        for start in range(0, len(found), _PAGE):
-            yield found[start : start + _PAGE]
+        for start in range(0, len(found), self.page_size):
+            yield found[start : start + self.page_size]
 
-    def url(self, key: str, *, expires: int = 3600, method: str = "GET") -> str:
-        raise Unsupported(
-            self.vendor, "makes no presigned URLs", "serve the object from a view"
-        )
-
-    def _ping(self, timeout: float) -> None:
-        """Memory is always there."""
+    def ping(self, timeout: float) -> None:
+        """Do nothing: memory always answers."""

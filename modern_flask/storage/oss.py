@@ -7,18 +7,20 @@ from typing import Any
 
 from ..config.values import find_key, find_origin
 from ..errors import ConfigurationError, MissingExtra, UnknownSetting
+from .bodies import PART
+from .bucket_client import BucketClient
+from .connections import POOL_SIZE, make_pool
 from .errors import MissingSettings
-from .hush import hush
-from .interface import Storage
-from .oss_bucket import OssStorage
-from .transfer import PART
-from .vendor import POOL, missing, pool, timeouts, whole_number
+from .oss_bucket import OssBucket
+from .sdk_logs import filter_sdk_logs
+from .settings import list_missing, read_timeouts, read_whole_number
+from .storage import Storage
 
 __all__ = ["OssStorage", "open_oss"]
 
 logger = logging.getLogger(__name__)
 
-_SMALLEST_PART = 100 * 1024  # bytes; OSS refuses smaller ones but for the last
+_SMALLEST_PART = 100 * 1024  # bytes; OSS refuses smaller parts, except the last
 _KNOWN = (
     "vendor",
     "access_key_id",
@@ -33,27 +35,43 @@ _KNOWN = (
     "pool_size",
     "part_size",
 )
-REGION = re.compile(
+_REGION = re.compile(
     r"(?:^|\.)oss-(?!accelerate)([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com$"
     r"|(?:^|\.)([a-z]+-[a-z0-9-]+)\.oss\.aliyuncs\.com$"
 )
 
 
+class OssStorage(Storage):
+    """A bucket of OSS. ``raw`` is an ``oss2.Bucket``, without one an ``oss2.Service``.
+
+    Args:
+        bucket: The requests of OSS.
+        part_size: Bytes of a part of a large upload.
+
+    Attributes:
+        service: An ``oss2.Service``, with and without a bucket.
+    """
+
+    def __init__(self, bucket: OssBucket, part_size: int = PART) -> None:
+        super().__init__(BucketClient(bucket, part_size))
+        self.service = bucket.service
+
+
 def open_oss(settings: Mapping[str, Any]) -> Iterator[Storage]:
-    """Open an OSS client with a connection pool of its own, and close it.
+    """Open an OSS client with its own connection pool, and close it.
 
     Args:
         settings: ``access_key_id``, ``access_key_secret`` and ``endpoint``;
-            ``security_token`` of temporary credentials; ``region``, where the endpoint
-            does not tell it, for signatures of version 4; ``bucket`` for everything but
-            ``raw`` and ``service``; ``is_cname`` for a domain of one's own; ``proxies``
+            ``security_token`` of temporary credentials; ``region`` for signatures of
+            version 4, if the endpoint does not contain it; ``bucket`` for everything
+            but ``raw`` and ``service``; ``is_cname`` for a custom domain; ``proxies``
             by scheme; ``timeout`` in seconds, a number or a pair (connect, read): 3 and
-            30 if not set; ``pool_size`` in connections; ``part_size`` in bytes. Other
-            keys are warned of in the log.
+            30 if not set; ``pool_size`` in connections; ``part_size`` in bytes. The log
+            warns about other keys.
 
     Raises:
         MissingExtra: oss2 is not installed.
-        MissingSettings: A key without which nothing can be signed or addressed.
+        MissingSettings: A key that is needed to sign or address requests.
         ConfigurationError: oss2 refuses a value.
     """
     try:
@@ -63,49 +81,49 @@ def open_oss(settings: Mapping[str, Any]) -> Iterator[Storage]:
         raise MissingExtra("storage", "oss2", "oss", key, origin) from error
 
     _warn_of_unknown(settings)
-    lacking = missing(settings, ("access_key_id", "access_key_secret", "endpoint"))
-    if lacking:
-        raise MissingSettings("oss", lacking)
-    size = whole_number(settings, "pool_size", POOL, 1, "connections")
-    hush("oss2")
-    session = oss2.Session(adapter=pool(2, size))
+    absent = list_missing(settings, ("access_key_id", "access_key_secret", "endpoint"))
+    if absent:
+        raise MissingSettings("oss", absent)
+    size = read_whole_number(settings, "pool_size", POOL_SIZE, 1, "connections")
+    filter_sdk_logs("oss2")
+    session = oss2.Session(adapter=make_pool(2, size))
     try:
-        yield opened(settings, session)
+        yield _make_storage(settings, session)
     finally:
         session.session.close()
 
 
-def opened(settings: Mapping[str, Any], session: Any) -> OssStorage:
+def _make_storage(settings: Mapping[str, Any], session: Any) -> OssStorage:
     from oss2.exceptions import ClientError
 
-    region = region_of(settings)
+    region = find_region(settings)
     options = {
-        "auth": _auth_of(settings, region),
+        "auth": _make_auth(settings, region),
         "endpoint": settings["endpoint"],
         "session": session,
         "proxies": settings.get("proxies"),
         "region": region,
     }
+    limits = read_timeouts(settings)
+    part_size = read_whole_number(settings, "part_size", PART, _SMALLEST_PART, "bytes")
     try:
-        return OssStorage(
+        bucket = OssBucket(
             options,
             settings.get("bucket") or "",
             is_cname=bool(settings.get("is_cname")),
-            limits=timeouts(settings),
-            part_size=whole_number(
-                settings, "part_size", PART, _SMALLEST_PART, "bytes"
-            ),
+            limits=limits,
             bucket_key=find_key(settings, "bucket"),
         )
     except ClientError as error:
-        # Its texts show an endpoint at most.
+        # oss2's texts contain an endpoint at most.
         raise ConfigurationError(
             f"The storage oss can't be opened: {error.body}"
         ) from error
+    return OssStorage(bucket, part_size)
 
 
 def _warn_of_unknown(settings: Mapping[str, Any]) -> None:
-    """The predecessor ignored such keys, so they may not stop a service now."""
+    """Warn only: the predecessor ignored such keys, so they must not stop a service."""
     known = [find_key(settings, name) for name in _KNOWN]
     for name in settings:
         if name not in _KNOWN:
@@ -115,25 +133,25 @@ def _warn_of_unknown(settings: Mapping[str, Any]) -> None:
             )
 
 
-def region_of(settings: Mapping[str, Any]) -> str | None:
-    """The region that V4 signatures name; ``None`` leaves V1 signatures."""
+def find_region(settings: Mapping[str, Any]) -> str | None:
+    """The region for V4 signatures; with ``None``, requests are signed by V1."""
     region = str(settings.get("region") or "").removeprefix("oss-")
     if region:
         return region
     host = re.sub(r"^[a-zA-Z]+://|[:/].*$", "", str(settings["endpoint"]).strip())
-    found = REGION.search(host.lower())
+    found = _REGION.search(host.lower())
     if found:
         return found[1] or found[2]
     logger.warning(
-        "%s tells no region, so requests are signed by version 1, which new accounts"
-        " and buckets refuse; set %s.",
+        "%s contains no region, so requests are signed by version 1, which new"
+        " accounts and buckets refuse; set %s.",
         find_key(settings, "endpoint"),
         find_key(settings, "region"),
     )
     return None
 
 
-def _auth_of(settings: Mapping[str, Any], region: str | None) -> Any:
+def _make_auth(settings: Mapping[str, Any], region: str | None) -> Any:
     import oss2
 
     account = str(settings["access_key_id"]).strip()

@@ -1,23 +1,20 @@
-"""The bytes of one version of an object, as a stream that knows when it is whole."""
+"""The bytes of one version of an object, as a stream that detects losses."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from types import TracebackType
+from typing import Protocol
 
 from .errors import IntegrityError, StorageUnavailable
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from .interface import ObjectInfo
+from .object_info import ObjectInfo
 
 __all__ = ["Checksum", "ObjectReader", "Stream"]
 
 _CHUNK = 64 * 1024
-_RESUMES = 3  # how often one read survives a lost connection
+_RESUMES = 3  # how many lost connections one read survives
 
 
 class Stream(Protocol):
-    """A vendor's body: ``b""`` is its end, a failure is a StorageUnavailable."""
+    """A vendor's body; ``b""`` is its end, and it raises StorageUnavailable."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -25,7 +22,7 @@ class Stream(Protocol):
 
 
 class Checksum(Protocol):
-    """A sum over bytes that come in pieces."""
+    """A checksum over bytes that come in pieces."""
 
     @property
     def value(self) -> int: ...
@@ -36,27 +33,28 @@ class Checksum(Protocol):
 class ObjectReader:
     """Read it like a file, or iterate over chunks of at most 64 KiB.
 
-    Its connection or file goes back at the end of the bytes, or when it is closed.
+    The connection or file is released at the end of the bytes, or when the reader is
+    closed.
 
-    A lost connection is taken up where it broke, at the same version of the object. A
-    body that ends early or whose checksum is wrong raises; its last chunk is never
-    given out.
+    After a lost connection the reader resumes where it broke, at the same version of
+    the object. It raises when a body ends early or has a wrong checksum, and never
+    returns the last chunk of such a body.
 
     Attributes:
-        info: The whole object's, even where only a range of it is read.
-        moved: Told ``"get"`` and the bytes of each piece that is given out.
+        info: The whole object's info, even if only a range is read.
+        moved: Called with ``"get"`` and the size of each piece that is returned.
 
     Raises:
-        StorageUnavailable: The connection was lost and could not be taken up.
-        IntegrityError: All bytes came, and they are not those that were stored.
-        ObjectChanged: The object was replaced before a lost read could be taken up.
+        StorageUnavailable: The connection was lost, and the read could not be resumed.
+        IntegrityError: All bytes arrived, and they are not those that were stored.
+        ObjectChanged: The object was replaced before a lost read could be resumed.
     """
 
     moved: Callable[[str, int], object] | None = None
 
     def __init__(
         self,
-        info: "ObjectInfo",
+        info: ObjectInfo,
         place: str,
         body: Stream,
         length: int,
@@ -75,16 +73,17 @@ class ObjectReader:
             body.close()
 
     @classmethod
-    def empty(cls, info: "ObjectInfo", place: str) -> "ObjectReader":
+    def make_empty(cls, info: ObjectInfo, place: str) -> "ObjectReader":
+        """A reader of no bytes."""
         return cls(info, place, _NoBytes(), 0)
 
     def read(self, size: int | None = -1) -> bytes:
-        """``size`` bytes, fewer only at the end; all that are left without ``size``."""
+        """Return ``size`` bytes, fewer only at the end; without ``size``, the rest."""
         if size is None or size < 0:
             return b"".join(self)
         pieces = []
         while size:
-            piece = self._chunk(min(size, _CHUNK))
+            piece = self._read_chunk(min(size, _CHUNK))
             if not piece:
                 break
             pieces.append(piece)
@@ -92,29 +91,29 @@ class ObjectReader:
         return b"".join(pieces)
 
     def __iter__(self) -> Iterator[bytes]:
-        while chunk := self._chunk(_CHUNK):
+        while chunk := self._read_chunk(_CHUNK):
             yield chunk
 
-    def _chunk(self, size: int) -> bytes:
+    def _read_chunk(self, size: int) -> bytes:
         if self._closed:
             raise ValueError(f'The reader of "{self.info.key}" is closed.')
         left = self._length - self._offset
         if not left:
             return b""
-        piece = self._piece(min(size, left))
+        piece = self._read_piece(min(size, left))
         self._offset += len(piece)
         if self._checksum is not None:
             self._checksum.update(piece)
         if self._offset == self._length:
-            # Whoever forgets to close a reader has read it to its end, mostly.
+            # Most readers that are never closed have been read to the end.
             self._body.close()
-            self._check()
+            self._check_checksum()
         if self.moved is not None:
             self.moved("get", len(piece))
         return piece
 
-    def _piece(self, size: int) -> bytes:
-        """Some bytes from the body, or from a body that takes its place."""
+    def _read_piece(self, size: int) -> bytes:
+        """Some bytes of the body; a lost connection is replaced."""
         while True:
             cause = None
             try:
@@ -131,7 +130,7 @@ class ObjectReader:
             self._body.close()
             self._body = self._resume(self._offset)
 
-    def _check(self) -> None:
+    def _check_checksum(self) -> None:
         if self._checksum is None or self._expected is None:
             return
         found = self._checksum.value
@@ -140,7 +139,7 @@ class ObjectReader:
             raise IntegrityError(self.info.key, self._place, reason)
 
     def close(self) -> None:
-        """Give the connection back; a second call does nothing."""
+        """Release the connection; a second call does nothing."""
         if not self._closed:
             self._closed = True
             self._body.close()
@@ -152,7 +151,7 @@ class ObjectReader:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        trace: "TracebackType | None",
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -162,10 +161,10 @@ class ObjectReader:
 
 
 class _NoBytes:
-    """The body of nothing."""
+    """The body of a reader without bytes."""
 
     def read(self, size: int, /) -> bytes:
         return b""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""

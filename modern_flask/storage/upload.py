@@ -1,99 +1,100 @@
-"""An upload in parts: all of it becomes an object, or none of it stays behind."""
+"""A multipart upload: all of it becomes an object, or none of it stays behind."""
 
 import logging
 from contextlib import suppress
 
+from .bodies import Part, Source, iterate_part_sizes
+from .bucket import Bucket
 from .errors import (
     StorageError,
     StorageUnavailable,
     UnexpectedAnswer,
 )
-from .transfer import Part, Source, part_sizes
-from .wire import Headers, Wire
+from .headers import Headers
 
-__all__ = ["PartedUpload"]
+__all__ = ["MultipartUpload"]
 
 logger = logging.getLogger(__name__)
 
 
-class PartedUpload:
-    """One object on its way.
+class MultipartUpload:
+    """One object that is sent in parts.
 
     Args:
-        storage: Where to.
+        bucket: Where the object is stored.
         key: The object's key.
         headers: Those of a plain put.
-        overwrite: Whether the completion may be asked twice.
+        overwrite: Whether the completion may be requested twice.
     """
 
     def __init__(
-        self, storage: Wire, key: str, headers: dict[str, str], overwrite: bool
+        self, bucket: Bucket, key: str, headers: dict[str, str], overwrite: bool
     ) -> None:
-        self._storage, self._key = storage, key
+        self._bucket, self._key = bucket, key
         self._headers, self._overwrite = headers, overwrite
         self._etags: list[str] = []
         self._id = ""
 
     def send(self, first: Part, source: Source, part_size: int) -> Headers:
-        """Send ``first`` and what is left of ``source``; the answer to the completion.
+        """Send ``first`` and the rest of ``source``; the answer to the completion.
 
         Raises:
             IntegrityError: A part arrived with another checksum; no object was made.
         """
-        storage, key = self._storage, self._key
-        self._id = storage._tried(
-            "put", key, lambda: storage._begin(key, self._headers)
+        bucket, key = self._bucket, self._key
+        self._id = bucket.call(
+            "put", key, lambda: bucket.start_upload(key, self._headers)
         )
         try:
-            sizes = part_sizes(part_size)
+            sizes = iterate_part_sizes(part_size)
             next(sizes)
-            self._part(first)
-            while not source.ended:
-                with source.part(next(sizes, part_size)) as part:
-                    self._part(part)
-            return self._completed(source.crc64)
+            self._send_part(first)
+            while not source.has_ended:
+                with source.read_part(next(sizes, part_size)) as part:
+                    self._send_part(part)
+            return self._complete(source.crc64)
         except BaseException:
             self._abort()
             raise
 
-    def _part(self, part: Part) -> None:
-        storage, key, number = self._storage, self._key, len(self._etags) + 1
-        answer = storage._tried(
-            "put", key, lambda: storage._send(key, self._id, number, part)
+    def _send_part(self, part: Part) -> None:
+        bucket, key, number = self._bucket, self._key, len(self._etags) + 1
+        answer = bucket.call(
+            "put", key, lambda: bucket.put_part(key, self._id, number, part)
         )
-        storage._compare(key, part.crc64, answer)
+        bucket.check_crc64(key, part.crc64, answer)
         self._etags.append(answer["etag"])
 
-    def _completed(self, crc64: int) -> Headers:
-        storage, key = self._storage, self._key
-        forbid = f"{storage.prefix}forbid-overwrite"
+    def _complete(self, crc64: int) -> Headers:
+        bucket, key = self._bucket, self._key
+        forbid = f"{bucket.prefix}forbid-overwrite"
         headers = {
             name: self._headers[name] for name in self._headers if name == forbid
         }
 
-        def finish() -> Headers:
-            return storage._finish(key, self._id, self._etags, headers)
+        def complete() -> Headers:
+            return bucket.complete_upload(key, self._id, self._etags, headers)
 
         try:
-            return storage._tried("put", key, finish, repeatable=self._overwrite)
+            return bucket.call("put", key, complete, repeatable=self._overwrite)
         except (StorageUnavailable, UnexpectedAnswer):
-            # The answer to the first attempt may have been lost: then the upload is
-            # gone, and the object is there.
+            # The answer to the first attempt may have been lost: then the upload no
+            # longer exists, and the object does.
             if self._overwrite:
                 with suppress(StorageError):
-                    found = storage._tried("head", key, lambda: storage._look(key))
-                    if found.get(f"{storage.prefix}hash-crc64ecma") == str(crc64):
+                    found = bucket.call("head", key, lambda: bucket.head(key))
+                    if found.get(f"{bucket.prefix}hash-crc64ecma") == str(crc64):
                         return found
             raise
 
     def _abort(self) -> None:
-        storage, key = self._storage, self._key
+        bucket, key = self._bucket, self._key
         try:
-            with storage._answers("put", key):
-                storage._abort(key, self._id)
+            with bucket.translate_errors("put", key):
+                bucket.abort_upload(key, self._id)
         except StorageError as error:
             if "NoSuchUpload" in getattr(error, "reason", ""):
                 return
             logger.warning(
-                "%s: parts of an upload stay behind: %s", storage.place, error
+                "%s: parts of an upload stay behind: %s", bucket.place, error
             )

@@ -1,4 +1,4 @@
-"""What a service's tests are given: overrides, fixtures, wire-faithful servers."""
+"""Tools for a service's tests: overrides, fixtures, wire-faithful servers."""
 
 from .overrides import overriding
 

@@ -33,12 +33,12 @@ class CosServer(ObjectServer):
 
     @property
     def proxies(self) -> dict[str, str]:
-        """For requests: so that presigned URLs reach this server too."""
+        """Proxies for requests, so that presigned URLs reach this server too."""
         return {"http": f"http://127.0.0.1:{self.port}"}
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What ``open_cos`` needs to reach this server."""
+        """The settings by which ``open_cos`` reaches this server."""
         settings = {
             "vendor": "cos",
             "secret_id": self.account,
@@ -50,24 +50,24 @@ class CosServer(ObjectServer):
         }
         return {**settings, "token": self.token} if self.token else settings
 
-    def address(self, request: Request) -> tuple[str, str]:
+    def parse_address(self, request: Request) -> tuple[str, str]:
         host = request.host.rpartition(":")[0] if ":" in request.host else request.host
         bucket = (
             host.removesuffix(f".{_DOMAIN}") if host.endswith(f".{_DOMAIN}") else ""
         )
         return bucket, request.path.removeprefix("/")
 
-    def source_of(self, text: str) -> tuple[str, str]:
+    def parse_source(self, text: str) -> tuple[str, str]:
         host, _, key = unquote(text).partition("/")
         return host.removesuffix(f".{_DOMAIN}"), key
 
-    def error(self, request: Request, refused: Refused, request_id: str) -> Answer:
-        answer = super().error(request, refused, request_id)
+    def make_error(self, request: Request, refused: Refused, request_id: str) -> Answer:
+        answer = super().make_error(request, refused, request_id)
         answer.headers["x-cos-trace-id"] = request_id
         return answer
 
     def verify(self, request: Request) -> None:
-        signed = _signature_of(request)
+        signed = _read_signature(request)
         if signed is None:
             raise Refused(403, "AccessDenied", "Access Denied.")
         if signed.get("q-ak") != self.account:
@@ -75,13 +75,15 @@ class CosServer(ObjectServer):
         begin, _, end = signed["q-sign-time"].partition(";")
         if not int(begin) <= self.clock() <= int(end):
             raise Refused(403, "AccessDenied", "Request has expired")
-        expected, form = self._expected(request, signed)
+        expected, form = self._compute_signature(request, signed)
         if not hmac.compare_digest(signed["q-signature"], expected):
             raise Refused(403, "SignatureDoesNotMatch", signed=form)
         token = "x-cos-security-token"
         self.check_token(request.headers.get(token) or request.query.get(token))
 
-    def _expected(self, request: Request, signed: dict[str, str]) -> tuple[str, str]:
+    def _compute_signature(
+        self, request: Request, signed: dict[str, str]
+    ) -> tuple[str, str]:
         """The signature, and the form of the request that it signs."""
         headers = dict(request.headers)
         # The host is signed without its port.
@@ -91,18 +93,18 @@ class CosServer(ObjectServer):
             [
                 request.method.lower(),
                 request.path,
-                _pairs(signed["q-url-param-list"], query),
-                _pairs(signed["q-header-list"], headers, "latin-1"),
+                _join_pairs(signed["q-url-param-list"], query),
+                _join_pairs(signed["q-header-list"], headers, "latin-1"),
                 "",
             ]
         )
         moment = signed["q-sign-time"]
         digest = hashlib.sha1(form.encode(), usedforsecurity=False).hexdigest()
-        key = _mac(self.secret, signed["q-key-time"])
-        return _mac(key, f"sha1\n{moment}\n{digest}\n"), form
+        key = _sign(self.secret, signed["q-key-time"])
+        return _sign(key, f"sha1\n{moment}\n{digest}\n"), form
 
 
-def _signature_of(request: Request) -> dict[str, str] | None:
+def _read_signature(request: Request) -> dict[str, str] | None:
     """The parts of a signature, from the header or from a presigned URL."""
     if "q-signature" in request.query:
         return request.query
@@ -112,15 +114,15 @@ def _signature_of(request: Request) -> dict[str, str] | None:
     return dict(part.partition("=")[::2] for part in header.split("&"))
 
 
-def _pairs(names: str, values: dict[str, str], encoding: str = "utf-8") -> str:
-    """The listed parameters or headers as they are signed; absent ones are empty."""
-    coded = [
+def _join_pairs(names: str, values: dict[str, str], encoding: str = "utf-8") -> str:
+    """The named parameters or headers in signed form; absent ones are empty."""
+    encoded = [
         (name, quote(values.get(unquote(name), "").encode(encoding), safe="-_.~"))
         for name in names.split(";")
         if name
     ]
-    return "&".join(f"{name}={value}" for name, value in sorted(coded))
+    return "&".join(f"{name}={value}" for name, value in sorted(encoded))
 
 
-def _mac(key: str, text: str) -> str:
+def _sign(key: str, text: str) -> str:
     return hmac.new(key.encode(), text.encode(), hashlib.sha1).hexdigest()

@@ -20,7 +20,7 @@ __all__ = ["OssServer"]
 REGION = "cn-hangzhou"
 _SKEW = 15 * 60  # seconds that a client's clock may be wrong
 _LONGEST_V4 = 7 * 24 * 3600  # seconds
-# Of the query, version 1 signs only these.
+# Version 1 signs only these parameters of the query.
 _SIGNED_V1 = frozenset(
     {"acl", "append", "continuation-token", "delete", "location", "partNumber"}
     | {"position", "security-token", "uploadId", "uploads", "versionId", "bucketInfo"}
@@ -48,7 +48,7 @@ class OssServer(ObjectServer):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What ``open_oss`` needs to reach this server."""
+        """The settings by which ``open_oss`` reaches this server."""
         settings = {
             "vendor": "oss",
             "access_key_id": self.account,
@@ -59,10 +59,10 @@ class OssServer(ObjectServer):
         }
         return {**settings, "security_token": self.token} if self.token else settings
 
-    def etag_of(self, digest: str) -> str:
+    def make_etag(self, digest: str) -> str:
         return digest.upper()
 
-    def address(self, request: Request) -> tuple[str, str]:
+    def parse_address(self, request: Request) -> tuple[str, str]:
         host = request.host.partition(":")[0]
         path = request.path.removeprefix("/")
         try:
@@ -72,17 +72,17 @@ class OssServer(ObjectServer):
         bucket, _, key = path.partition("/")
         return bucket, key
 
-    def source_of(self, text: str) -> tuple[str, str]:
+    def parse_source(self, text: str) -> tuple[str, str]:
         bucket, _, key = unquote(text).removeprefix("/").partition("/")
         return bucket, key
 
-    def error(self, request: Request, refused: Refused, request_id: str) -> Answer:
-        answer = super().error(request, refused, request_id)
+    def make_error(self, request: Request, refused: Refused, request_id: str) -> Answer:
+        answer = super().make_error(request, refused, request_id)
         if request.method == "HEAD":
-            # What has no body tells its error in a header.
+            # An answer without a body has its error in a header.
             request.method = "GET"
-            told = super().error(request, refused, request_id).body
-            answer.headers["x-oss-err"] = base64.b64encode(told).decode()
+            document = super().make_error(request, refused, request_id).body
+            answer.headers["x-oss-err"] = base64.b64encode(document).decode()
         return answer
 
     def verify(self, request: Request) -> None:
@@ -130,7 +130,7 @@ class OssServer(ObjectServer):
         day = moment[:8]
         if scope != f"{day}/{REGION}/oss/aliyun_v4_request":
             raise Refused(403, "SignatureDoesNotMatch", "The scope is wrong.")
-        form = _canonical(request, fields)
+        form = _make_canonical_request(request, fields)
         digest = hashlib.sha256(form.encode()).hexdigest()
         text = f"OSS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}"
         key = f"aliyun_v4{self.secret}".encode()
@@ -155,7 +155,7 @@ class OssServer(ObjectServer):
             raise Refused(403, "AccessDenied", "Anonymous access is forbidden.")
         if account != self.account:
             raise Refused(403, "InvalidAccessKeyId")
-        text = _to_sign_v1(request, moment)
+        text = _make_string_to_sign(request, moment)
         secret = self.secret.encode()
         expected = hmac.new(secret, text.encode(), hashlib.sha1).digest()
         if not hmac.compare_digest(base64.b64encode(expected).decode(), signature):
@@ -170,7 +170,7 @@ class OssServer(ObjectServer):
             raise Refused(403, "AccessDenied", "Request has expired.")
 
 
-def _canonical(request: Request, fields: dict[str, str]) -> str:
+def _make_canonical_request(request: Request, fields: dict[str, str]) -> str:
     """The canonical request of version 4."""
     additional = sorted(filter(None, fields.get("AdditionalHeaders", "").split(";")))
     signed = {"content-type", "content-md5", *additional}
@@ -197,7 +197,7 @@ def _canonical(request: Request, fields: dict[str, str]) -> str:
     )
 
 
-def _to_sign_v1(request: Request, moment: str) -> str:
+def _make_string_to_sign(request: Request, moment: str) -> str:
     """The string that version 1 signs."""
     headers = sorted(
         f"{name}:{value}\n"

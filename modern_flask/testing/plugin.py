@@ -1,7 +1,7 @@
-"""A pytest plugin: what a service's tests ask for, on the ground of its own ``app``.
+"""A pytest plugin: fixtures for a service's tests, based on its own ``app`` fixture.
 
-It is loaded by its entry point; a fixture of the same name in the service's
-``conftest.py`` wins. Nothing is imported until a test asks for it.
+pytest loads it by its entry point; a fixture of the same name in the service's
+``conftest.py`` wins. A fixture imports its dependencies when a test requests it.
 """
 
 from __future__ import annotations
@@ -12,25 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .errors import ConnectionsLeft
+
 if TYPE_CHECKING:
     from flask import Flask
     from sqlalchemy.orm import Session
 
     from .tasks import TaskRunner
-
-__all__ = ["ConnectionsLeft"]
-
-
-class ConnectionsLeft(AssertionError):
-    """A test ended, and connections to the database were not given back."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        noun = "connection is" if number == 1 else "connections are"
-        super().__init__(
-            f"{number} {noun} still checked out after the test.\n"
-            "  do       close the session, or use it in a request or an app context"
-        )
 
 
 @pytest.fixture
@@ -56,37 +44,37 @@ def override(container: Any) -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def session(container: Any) -> Iterator[Session]:
-    """A session beside those of the app, in a transaction that is rolled back.
+    """A session in the same transaction as the app's sessions, which is rolled back.
 
-    What views and tasks commit is seen by it, and undone with it at the end. Flush what
-    a view is to see.
+    It sees what views and tasks commit, and the end of the test undoes all of it. Flush
+    what a view should see.
     """
-    from .transactions import rolled_back
+    from .transactions import share_transaction
 
-    with rolled_back(container) as session:
+    with share_transaction(container) as session:
         yield session
 
 
 @pytest.fixture
 def tasks(app: Flask) -> Iterator[TaskRunner]:
-    """Runs tasks here and now: one by name, and all that are sent meanwhile."""
-    from .tasks import running_here
+    """Runs tasks in this process: those the test names, and those the app sends."""
+    from .tasks import run_tasks_here
 
-    with running_here(app) as runner:
+    with run_tasks_here(app) as runner:
         yield runner
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Count the connections that the test did not give back."""
+    """Fail the test if it leaves connections checked out."""
     yield
     found = getattr(item, "funcargs", {})
     app: Any = found.get("app")
     if "modern_flask" not in getattr(app, "extensions", ()):
         return
-    from .transactions import checked_out
+    from .transactions import count_connections
 
-    # The connection of the fixture's transaction is given back after the test.
-    number = checked_out(app) - ("session" in found)
+    # The connection of the fixture's transaction is released after the test.
+    number = count_connections(app) - ("session" in found)
     if number > 0:
         raise ConnectionsLeft(number)

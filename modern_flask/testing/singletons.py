@@ -1,4 +1,7 @@
-"""The library's singletons, put aside and back: it only knows how to forget them."""
+"""Singletons of dependency-injector: put their objects aside and back.
+
+The library can only reset a singleton.
+"""
 
 from __future__ import annotations
 
@@ -13,48 +16,48 @@ __all__ = ["set_aside"]
 _ABSENT: Any = object()
 
 
-class _NotMade(Exception):
-    """A singleton was asked for its object, and had none."""
+class _NoObject(Exception):
+    """A singleton was called, and had no object yet."""
 
 
 @contextmanager
 def set_aside(singleton: Any) -> Iterator[None]:
-    """Have ``singleton`` make another object in the block, and the former again after.
+    """Let ``singleton`` make another object in the block, and restore its object after.
 
-    Of one that is local to a thread or a context, the object of this one.
+    If it is local to a thread or a context, only the current one's object changes.
     """
     if isinstance(singleton, providers.AbstractSingleton):
-        yield  # what overrides it holds the object, and is put aside itself
+        yield  # its override holds the object, and is put aside itself
         return
-    made = _held(singleton)
+    made = _get_made(singleton)
     singleton.reset()
     try:
         yield
     finally:
         singleton.reset()
         if made is not _ABSENT:
-            with _calling(singleton, lambda: made):
+            with _replace_target(singleton, lambda: made):
                 singleton()
 
 
-def _held(singleton: Any) -> Any:
-    """The object that was made already; none is made."""
+def _get_made(singleton: Any) -> Any:
+    """The object that ``singleton`` has made already, without making one."""
     if singleton.provided_type is not None:
-        return _ABSENT  # it takes no target but of that type
+        return _ABSENT  # it accepts only targets of that type
 
     def refuse() -> Any:
-        raise _NotMade
+        raise _NoObject
 
-    with _calling(singleton, refuse):
+    with _replace_target(singleton, refuse):
         try:
             return singleton()
-        except _NotMade:
+        except _NoObject:
             return _ABSENT
 
 
 @contextmanager
-def _calling(singleton: Any, target: Callable[[], Any]) -> Iterator[None]:
-    """Within the block a call reaches ``singleton`` itself, which calls ``target``."""
+def _replace_target(singleton: Any, target: Callable[[], Any]) -> Iterator[None]:
+    """Within the block ``singleton`` has no overrides, and makes ``target()``."""
     provides, attributes = singleton.provides, singleton.attributes
     args, kwargs, doubles = singleton.args, singleton.kwargs, singleton.overridden
     singleton.reset_override()

@@ -1,4 +1,4 @@
-"""Tasks of a test: run here and now, and remembered."""
+"""Tasks of a test: they run in its process and are recorded."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from flask import Flask
 from ..wiring import get_container, is_configured
 from .overrides import overriding
 
-__all__ = ["TaskRunner", "running_here"]
+__all__ = ["TaskRunner", "run_tasks_here"]
 
 
 @dataclass
 class TaskRunner:
-    """Runs tasks in this process, each in an app context of its own.
+    """Runs tasks in this process, each in its own app context.
 
     Args:
+        app: The app.
+        celery: Its Celery.
         done: Name, positional and keyword arguments of each task that was run.
     """
 
@@ -32,7 +34,7 @@ class TaskRunner:
     )
 
     def run(self, task: Any, *args: Any, **kwargs: Any) -> Any:
-        """Run one task as a worker does; its result.
+        """Run one task as a worker does, and return its result.
 
         Raises:
             Exception: What the task raised.
@@ -47,10 +49,10 @@ class TaskRunner:
 
 
 @contextmanager
-def running_here(app: Flask) -> Iterator[TaskRunner]:
-    """Within the block, a task that is sent runs at once; its errors are raised.
+def run_tasks_here(app: Flask) -> Iterator[TaskRunner]:
+    """Within the block, a sent task runs at once and raises its errors.
 
-    Without ``CELERY_`` keys there is a Celery of the test's own, without a broker.
+    Without ``CELERY_`` keys the block has its own Celery, without a broker.
     """
     container = get_container(app)
     with ExitStack() as stack:

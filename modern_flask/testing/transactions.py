@@ -1,4 +1,4 @@
-"""The database of a test: one transaction around all of it, rolled back at the end."""
+"""One transaction around a whole test, which is rolled back at its end."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..wiring.providers import Opened
 from ..wiring.scope import find_scope
 from .overrides import overriding
 
-__all__ = ["checked_out", "rolled_back"]
+__all__ = ["count_connections", "share_transaction"]
 
 
 @contextmanager
-def rolled_back(container: Any) -> Iterator[Session]:
-    """Have every session of ``container`` work in one transaction that is undone.
+def share_transaction(container: Any) -> Iterator[Session]:
+    """Let all sessions of ``container`` share one transaction, which is rolled back.
 
-    Each request and task still has a session of its own; its commit ends a savepoint.
-    All of them share one connection, so they must not run at the same time.
+    Each request and task still has its own session; its commit ends a savepoint. All
+    sessions share one connection, so they must not run at the same time.
     """
     with container.engine().connect() as connection:
         _begin(connection)
@@ -43,17 +43,17 @@ def rolled_back(container: Any) -> Iterator[Session]:
 
 def _begin(connection: Connection) -> None:
     connection.begin()
-    # SQLite's driver begins only when something is written, and takes the first
-    # savepoint for the transaction.
+    # SQLite's driver begins a transaction only at the first write, and would treat the
+    # first savepoint as the transaction.
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite" and not driver.in_transaction:
         connection.exec_driver_sql("BEGIN")
 
 
-def checked_out(app: Flask) -> int:
+def count_connections(app: Flask) -> int:
     """How many connections of the app's pool are in use.
 
-    Zero where a scope is open: what it holds is given back with it.
+    Zero if a scope is open: its end releases its connections.
     """
     container = get_container(app)
     engine = container.providers.get("engine")
@@ -61,6 +61,6 @@ def checked_out(app: Flask) -> int:
         return 0
     if has_app_context() and find_scope() is not None:
         return 0
-    # A service may call something else its engine; and not every pool counts.
+    # A service may provide something else as its engine, and not every pool counts.
     count = getattr(getattr(engine(), "pool", None), "checkedout", None)
     return int(count()) if count is not None else 0

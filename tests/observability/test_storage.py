@@ -10,8 +10,8 @@ from prometheus_client import REGISTRY
 from modern_flask.observability.metrics import Metrics
 from modern_flask.observability.storage import trace_storage
 from modern_flask.storage import MemoryStorage, ObjectNotFound, Storage
+from modern_flask.storage.bodies import CHUNK
 from modern_flask.storage.local import LocalStorage
-from modern_flask.storage.transfer import CHUNK
 
 
 @pytest.fixture(params=["memory", "local"])

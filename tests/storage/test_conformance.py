@@ -71,7 +71,7 @@ def test_mutable_bytes_are_copied(storage):
 
 @pytest.mark.parametrize("body", ["text", io.StringIO("text"), ["text"]])
 def test_text_is_refused(storage, body):
-    """Text is no body: its bytes would depend on an encoding that nobody named."""
+    """Text is refused: its bytes would depend on an encoding that is not given."""
     with pytest.raises(TypeError, match=r"bytes, not text|bytes-like"):
         storage.put("key", body)
 
@@ -161,7 +161,7 @@ def test_range_of_an_empty_object(storage):
 
 
 def test_reader_is_a_file(storage):
-    """A reader gives the bytes asked for, then none, then refuses once it is closed."""
+    """A reader returns the bytes, then none, and raises once it is closed."""
     storage.put("key", LARGE)
 
     reader = storage.get("key")
@@ -176,7 +176,7 @@ def test_reader_is_a_file(storage):
 
 
 def test_reader_keeps_its_version(storage):
-    """A reader that was opened goes on with the object it was opened on."""
+    """An open reader continues with its own version of the object."""
     storage.put("key", b"old")
 
     with storage.get("key") as reader:
@@ -310,22 +310,21 @@ def test_listing_is_ordered_and_prefixed(storage):
     for key in keys:
         storage.put(key, key.encode())
 
-    def listed(prefix: str) -> list[str]:
+    def list_keys(prefix: str) -> list[str]:
         return [info.key for info in storage.list(prefix)]
 
-    assert listed("") == sorted(keys, key=str.encode)
-    assert listed("a/") == ["a/1/x", "a/2"]
-    assert listed("a/1") == ["a/1/x"]
-    assert listed("中") == ["中/1"]
-    assert listed("nothing/of/this") == []
+    assert list_keys("") == sorted(keys, key=str.encode)
+    assert list_keys("a/") == ["a/1/x", "a/2"]
+    assert list_keys("a/1") == ["a/1/x"]
+    assert list_keys("中") == ["中/1"]
+    assert list_keys("nothing/of/this") == []
     info = next(storage.list("中"))
     assert (info.size, info.etag) == (5, storage.head("中/1").etag)
 
 
 def test_listing_pages(storage, monkeypatch):
     """More objects than fit into one page are listed, each once, up to the limit."""
-    for module in ("memory", "local", "remote"):
-        monkeypatch.setattr(f"modern_flask.storage.{module}.PAGE", 10)
+    monkeypatch.setattr(storage.client, "page_size", 10)
     expected = [f"n/{number:02}" for number in range(25)]
     for key in expected:
         storage.put(key, b"")
@@ -368,7 +367,7 @@ def test_ping(storage):
 
 
 def test_urls_of_vendors_that_have_none(storage):
-    """Memory and folder say clearly that they make no URLs."""
+    """Memory and folder raise Unsupported, since they make no URLs."""
     if storage.vendor in {"cos", "oss"}:
         assert storage.url("a").startswith("http://")
         return
@@ -376,7 +375,7 @@ def test_urls_of_vendors_that_have_none(storage):
         storage.url("a")
     assert str(raised.value) == (
         f"The storage {storage.vendor} makes no presigned URLs.\n"
-        "  instead  serve the object from a view"
+        "  fix      serve the object from a view"
     )
 
 

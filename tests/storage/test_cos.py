@@ -21,10 +21,10 @@ from modern_flask.storage import (
     StorageUnavailable,
     UnexpectedAnswer,
     Unsupported,
-    hush,
     open_cos,
 )
 from modern_flask.storage.cos import snake_case
+from modern_flask.storage.sdk_logs import SDK_FILTER
 from modern_flask.testing.cos import CosServer
 
 MIB = 1024 * 1024
@@ -37,7 +37,7 @@ def section(**keys):
     return Values(names, origins).section("STORAGE_")
 
 
-def opening(**keys):
+def make_storage(**keys):
     with contextmanager(open_cos)(section(**keys)) as storage:
         return storage
 
@@ -60,12 +60,12 @@ def test_every_keyword_of_the_sdk_is_a_setting():
         "endpoint_ci",
     } < names
     for name in names - {"scheme", "timeout", "pool_connections", "pool_max_size"}:
-        opening(**{**GIVEN, "vendor": "cos", name: GIVEN.get(name, "x")})
+        make_storage(**{**GIVEN, "vendor": "cos", name: GIVEN.get(name, "x")})
 
 
 def test_settings_reach_the_sdk():
     """What is set is what the client has; the old names of the secrets work too."""
-    storage = opening(
+    storage = make_storage(
         access_id="i",
         access_key="k",
         endpoint="cos.example.com",
@@ -99,17 +99,17 @@ def test_timeout(given, expected):
     """A timeout is a number, its text or a pair; without one it is 3 and 30 seconds."""
     settings = GIVEN if given is None else {**GIVEN, "timeout": given}
 
-    assert opening(**settings).raw.get_conf()._timeout == expected
+    assert make_storage(**settings).raw.get_conf()._timeout == expected
 
 
 @pytest.mark.parametrize("value", ["soon", 0, -1, (1,), (1, 2, 3), "nan", "inf"])
 def test_timeout_that_is_none(value):
     """A timeout that would fail at the first request fails at the start."""
     with pytest.raises(InvalidSetting) as raised:
-        opening(**GIVEN, timeout=value)
+        make_storage(**GIVEN, timeout=value)
 
     assert str(raised.value) == (
-        "STORAGE_TIMEOUT can't be used: it is a number of seconds above zero, "
+        "STORAGE_TIMEOUT can't be used: it must be a number of seconds above zero, "
         "or a pair of them.\n  set in   config.py, line 5"
     )
 
@@ -117,16 +117,16 @@ def test_timeout_that_is_none(value):
 def test_part_size_that_cos_refuses():
     """Parts below 1 MiB are refused at the start."""
     with pytest.raises(InvalidSetting, match="at least 1048576 bytes"):
-        opening(**GIVEN, part_size=1000)
+        make_storage(**GIVEN, part_size=1000)
 
 
 def test_unknown_setting():
     """A key that COS does not have is an error with its origin and the nearest ones."""
     with pytest.raises(UnknownSetting) as raised:
-        opening(**GIVEN, secret_ky="x")
+        make_storage(**GIVEN, secret_ky="x")
 
     assert str(raised.value) == (
-        "STORAGE_SECRET_KY is no setting that is known here.\n"
+        "STORAGE_SECRET_KY is not a known setting.\n"
         "  set in   config.py, line 5\n"
         "  did you mean  STORAGE_SECRET_KEY or STORAGE_SECRET_ID"
     )
@@ -145,7 +145,7 @@ def test_missing_settings(settings, keys):
     """All keys that are missing are named at once."""
     region = "STORAGE_REGION (or STORAGE_ENDPOINT)"
     with pytest.raises(MissingSettings) as raised:
-        opening(vendor="cos", **settings)
+        make_storage(vendor="cos", **settings)
 
     assert raised.value.keys == [region if key == "REGION" else key for key in keys]
 
@@ -153,7 +153,7 @@ def test_missing_settings(settings, keys):
 def test_value_that_the_sdk_refuses():
     """What CosConfig refuses is a mistake of the configuration, without the secret."""
     with pytest.raises(ConfigurationError) as raised:
-        opening(**{**GIVEN, "secret_key": "secret\n "})
+        make_storage(**{**GIVEN, "secret_key": "secret\n "})
 
     assert "cannot contain spaces" in str(raised.value)
     assert "secret\n" not in str(raised.value)
@@ -164,15 +164,15 @@ def test_missing_package(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "qcloud_cos", None)
 
     with pytest.raises(MissingExtra, match="cos-python-sdk-v5"):
-        opening(**GIVEN)
+        make_storage(**GIVEN)
 
 
 def test_each_client_has_its_connections():
     """Two storages share no pool, unlike two clients of the SDK."""
-    one, other = opening(**GIVEN), opening(**GIVEN)
+    one, other = make_storage(**GIVEN), make_storage(**GIVEN)
 
     assert one.raw._session is not other.raw._session
-    assert one.raw._session is one._client._session
+    assert one.raw._session is one.client.bucket._client._session
 
 
 def test_without_a_bucket(cos_server):
@@ -210,7 +210,7 @@ def test_ping_without_a_bucket(cos_server):
 
 def test_anonymous_signs_no_urls():
     """An anonymous client says that it can't presign."""
-    storage = opening(vendor="cos", anonymous=True, region="ap-test", bucket="b-1")
+    storage = make_storage(vendor="cos", anonymous=True, region="ap-test", bucket="b-1")
 
     with pytest.raises(Unsupported, match="opened anonymously and signs no URLs"):
         storage.url("key")
@@ -218,7 +218,9 @@ def test_anonymous_signs_no_urls():
 
 def test_repr_shows_no_secret():
     """A storage shows its bucket and nothing of its credentials."""
-    storage = opening(**{**GIVEN, "secret_key": "very-secret", "bucket": "files-1"})
+    storage = make_storage(
+        **{**GIVEN, "secret_key": "very-secret", "bucket": "files-1"}
+    )
 
     assert repr(storage) == "<CosStorage: cos bucket files-1>"
     assert "very-secret" not in repr(vars(storage))
@@ -228,8 +230,8 @@ def test_repr_shows_no_secret():
 
 
 @pytest.fixture
-def cos(cos_server, opened):
-    with opened(cos_server) as storage:
+def cos(cos_server, open_vendor):
+    with open_vendor(cos_server) as storage:
         yield storage
 
 
@@ -287,13 +289,13 @@ def test_download_mixes_no_versions(cos, cos_server, tmp_path):
     cos.put("key", old)
     read = cos_server._read
 
-    def replaced_after_a_read(request, entry):
+    def read_and_replace(request, entry):
         answer = read(request, entry)
         if request.method == "GET":
             entry.body = new
         return answer
 
-    cos_server._read = replaced_after_a_read
+    cos_server._read = read_and_replace
     cos.raw.download_file(
         Bucket=cos_server.bucket,
         Key="key",
@@ -328,13 +330,15 @@ def test_presigned_url_keeps_the_security_token():
 
 
 def test_token_of_renewing_credentials():
-    """Credentials that renew themselves are asked for their token at each URL."""
+    """Credentials that renew themselves are read for their token at each URL."""
 
     class Credentials:
         secret_id, secret_key, token = "i", "k", "first"
 
     credentials = Credentials()
-    storage = opening(region="ap-test", bucket="b-1", credential_instance=credentials)
+    storage = make_storage(
+        region="ap-test", bucket="b-1", credential_instance=credentials
+    )
 
     assert "x-cos-security-token=first" in storage.url("key")
     credentials.token = "second"
@@ -361,7 +365,7 @@ def test_log_holds_no_signing_key(caplog, monkeypatch):
         contextmanager(open_cos)(server.settings) as storage,
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(hush.DISCREET, "filter", lambda record: True)
+            patch.setattr(SDK_FILTER, "filter", lambda record: True)
             use_all(storage, server.bucket)
             assert all(word in caplog.text for word in ("sign_key", "temporary"))
         caplog.clear()
@@ -371,7 +375,7 @@ def test_log_holds_no_signing_key(caplog, monkeypatch):
 
 
 def test_expected_miss_is_no_error_in_the_log(cos, cos_server, caplog):
-    """A missing object is told to the caller alone, by the raw client too."""
+    """A missing object is raised and not logged, by the raw client too."""
     assert not cos.exists("key")
     for read in (cos.raw.head_object, cos.raw.get_object):
         with pytest.raises(CosServiceError):

@@ -1,8 +1,10 @@
 """The texts of the errors, to the letter."""
 
+import inspect
+
 import pytest
 
-from modern_flask.errors import ConfigurationError
+from modern_flask.errors import ConfigurationError, set_key
 from modern_flask.storage import errors
 
 TEXTS = [
@@ -12,21 +14,21 @@ TEXTS = [
     ),
     (
         errors.ObjectExists("a", "local folder /srv"),
-        'local folder /srv has an object "a" already, and overwrite=False was asked.',
+        'local folder /srv has an object "a" already, and overwrite is False.',
     ),
     (
         errors.BucketNotFound("oss bucket files", "NoSuchBucket"),
         "oss bucket files does not exist.\n"
         "  code     NoSuchBucket\n"
-        "  check    the bucket's name and its region",
+        f"  fix      {errors.CHECK_BUCKET}",
     ),
     (
-        errors.InvalidMetadata("A", "names are made of a-z, 0-9 and -"),
-        "The metadata 'A' can't be stored: names are made of a-z, 0-9 and -.",
+        errors.InvalidMetadata("A", "names consist of a-z, 0-9 and -"),
+        "The metadata 'A' can't be stored: names consist of a-z, 0-9 and -.",
     ),
     (
-        errors.InvalidRange("a", 5, None, "the object ends before"),
-        '"a" has no bytes [5:]: the object ends before.',
+        errors.InvalidRange("a", 5, None, "the object is shorter"),
+        '"a" has no bytes [5:]: the object is shorter.',
     ),
     (
         errors.StorageUnavailable("get", "a", "cos bucket b", "ReadTimeout"),
@@ -42,20 +44,20 @@ TEXTS = [
     ),
     (
         errors.NoBucket("cos", "STORAGE_BUCKET"),
-        "The storage cos has no bucket to work on: STORAGE_BUCKET is not set.\n"
-        "  set      STORAGE_BUCKET\n"
-        "  or use   the vendor's own client, .raw, and name the bucket there",
+        "The storage cos has no bucket: STORAGE_BUCKET is not set.\n"
+        f"  fix      {set_key('STORAGE_BUCKET')}; {errors.USE_RAW}",
     ),
     (
         errors.MissingSettings("cos", ["STORAGE_SECRET_ID", "STORAGE_SECRET_KEY"]),
         "The storage cos can't be opened: "
         "STORAGE_SECRET_ID and STORAGE_SECRET_KEY are not set.\n"
-        "  set      them in the configuration, or as FLASK_... in the environment",
+        "  fix      set them in the configuration, "
+        "or with the prefix FLASK_ in the environment",
     ),
     (
         errors.MissingSettings("local", ["STORAGE_FOLDER"]),
         "The storage local can't be opened: STORAGE_FOLDER is not set.\n"
-        "  set      it in the configuration, or as FLASK_... in the environment",
+        f"  fix      {set_key('STORAGE_FOLDER')}",
     ),
     (
         errors.InvalidSetting("STORAGE_TIMEOUT", "config.py, line 3", "it is odd"),
@@ -73,10 +75,10 @@ def test_texts(error, text):
 
 
 def test_tree():
-    """What a storage does is a StorageError, what its settings say is not."""
+    """A failed operation is a StorageError, a fault of the settings is not."""
     of_settings = (errors.MissingSettings, errors.InvalidSetting)
 
-    for name in errors.__all__:
-        kind = getattr(errors, name)
+    exported = [getattr(errors, name) for name in errors.__all__]
+    for kind in filter(inspect.isclass, exported):
         root = ConfigurationError if kind in of_settings else errors.StorageError
         assert issubclass(kind, root)

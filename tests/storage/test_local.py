@@ -18,9 +18,9 @@ from modern_flask.storage import (
     StorageUnavailable,
     open_local,
 )
-from modern_flask.storage.files import key_of_path, path_of_key
+from modern_flask.storage.file_layout import make_path, parse_path
 from modern_flask.storage.keys import is_portable
-from modern_flask.storage.local import LocalStorage
+from modern_flask.storage.local import CHOOSE_FOLDER, LocalStorage
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def local(folder):
     return LocalStorage(folder)
 
 
-def opening(settings):
+def make_storage(settings):
     with contextmanager(open_local)(settings) as storage:
         return storage
 
@@ -82,9 +82,9 @@ def test_folder_behaves_as_a_dict(tmp_path_factory, actions):
 @given(keys.filter(is_portable))
 def test_paths_stand_for_keys(key):
     """A key's path leads back to it, stays in the folder and fits the file system."""
-    path = path_of_key(key)
+    path = make_path(key)
 
-    assert key_of_path(path) == key
+    assert parse_path(path) == key
     assert not path.is_absolute()
     assert not {".", ".."} & set(path.parts)
     assert max(len(name.encode()) for name in path.parts) <= 255
@@ -94,7 +94,7 @@ def test_folder_is_made_and_relative(tmp_path, monkeypatch):
     """A relative folder is seen from the working directory, and made if missing."""
     monkeypatch.chdir(tmp_path)
 
-    storage = opening({"vendor": "local", "folder": "some/objects"})
+    storage = make_storage({"vendor": "local", "folder": "some/objects"})
 
     assert storage.raw == tmp_path / "some/objects"
     assert repr(storage) == f"<LocalStorage: local folder {tmp_path}/some/objects>"
@@ -103,31 +103,31 @@ def test_folder_is_made_and_relative(tmp_path, monkeypatch):
 def test_settings():
     """The folder has to be set, and nothing else may be."""
     with pytest.raises(MissingSettings, match="folder is not set"):
-        opening({"vendor": "local"})
-    with pytest.raises(UnknownSetting, match="foldr is no setting"):
-        opening({"vendor": "local", "foldr": "x"})
+        make_storage({"vendor": "local"})
+    with pytest.raises(UnknownSetting, match="foldr is not a known setting"):
+        make_storage({"vendor": "local", "foldr": "x"})
 
 
 def test_folder_that_can_not_be(tmp_path):
-    """A folder that can't be made is told with the reason."""
+    """A folder that can't be created is an error with the reason."""
     (tmp_path / "file").write_text("x")
 
     with pytest.raises(InvalidSetting, match="folder can't be used: Not a directory"):
-        opening({"folder": tmp_path / "file" / "objects"})
+        make_storage({"folder": tmp_path / "file" / "objects"})
 
 
 @pytest.mark.parametrize("folder", [5, "a\0b"])
 def test_folder_that_is_no_path(folder):
-    """What is no path at all is told with where it was set, and what to do."""
+    """A value that is not a path is an error with its origin and a fix."""
     values = Values({"STORAGE_FOLDER": folder}, {"STORAGE_FOLDER": Origin("config.py")})
 
     with pytest.raises(InvalidSetting) as caught:
-        opening(values.section("STORAGE_"))
+        make_storage(values.section("STORAGE_"))
 
     assert str(caught.value) == (
-        "STORAGE_FOLDER can't be used: it is no path.\n"
+        "STORAGE_FOLDER can't be used: it is not a path.\n"
         "  set in   config.py\n"
-        "  do       name a folder that this user may make, or write to"
+        f"  fix      {CHOOSE_FOLDER}"
     )
 
 
@@ -178,7 +178,7 @@ def test_file_that_rotted(local, folder):
 
 
 def test_strange_files_are_no_objects(local, folder):
-    """Files that somebody else put into the folder are not listed."""
+    """Files of other programs in the folder are not listed."""
     (folder / "a").mkdir()
     (folder / "a" / "note.txt").write_text("x")
     (folder / "%o").write_text("x")
@@ -269,7 +269,7 @@ def test_full_disk(local, monkeypatch):
 
 
 def test_disk_that_fails(local):
-    """An error of the disk in the middle of a read is told as ours."""
+    """An error of the disk in the middle of a read is raised as our error."""
     local.put("key", b"x" * 100_000)
 
     with local.get("key") as reader:
@@ -281,7 +281,7 @@ def test_disk_that_fails(local):
 
 
 def test_ping_of_a_folder_that_is_gone(local, folder):
-    """A folder that vanished is not healthy."""
+    """The ping of a folder that was removed fails."""
     (folder / "%t").rmdir()
     folder.rmdir()
 

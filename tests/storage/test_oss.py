@@ -16,7 +16,8 @@ from modern_flask.storage import (
     Unsupported,
     open_oss,
 )
-from modern_flask.storage.oss import region_of
+from modern_flask.storage.errors import set_keys
+from modern_flask.storage.oss import find_region
 from modern_flask.testing.oss import OssServer
 
 DAY = 24 * 3600
@@ -34,7 +35,7 @@ def section(**keys):
     return Values(names, origins).section("STORAGE_")
 
 
-def opening(**keys):
+def make_storage(**keys):
     with contextmanager(open_oss)(section(**keys)) as storage:
         return storage
 
@@ -53,19 +54,19 @@ def opening(**keys):
         ("http://127.0.0.1:9000", None),
     ],
 )
-def test_region_of_an_endpoint(endpoint, region, caplog):
+def test_find_region_an_endpoint(endpoint, region, caplog):
     """The region is read off the endpoint; one that has none gets a warning."""
-    assert region_of({"endpoint": endpoint}) == region
+    assert find_region({"endpoint": endpoint}) == region
     assert bool(caplog.records) == (region is None)
 
 
 def test_text_of_the_warning_for_version_1(caplog):
     """The warning names the keys, once."""
-    opening(**{**GIVEN, "endpoint": "http://127.0.0.1:9"})
+    make_storage(**{**GIVEN, "endpoint": "http://127.0.0.1:9"})
 
     assert caplog.messages == [
-        "STORAGE_ENDPOINT tells no region, so requests are signed by version 1, which "
-        "new accounts and buckets refuse; set STORAGE_REGION."
+        "STORAGE_ENDPOINT contains no region, so requests are signed by version 1, "
+        "which new accounts and buckets refuse; set STORAGE_REGION."
     ]
 
 
@@ -77,11 +78,11 @@ def test_auth():
         ({"security_token": "t"}, oss2.StsAuth, "v4"),
     ]
     for more, kind, version in cases:
-        auth = opening(**GIVEN, **more, bucket="files").raw.auth
+        auth = make_storage(**GIVEN, **more, bucket="files").raw.auth
         assert isinstance(auth, kind)
         assert auth.auth_version() == version
-    assert opening(**nowhere).raw.auth.auth_version() == "v1"
-    assert opening(**nowhere, region="oss-cn-test").raw.auth.auth_version() == "v4"
+    assert make_storage(**nowhere).raw.auth.auth_version() == "v1"
+    assert make_storage(**nowhere, region="oss-cn-test").raw.auth.auth_version() == "v4"
 
 
 @pytest.mark.parametrize("token", ["", "temporary"])
@@ -113,25 +114,25 @@ def test_version_1_takes_a_key_that_begins_with_a_question_mark():
             assert storage.get("?a").read() == b"x"
 
 
-def test_url_that_lasts_too_long(oss_server, opened):
+def test_url_that_lasts_too_long(oss_server, open_vendor):
     """Version 4 presigns for seven days at most, and more is refused at once."""
-    with opened(oss_server) as storage:
+    with open_vendor(oss_server) as storage:
         assert "x-oss-expires=604800" in storage.url("key", expires=7 * DAY)
         with pytest.raises(Unsupported) as raised:
             storage.url("key", expires=7 * DAY + 1)
 
     assert str(raised.value) == (
         "The storage oss presigns for 604800 seconds at most, not for 604801.\n"
-        "  instead  make the URL again when it is needed"
+        "  fix      make the URL again when it is needed"
     )
 
 
 def test_unknown_setting_is_a_warning(caplog):
     """A key that OSS does not have is warned of with the nearest ones, and ignored."""
-    opening(**GIVEN, buckte="files")
+    make_storage(**GIVEN, buckte="files")
 
     assert caplog.messages == [
-        "STORAGE_BUCKTE is no setting that is known here.\n"
+        "STORAGE_BUCKTE is not a known setting.\n"
         "  set in   config.py, line 4\n"
         "  did you mean  STORAGE_BUCKET"
     ]
@@ -140,12 +141,12 @@ def test_unknown_setting_is_a_warning(caplog):
 def test_missing_settings():
     """All keys that are missing are named at once."""
     with pytest.raises(MissingSettings) as raised:
-        opening(vendor="oss", endpoint="oss-cn-hangzhou.aliyuncs.com")
+        make_storage(vendor="oss", endpoint="oss-cn-hangzhou.aliyuncs.com")
 
     assert str(raised.value) == (
         "The storage oss can't be opened: STORAGE_ACCESS_KEY_ID and "
         "STORAGE_ACCESS_KEY_SECRET are not set.\n"
-        "  set      them in the configuration, or as FLASK_... in the environment"
+        f"  fix      {set_keys(raised.value.keys)}"
     )
 
 
@@ -155,7 +156,7 @@ def test_missing_settings():
 def test_value_that_the_sdk_refuses(changes):
     """What oss2 refuses is a mistake of the configuration."""
     with pytest.raises(ConfigurationError, match="The storage oss can't be opened"):
-        opening(**{**GIVEN, "region": "cn-test", **changes})
+        make_storage(**{**GIVEN, "region": "cn-test", **changes})
 
 
 def test_missing_package(monkeypatch):
@@ -163,15 +164,15 @@ def test_missing_package(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "oss2", None)
 
     with pytest.raises(MissingExtra, match=r"modern-flask\[oss\]"):
-        opening(**GIVEN)
+        make_storage(**GIVEN)
 
 
 def test_timeouts_and_pool():
     """Every wait has a deadline; the pool has a connection for each thread."""
-    storage = opening(**GIVEN, bucket="files", timeout="7", pool_size="5")
+    storage = make_storage(**GIVEN, bucket="files", timeout="7", pool_size="5")
 
     assert storage.raw.timeout == (7.0, 7.0)
-    assert opening(**GIVEN).raw.timeout == (3.0, 30.0)
+    assert make_storage(**GIVEN).raw.timeout == (3.0, 30.0)
     assert storage.service.session is storage.raw.session
     assert storage.raw.session.session.get_adapter("https://x")._pool_maxsize == 5
 
@@ -198,9 +199,9 @@ def test_without_a_bucket(oss_server):
     assert repr(storage) == "<OssStorage: oss>"
 
 
-def test_raw_is_a_bucket(oss_server, opened):
+def test_raw_is_a_bucket(oss_server, open_vendor):
     """With a bucket ``raw`` is an oss2.Bucket that checks its own checksums."""
-    with opened(oss_server) as storage:
+    with open_vendor(oss_server) as storage:
         storage.raw.put_object("key", "text")
 
         assert storage.raw.enable_crc
@@ -210,7 +211,7 @@ def test_raw_is_a_bucket(oss_server, opened):
 
 def test_repr_shows_no_secret():
     """A storage shows its bucket and nothing of its credentials."""
-    storage = opening(**GIVEN, bucket="files")
+    storage = make_storage(**GIVEN, bucket="files")
 
     assert repr(storage) == "<OssStorage: oss bucket files>"
     assert "very-secret" not in repr(vars(storage))

@@ -10,7 +10,7 @@ from flask import Flask
 
 from modern_flask.config.values import Values
 from modern_flask.testing import overriding
-from modern_flask.testing.overrides import NoSuchProvider
+from modern_flask.testing.errors import NoSuchProvider
 from modern_flask.wiring import (
     Once,
     Opened,
@@ -31,7 +31,7 @@ def open_pool(engine: str) -> Iterator[str]:
 
 
 class Service:
-    """InjectedFunction for the engine by itself."""
+    """Injects the engine by itself."""
 
     @inject
     def __init__(self, engine: Annotated[str, Provide["engine"]]) -> None:
@@ -39,7 +39,7 @@ class Service:
 
 
 class Container(containers.DeclarativeContainer):
-    """An engine, and what stands on it in every way."""
+    """An engine, and everything that can depend on it."""
 
     config = providers.Configuration()
     engine = Once(lambda: "engine")
@@ -61,7 +61,7 @@ def container() -> Any:
 
 
 def test_reaches_what_was_built(container: Any) -> None:
-    """What stands on the provider is built from the double, and put back after."""
+    """What depends on the provider is built from the double, and put back after."""
     pool, clock, repository = (
         container.pool(),
         container.clock(),
@@ -137,7 +137,7 @@ def test_singleton_that_is_overridden_itself(container: Any) -> None:
 
 
 def test_abstract_singleton() -> None:
-    """What stands for an abstract singleton is put aside in its place."""
+    """The override of an abstract singleton is put aside in its place."""
 
     class Abstract(containers.DeclarativeContainer):
         engine = providers.Object("engine")
@@ -154,7 +154,7 @@ def test_abstract_singleton() -> None:
 
 
 def test_marker_of_a_target(container: Any) -> None:
-    """What a class asks for by itself is reached, too."""
+    """An object that a class injects by itself is replaced, too."""
     app = Flask("shop")
     bind(app, container)
 
@@ -228,7 +228,7 @@ def test_closes_in_order() -> None:
 
 
 def test_every_closer_runs() -> None:
-    """A closer that fails at the end does not stop the others; all are told."""
+    """A closer that fails at the end does not stop the others; all are raised."""
 
     class Shop(containers.DeclarativeContainer):
         engine = Once(lambda: "engine")
@@ -297,7 +297,7 @@ def test_configuration(container: Any) -> None:
 
 
 def test_unknown_name(container: Any) -> None:
-    """A name that the container does not have is told with the nearest."""
+    """A name that the container does not have is an error with the nearest names."""
     with pytest.raises(NoSuchProvider) as fault, overriding(container, engin="x"):
         pass
 

@@ -1,4 +1,4 @@
-"""The pytest plugin, in a run of its own over a small service."""
+"""The pytest plugin, in a separate run over a small service."""
 
 import re
 import subprocess
@@ -161,7 +161,7 @@ def test_two(container):
 
 
 def test_connections_left(tmp_path: Path) -> None:
-    """A test that keeps a connection fails, and is told how many."""
+    """A test that keeps a connection fails, and the error says how many."""
     output = run(
         tmp_path,
         """

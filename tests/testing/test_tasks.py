@@ -10,7 +10,7 @@ from celery import Celery
 from celery.signals import task_prerun
 
 import modern_flask
-from modern_flask.testing.tasks import running_here
+from modern_flask.testing.tasks import run_tasks_here
 
 SETTINGS = ("task_always_eager", "task_eager_propagates")
 
@@ -42,7 +42,7 @@ def test_settings_are_restored(app: modern_flask.App) -> None:
     celery = app.container.celery()
     before = [celery.conf[name] for name in SETTINGS]
 
-    with running_here(app):
+    with run_tasks_here(app):
         assert [celery.conf[name] for name in SETTINGS] == [True, True]
 
     assert [celery.conf[name] for name in SETTINGS] == before == [False, False]
@@ -50,14 +50,14 @@ def test_settings_are_restored(app: modern_flask.App) -> None:
 
 def test_each_block_has_its_own(app: modern_flask.App, note: Any) -> None:
     """A block notes the tasks that it runs, and none of a later one."""
-    with running_here(app) as first:
+    with run_tasks_here(app) as first:
         note.delay(1)
         # Celery forgets what nobody holds: held, it is the block that disconnects it.
         connected = [
             ref for _, ref in task_prerun.receivers if isinstance(ref, weakref.ref)
         ]
         held = [ref() for ref in connected]
-    with running_here(app) as second:
+    with run_tasks_here(app) as second:
         note.delay(2)
 
     assert any(held)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 import modern_flask
-from modern_flask.testing.transactions import checked_out
+from modern_flask.testing.transactions import count_connections
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_open_scope_counts_nothing(app: modern_flask.App) -> None:
     with app.app_context():
         app.container.session().execute(text("select 1"))
         assert engine.pool.checkedout() == 1
-        assert checked_out(app) == 0
+        assert count_connections(app) == 0
 
     assert engine.pool.checkedout() == 0
 
@@ -35,6 +35,6 @@ def test_open_scope_counts_nothing(app: modern_flask.App) -> None:
 def test_app_context_without_a_scope(app: modern_flask.App) -> None:
     """In an app context that opened nothing, what is kept is counted."""
     with app.app_context(), app.container.engine().connect():
-        assert checked_out(app) == 1
+        assert count_connections(app) == 1
 
-    assert checked_out(app) == 0
+    assert count_connections(app) == 0

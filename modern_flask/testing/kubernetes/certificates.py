@@ -1,4 +1,4 @@
-"""A CA and a certificate that live as long as a test."""
+"""A CA and a server certificate, valid for a day."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["write_certificates"]
 
 
 def write_certificates(folder: Path) -> ssl.SSLContext:
-    """Make a CA (``ca.crt``) and, by it, a server certificate for this machine."""
+    """Write a CA (``ca.crt``) and a certificate that it signs for this machine."""
     from cryptography import x509
 
     ca, server = _Party("kubernetes"), _Party("kube-apiserver")
@@ -35,7 +35,7 @@ def write_certificates(folder: Path) -> ssl.SSLContext:
             ca,
             [
                 (x509.BasicConstraints(ca=True, path_length=None), True),
-                (_may_sign(), True),
+                (_make_key_usage(), True),
                 (issuer, False),
             ],
         )
@@ -46,7 +46,7 @@ def write_certificates(folder: Path) -> ssl.SSLContext:
             [(x509.SubjectAlternativeName(addresses), False), (identity, False)],
         )
     )
-    (folder / "server.key").write_bytes(server.private_key())
+    (folder / "server.key").write_bytes(server.encode_key())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.crt", folder / "server.key")
     return context
@@ -54,7 +54,7 @@ def write_certificates(folder: Path) -> ssl.SSLContext:
 
 @dataclass
 class _Party:
-    """A name and a key of its own."""
+    """A name and its key: the CA, or the server."""
 
     name: str
 
@@ -70,7 +70,7 @@ class _Party:
         return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, self.name)])
 
     def sign(self, other: _Party, extensions: Sequence[Extension]) -> bytes:
-        """A certificate of ``other`` for a day, in PEM."""
+        """Sign a certificate of ``other`` for a day; it is in PEM."""
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
 
@@ -86,7 +86,7 @@ class _Party:
         signed = builder.sign(self.key, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM)
 
-    def private_key(self) -> bytes:
+    def encode_key(self) -> bytes:
         """The key, unencrypted, in PEM."""
         from cryptography.hazmat.primitives import serialization
 
@@ -97,8 +97,8 @@ class _Party:
         )
 
 
-def _may_sign() -> x509.KeyUsage:
-    """From 3.13 on Python verifies strictly (RFC 5280): a CA must say what it signs."""
+def _make_key_usage() -> x509.KeyUsage:
+    """A CA's key usage, which Python requires from 3.13 on (RFC 5280, 4.2.1.3)."""
     from cryptography import x509
 
     return x509.KeyUsage(

@@ -1,4 +1,4 @@
-"""The object store behind the COS and the OSS test server."""
+"""The object store that the COS and the OSS test server share."""
 
 from .http import Answer, Refused, Request
 from .server import ObjectServer

@@ -1,4 +1,4 @@
-"""What is stored, and how it is listed."""
+"""Buckets, objects and uploads in memory, and their listing as XML."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -8,11 +8,19 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from ...storage.transfer import Crc64
+from ...storage.checksums import Crc64
 
-__all__ = ["KEPT", "Bucket", "Entry", "Upload", "listing", "xml"]
+__all__ = [
+    "STORED_HEADERS",
+    "Bucket",
+    "Entry",
+    "Upload",
+    "format_time",
+    "make_listing",
+    "make_xml",
+]
 
-KEPT = ("cache-control", "content-disposition", "content-encoding", "expires")
+STORED_HEADERS = ("cache-control", "content-disposition", "content-encoding", "expires")
 _PAGE = 1000  # objects that one listing gives at most
 
 
@@ -33,7 +41,7 @@ class Entry:
 
     @property
     def iso_date(self) -> str:
-        return iso(self.modified)
+        return format_time(self.modified)
 
 
 @dataclass
@@ -54,12 +62,12 @@ class Bucket:
     uploads: dict[str, Upload] = field(default_factory=dict)
 
 
-def iso(moment: float) -> str:
+def format_time(moment: float) -> str:
     """To the second, with the zeros that oss2 insists on."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def xml(tag: str, content: Any) -> bytes:
+def make_xml(tag: str, content: Any) -> bytes:
     """A document of a tag and its content: text, or a list of such pairs."""
     return ('<?xml version="1.0" encoding="UTF-8"?>' + _element(tag, content)).encode()
 
@@ -72,7 +80,7 @@ def _element(tag: str, content: Any) -> str:
     return f"<{tag}>{inner}</{tag}>"
 
 
-def listing(name: str, bucket: Bucket, query: Mapping[str, str]) -> bytes:
+def make_listing(name: str, bucket: Bucket, query: Mapping[str, str]) -> bytes:
     """``GET /`` of a bucket, version 1 or 2 by ``list-type``."""
     second = query.get("list-type") == "2"
     marker = query.get("marker", "")
@@ -80,39 +88,39 @@ def listing(name: str, bucket: Bucket, query: Mapping[str, str]) -> bytes:
         marker = query.get("continuation-token") or query.get("start-after", "")
     most = min(int(query.get("max-keys") or 100), _PAGE)
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
-    found = list(_names(bucket, prefix, delimiter, marker))
+    found = list(_iterate_names(bucket, prefix, delimiter, marker))
     page, truncated = found[:most], len(found) > most
     url = query.get("encoding-type") == "url"
 
-    def coded(text: str) -> str:
+    def encode(text: str) -> str:
         return quote(text, safe="") if url else text
 
     head: list[tuple[str, Any]] = [
         ("Name", name),
-        ("Prefix", coded(prefix)),
-        ("Delimiter", coded(delimiter)),
+        ("Prefix", encode(prefix)),
+        ("Delimiter", encode(delimiter)),
         ("MaxKeys", most),
         ("IsTruncated", str(truncated).lower()),
     ]
     if url:
         head.append(("EncodingType", "url"))
-    head.append(("KeyCount", len(page)) if second else ("Marker", coded(marker)))
+    head.append(("KeyCount", len(page)) if second else ("Marker", encode(marker)))
     if truncated:
         tag = "NextContinuationToken" if second else "NextMarker"
-        head.append((tag, coded(page[-1][0])))
+        head.append((tag, encode(page[-1][0])))
     body = [
-        ("CommonPrefixes", [("Prefix", coded(key))])
+        ("CommonPrefixes", [("Prefix", encode(key))])
         if entry is None
-        else ("Contents", _described(coded(key), entry))
+        else ("Contents", _describe(encode(key), entry))
         for key, entry in page
     ]
-    return xml("ListBucketResult", head + body)
+    return make_xml("ListBucketResult", head + body)
 
 
-def _names(
+def _iterate_names(
     bucket: Bucket, prefix: str, delimiter: str, marker: str
 ) -> Iterator[tuple[str, Entry | None]]:
-    """Keys with their objects, and common prefixes without one, in order."""
+    """Keys with their objects, and common prefixes with ``None``, in order."""
     last = None
     for key in sorted(bucket.objects, key=str.encode):
         if not key.startswith(prefix):
@@ -129,7 +137,7 @@ def _names(
             yield key, bucket.objects[key]
 
 
-def _described(key: str, entry: Entry) -> list[tuple[str, Any]]:
+def _describe(key: str, entry: Entry) -> list[tuple[str, Any]]:
     return [
         ("Key", key),
         ("LastModified", entry.iso_date),

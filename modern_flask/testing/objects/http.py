@@ -1,4 +1,4 @@
-"""HTTP/1.1 on 127.0.0.1 with faults on demand."""
+"""An HTTP/1.1 server on 127.0.0.1 that can be made to fail."""
 
 import socket
 import threading
@@ -13,7 +13,7 @@ __all__ = ["Answer", "Fault", "HttpServer", "Refused", "Request"]
 
 @dataclass
 class Request:
-    """What came in: text decoded, header names in lower case."""
+    """A request, with its text decoded and its header names in lower case."""
 
     method: str
     host: str
@@ -27,7 +27,7 @@ class Request:
 
 @dataclass
 class Answer:
-    """What goes out."""
+    """An answer."""
 
     status: int = 200
     body: bytes = b""
@@ -35,12 +35,12 @@ class Answer:
 
 
 class Refused(Exception):
-    """An answer that is an error.
+    """The answer to a request is an error.
 
     Args:
-        status: HTTP.
-        code: The vendor's.
-        message: For people.
+        status: The status of HTTP.
+        code: The vendor's code.
+        message: The text for people.
         signed: The text that should have been signed; vendors send it back.
     """
 
@@ -54,7 +54,7 @@ class Refused(Exception):
 
 @dataclass
 class Fault:
-    """What goes wrong with the next requests that fit."""
+    """What goes wrong with the next requests that fit it."""
 
     kind: str
     value: Any = None
@@ -91,7 +91,7 @@ class HttpServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away are part of the tests."""
+        """Log nothing: clients that disconnect are part of the tests."""
 
     def close(self) -> None:
         self.closing.set()
@@ -105,7 +105,7 @@ class HttpServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Reads requests, writes answers, and breaks them where a fault says so."""
+    """Reads requests and writes answers, broken as the faults say."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -113,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: HttpServer
 
     def answer(self) -> None:
-        answer, faults = self.server.serve(self._request())
+        answer, faults = self.server.serve(self._read_request())
         if "delay" in faults:
             self.server.closing.wait(faults["delay"])
         if "drop" in faults or "lose" in faults:
@@ -138,8 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
 
-    def _request(self) -> Request:
-        # A client that takes us for a proxy sends the whole URL.
+    def _read_request(self) -> Request:
+        # A client that uses this server as its proxy sends the whole URL.
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         return Request(
@@ -148,10 +148,10 @@ class _Handler(BaseHTTPRequestHandler):
             path=unquote(parts.path) or "/",
             query=dict(parse_qsl(parts.query, keep_blank_values=True)),
             headers=headers,
-            body=self._body(headers),
+            body=self._read_body(headers),
         )
 
-    def _body(self, headers: dict[str, str]) -> bytes:
+    def _read_body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding", "").lower() != "chunked":
             return self.rfile.read(int(headers.get("content-length", 0)))
         pieces = []
@@ -163,4 +163,4 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(pieces)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Tests read ``requests`` instead."""
+        """Log nothing: tests read ``requests``."""

@@ -1,4 +1,4 @@
-"""Buckets and objects: what COS and OSS have in common.
+"""The server for buckets and objects: what COS and OSS have in common.
 
 Sources: the API references of both vendors, and what their SDKs send and read. A
 dialect adds addresses, signatures and errors; see :mod:`modern_flask.testing.cos` and
@@ -14,7 +14,7 @@ from collections import deque
 from email.utils import formatdate, parsedate_to_datetime
 from typing import Any, Self
 
-from .buckets import KEPT, Bucket, Entry, listing, xml
+from .buckets import STORED_HEADERS, Bucket, Entry, make_listing, make_xml
 from .http import (
     Answer,
     Fault,
@@ -31,13 +31,13 @@ class ObjectServer(Uploads):
     """Buckets in memory; a context manager that serves as long as it is open.
 
     Args:
-        bucket: One that is there from the start.
-        token: A security token that every request has to carry.
+        bucket: The name of the first bucket.
+        token: A security token that every request must carry.
 
     Attributes:
-        buckets: What is stored, to look at and to change.
-        clock: Seconds since 1970 by which signatures expire; replace it to travel.
-        requests: Method and path of what was answered, newest last.
+        buckets: The stored objects; tests may read and change them.
+        clock: Seconds since 1970 by which signatures expire; replace it to move time.
+        requests: Method and path of the answered requests, newest last.
     """
 
     account, secret = "test-account", "test-secret-0123456789"
@@ -71,7 +71,7 @@ class ObjectServer(Uploads):
         times: int = 1,
         skip: int = 0,
     ) -> None:
-        """Let something go wrong with the next ``times`` requests that fit.
+        """Make the next ``times`` requests that fit fail.
 
         Args:
             kind: ``status`` answers with ``value``, a number or a pair of number and
@@ -80,33 +80,33 @@ class ObjectServer(Uploads):
                 sends ``value`` bytes of the body; ``corrupt`` flips a bit of the first
                 byte of a body that is stored, or sent.
             value: See ``kind``.
-            method: Of the request; any if not given.
-            key: What its path has to end with.
-            times: Requests.
-            skip: Requests that fit and pass before the first one is hit.
+            method: The request's method; any by default.
+            key: The end of the request's path.
+            times: How many requests fail.
+            skip: How many requests that fit pass before the first one fails.
         """
         self._faults.append(Fault(kind, value, method, key, times, skip))
 
     def heal(self) -> None:
-        """Forget the faults that have not happened."""
+        """Remove the faults that have not happened yet."""
         self._faults.clear()
 
-    def _faults_of(self, request: Request) -> dict[str, Any]:
-        happening = {}
+    def _take_faults(self, request: Request) -> dict[str, Any]:
+        taken = {}
         for fault in [fault for fault in self._faults if fault.fits(request)]:
             if fault.skip:
                 fault.skip -= 1
                 continue
-            happening[fault.kind] = fault.value
+            taken[fault.kind] = fault.value
             fault.times -= 1
             if not fault.times:
                 self._faults.remove(fault)
-        return happening
+        return taken
 
     def _serve(self, request: Request) -> tuple[Answer, dict[str, Any]]:
         request_id = secrets.token_hex(12).upper()
         with self._lock:
-            faults = self._faults_of(request)
+            faults = self._take_faults(request)
             if "drop" in faults:
                 return Answer(), faults
             if "corrupt" in faults and request.method == "PUT" and request.body:
@@ -116,25 +116,25 @@ class ObjectServer(Uploads):
                 if "status" in faults:
                     value = faults["status"]
                     raise Refused(*(value if isinstance(value, tuple) else (value, "")))
-                request.bucket, request.key = self.address(request)
+                request.bucket, request.key = self.parse_address(request)
                 self.verify(request)
-                answer = self._routed(request)
+                answer = self._route(request)
             except Refused as refused:
-                answer = self.error(request, refused, request_id)
+                answer = self.make_error(request, refused, request_id)
         answer.headers[f"{self.prefix}request-id"] = request_id
         return answer, faults
 
-    # A dialect.
+    # What a vendor's subclass adds.
 
-    def address(self, request: Request) -> tuple[str, str]:
-        """The bucket and the key that a request is about, empty where it has none."""
+    def parse_address(self, request: Request) -> tuple[str, str]:
+        """The bucket and the key of a request; empty if it has none."""
         raise Refused(501, "NotImplemented")
 
     def verify(self, request: Request) -> None:
         """Raise :class:`Refused` unless the request is signed and in time."""
         raise Refused(501, "NotImplemented")
 
-    def error(self, request: Request, refused: Refused, request_id: str) -> Answer:
+    def make_error(self, request: Request, refused: Refused, request_id: str) -> Answer:
         body = [
             ("Code", refused.code),
             ("Message", refused.message),
@@ -143,7 +143,7 @@ class ObjectServer(Uploads):
         ]
         if refused.signed:
             body.append(("StringToSign", refused.signed))
-        document = xml("Error", body)
+        document = make_xml("Error", body)
         if refused.status == 304 or request.method == "HEAD":
             document = b""
         return Answer(refused.status, document, {"Content-Type": "application/xml"})
@@ -154,12 +154,12 @@ class ObjectServer(Uploads):
 
     # Buckets.
 
-    def _routed(self, request: Request) -> Answer:
+    def _route(self, request: Request) -> Answer:
         if not request.bucket:
             return self._service()
         if not request.key:
             return self._on_bucket(request)
-        self.found_bucket(request.bucket)
+        self.find_bucket(request.bucket)
         return self._on_upload(request) or self._on_object(request)
 
     def _service(self) -> Answer:
@@ -178,9 +178,11 @@ class ObjectServer(Uploads):
             for name in self.buckets
         ]
         owner = ("Owner", [("ID", "1"), ("DisplayName", "1")])
-        return Answer(body=xml("ListAllMyBucketsResult", [owner, ("Buckets", buckets)]))
+        return Answer(
+            body=make_xml("ListAllMyBucketsResult", [owner, ("Buckets", buckets)])
+        )
 
-    def found_bucket(self, name: str) -> Bucket:
+    def find_bucket(self, name: str) -> Bucket:
         if name not in self.buckets:
             raise Refused(404, "NoSuchBucket")
         return self.buckets[name]
@@ -192,7 +194,7 @@ class ObjectServer(Uploads):
                 raise Refused(409, "BucketAlreadyExists")
             self.buckets[name] = Bucket()
             return Answer()
-        bucket = self.found_bucket(name)
+        bucket = self.find_bucket(name)
         if request.method == "DELETE":
             if bucket.objects:
                 raise Refused(409, "BucketNotEmpty")
@@ -203,7 +205,7 @@ class ObjectServer(Uploads):
         if request.method == "GET" and "uploads" in request.query:
             return self._list_uploads(request, bucket)
         if request.method == "GET":
-            return Answer(body=listing(name, bucket, request.query))
+            return Answer(body=make_listing(name, bucket, request.query))
         return Answer()
 
     # Objects.
@@ -214,10 +216,10 @@ class ObjectServer(Uploads):
             self.check_overwrite(request)
             source = request.headers.get(f"{self.prefix}copy-source")
             if source is not None:
-                return self._copy(request, bucket, self.copied(source))
-            entry = self.entry(request.body, self.kept(request), request)
+                return self._copy(request, bucket, self.find_source(source))
+            entry = self.make_entry(request.body, self.select_headers(request), request)
             bucket.objects[key] = entry
-            return Answer(headers=self.marks(entry))
+            return Answer(headers=self.make_checksum_headers(entry))
         if request.method == "DELETE":
             bucket.objects.pop(key, None)
             return Answer(204)
@@ -228,24 +230,27 @@ class ObjectServer(Uploads):
     def _copy(self, request: Request, bucket: Bucket, source: Entry) -> Answer:
         directive = request.headers.get(f"{self.prefix}metadata-directive", "copy")
         replaced = directive.lower() in {"replace", "replaced"}
-        headers = self.kept(request) if replaced else source.headers
+        headers = self.select_headers(request) if replaced else source.headers
         entry = bucket.objects[request.key] = Entry(
             source.body, source.etag, dict(headers)
         )
-        told = [("LastModified", entry.iso_date), ("ETag", f'"{entry.etag}"')]
-        return Answer(body=xml("CopyObjectResult", told), headers=self.marks(entry))
+        fields = [("LastModified", entry.iso_date), ("ETag", f'"{entry.etag}"')]
+        return Answer(
+            body=make_xml("CopyObjectResult", fields),
+            headers=self.make_checksum_headers(entry),
+        )
 
     def _read(self, request: Request, entry: Entry) -> Answer:
         self._check_conditions(request, entry)
         headers = {
             **entry.headers,
-            **self.marks(entry),
+            **self.make_checksum_headers(entry),
             "Last-Modified": formatdate(entry.modified, usegmt=True),
             "Accept-Ranges": "bytes",
         }
         if request.method == "HEAD":
             return Answer(headers={**headers, "Content-Length": str(len(entry.body))})
-        span = self.span(request, len(entry.body))
+        span = self.parse_range(request, len(entry.body))
         if span is None:
             return Answer(body=entry.body, headers=headers)
         start, stop = span
@@ -267,23 +272,25 @@ class ObjectServer(Uploads):
         if since and int(entry.modified) <= parsedate_to_datetime(since).timestamp():
             raise Refused(304, "NotModified")
 
-    # What both kinds of upload need.
+    # For both kinds of upload.
 
-    def kept(self, request: Request) -> dict[str, str]:
-        """The headers that come back with the object."""
+    def select_headers(self, request: Request) -> dict[str, str]:
+        """The headers that the object returns later."""
         meta = f"{self.prefix}meta-"
         return {
             name: value
             for name, value in request.headers.items()
-            if name in KEPT or name.startswith(meta)
+            if name in STORED_HEADERS or name.startswith(meta)
         } | {"content-type": request.headers.get("content-type", self.default_type)}
 
-    def entry(self, body: bytes, headers: dict[str, str], request: Request) -> Entry:
+    def make_entry(
+        self, body: bytes, headers: dict[str, str], request: Request
+    ) -> Entry:
         digest = hashlib.md5(body, usedforsecurity=False)
-        told = request.headers.get("content-md5")
-        if told and told != base64.b64encode(digest.digest()).decode():
+        expected = request.headers.get("content-md5")
+        if expected and expected != base64.b64encode(digest.digest()).decode():
             raise Refused(400, self.bad_digest)
-        return Entry(body, self.etag_of(digest.hexdigest()), headers)
+        return Entry(body, self.make_etag(digest.hexdigest()), headers)
 
     def check_overwrite(self, request: Request) -> None:
         forbid = request.headers.get(f"{self.prefix}forbid-overwrite", "")

@@ -7,7 +7,7 @@ import secrets
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from .buckets import Bucket, Entry, Upload, iso, xml
+from .buckets import Bucket, Entry, Upload, format_time, make_xml
 from .http import Answer, Refused, Request
 
 __all__ = ["Uploads"]
@@ -16,15 +16,15 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class Uploads:
-    """The requests that name an upload; a dialect says what is special.
+    """The requests that name an upload; a subclass adds the vendor's details.
 
     Attributes:
-        prefix: Of the vendor's headers.
-        smallest_part: Bytes, of every part but the last.
+        prefix: The beginning of the vendor's headers.
+        smallest_part: The size of every part except the last, in bytes.
         bad_digest: The code for a wrong Content-MD5.
-        default_type: The content type of what came without one.
-        lax_ranges: Whether a range that is not all there gets the whole object, unless
-            the request asks for the standard's behaviour.
+        default_type: The content type of objects that were sent without one.
+        lax_ranges: Whether the answer to a range beyond the end is the whole object,
+            unless the request requires the standard's behaviour.
     """
 
     prefix = "x-"
@@ -34,40 +34,42 @@ class Uploads:
     lax_ranges = False
     buckets: dict[str, Bucket]
 
-    def kept(self, request: Request) -> dict[str, str]:
+    def select_headers(self, request: Request) -> dict[str, str]:
         raise Refused(501, "NotImplemented")
 
-    def entry(self, body: bytes, headers: dict[str, str], request: Request) -> Entry:
+    def make_entry(
+        self, body: bytes, headers: dict[str, str], request: Request
+    ) -> Entry:
         raise Refused(501, "NotImplemented")
 
     def check_overwrite(self, request: Request) -> None:
         raise Refused(501, "NotImplemented")
 
-    def source_of(self, text: str) -> tuple[str, str]:
+    def parse_source(self, text: str) -> tuple[str, str]:
         """Bucket and key of a copy's source."""
         raise Refused(501, "NotImplemented")
 
-    def etag_of(self, digest: str) -> str:
+    def make_etag(self, digest: str) -> str:
         return digest
 
-    def marks(self, entry: Entry) -> dict[str, str]:
-        """The headers by which a client can check what it sent or got."""
+    def make_checksum_headers(self, entry: Entry) -> dict[str, str]:
+        """The headers by which a client checks the bytes that it sent or received."""
         crc = f"{self.prefix}hash-crc64ecma"
         return {"ETag": f'"{entry.etag}"', crc: entry.crc64}
 
-    def copied(self, text: str) -> Entry:
-        name, key = self.source_of(text)
+    def find_source(self, text: str) -> Entry:
+        name, key = self.parse_source(text)
         bucket = self.buckets.get(name)
         if bucket is None or key not in bucket.objects:
             raise Refused(404, "NoSuchKey")
         return bucket.objects[key]
 
-    def span(self, request: Request, size: int) -> tuple[int, int] | None:
-        """The bytes asked for, or ``None`` for all of them (RFC 9110, section 14)."""
-        asked = _RANGE.fullmatch(request.headers.get("range", ""))
-        if not asked or asked[0] == "bytes=-":
+    def parse_range(self, request: Request, size: int) -> tuple[int, int] | None:
+        """The requested bytes, or ``None`` for all of them (RFC 9110, section 14)."""
+        value = _RANGE.fullmatch(request.headers.get("range", ""))
+        if not value or value[0] == "bytes=-":
             return None
-        first, last = asked[1], asked[2]
+        first, last = value[1], value[2]
         start = int(first) if first else max(0, size - int(last))
         stop = int(last) + 1 if first and last else size
         standard = request.headers.get(f"{self.prefix}range-behavior") == "standard"
@@ -98,9 +100,11 @@ class Uploads:
     def _begin(self, request: Request, bucket: Bucket) -> Answer:
         self.check_overwrite(request)
         upload_id = secrets.token_hex(16)
-        bucket.uploads[upload_id] = Upload(request.key, self.kept(request))
-        told = [("Bucket", request.bucket), ("Key", request.key)]
-        body = xml("InitiateMultipartUploadResult", [*told, ("UploadId", upload_id)])
+        bucket.uploads[upload_id] = Upload(request.key, self.select_headers(request))
+        fields = [("Bucket", request.bucket), ("Key", request.key)]
+        body = make_xml(
+            "InitiateMultipartUploadResult", [*fields, ("UploadId", upload_id)]
+        )
         return Answer(body=body)
 
     def _part(self, request: Request, upload: Upload) -> Answer:
@@ -109,15 +113,20 @@ class Uploads:
             raise Refused(400, "InvalidArgument")
         source = request.headers.get(f"{self.prefix}copy-source")
         if source is None:
-            entry = upload.parts[number] = self.entry(request.body, {}, request)
-            return Answer(headers=self.marks(entry))
-        whole = self.copied(source)
-        asked = request.headers.get(f"{self.prefix}copy-source-range", "")
-        request.headers["range"] = asked
-        start, stop = self.span(request, len(whole.body)) or (0, len(whole.body))
-        entry = upload.parts[number] = self.entry(whole.body[start:stop], {}, request)
-        told = [("LastModified", entry.iso_date), ("ETag", f'"{entry.etag}"')]
-        return Answer(body=xml("CopyPartResult", told), headers=self.marks(entry))
+            entry = upload.parts[number] = self.make_entry(request.body, {}, request)
+            return Answer(headers=self.make_checksum_headers(entry))
+        whole = self.find_source(source)
+        value = request.headers.get(f"{self.prefix}copy-source-range", "")
+        request.headers["range"] = value
+        start, stop = self.parse_range(request, len(whole.body)) or (0, len(whole.body))
+        entry = upload.parts[number] = self.make_entry(
+            whole.body[start:stop], {}, request
+        )
+        fields = [("LastModified", entry.iso_date), ("ETag", f'"{entry.etag}"')]
+        return Answer(
+            body=make_xml("CopyPartResult", fields),
+            headers=self.make_checksum_headers(entry),
+        )
 
     def _complete(self, request: Request, bucket: Bucket, upload: Upload) -> Answer:
         self.check_overwrite(request)
@@ -138,12 +147,16 @@ class Uploads:
         digests = b"".join(bytes.fromhex(part.etag) for part in parts)
         digest = hashlib.md5(digests, usedforsecurity=False).hexdigest()
         body = b"".join(part.body for part in parts)
-        etag = f"{self.etag_of(digest)}-{len(parts)}"
+        etag = f"{self.make_etag(digest)}-{len(parts)}"
         entry = bucket.objects[upload.key] = Entry(body, etag, upload.headers)
         del bucket.uploads[request.query["uploadId"]]
-        told = [("Bucket", request.bucket), ("Key", upload.key), ("ETag", f'"{etag}"')]
-        document = xml("CompleteMultipartUploadResult", told)
-        return Answer(body=document, headers=self.marks(entry))
+        fields = [
+            ("Bucket", request.bucket),
+            ("Key", upload.key),
+            ("ETag", f'"{etag}"'),
+        ]
+        document = make_xml("CompleteMultipartUploadResult", fields)
+        return Answer(body=document, headers=self.make_checksum_headers(entry))
 
     def _list_parts(self, request: Request, upload: Upload) -> Answer:
         after = int(request.query.get("part-number-marker") or 0)
@@ -168,7 +181,7 @@ class Uploads:
             ("NextPartNumberMarker", page[-1] if page else after),
             ("IsTruncated", str(len(numbers) > most).lower()),
         ]
-        return Answer(body=xml("ListPartsResult", [*head, *parts]))
+        return Answer(body=make_xml("ListPartsResult", [*head, *parts]))
 
     def _list_uploads(self, request: Request, bucket: Bucket) -> Answer:
         uploads = [
@@ -177,7 +190,7 @@ class Uploads:
                 [
                     ("Key", quote(upload.key, safe="")),
                     ("UploadId", upload_id),
-                    ("Initiated", iso(upload.begun)),
+                    ("Initiated", format_time(upload.begun)),
                 ],
             )
             for upload_id, upload in bucket.uploads.items()
@@ -189,7 +202,7 @@ class Uploads:
             ("NextKeyMarker", ""),
             ("NextUploadIdMarker", ""),
         ]
-        return Answer(body=xml("ListMultipartUploadsResult", [*head, *uploads]))
+        return Answer(body=make_xml("ListMultipartUploadsResult", [*head, *uploads]))
 
     def _delete_many(self, request: Request, bucket: Bucket) -> Answer:
         digest = hashlib.md5(request.body, usedforsecurity=False).digest()
@@ -201,4 +214,4 @@ class Uploads:
             bucket.objects.pop(key, None)
         quiet = root.findtext("Quiet", "false") == "true"
         deleted = [] if quiet else [("Deleted", [("Key", key)]) for key in keys]
-        return Answer(body=xml("DeleteResult", deleted))
+        return Answer(body=make_xml("DeleteResult", deleted))

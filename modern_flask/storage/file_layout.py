@@ -1,31 +1,29 @@
-"""How a folder's files stand for keys, and what is written behind their bytes."""
+"""The layout of a local storage: the file of each key, and the end of each file."""
 
 import json
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from .interface import ObjectInfo
+from .errors import IntegrityError
 from .keys import is_portable
+from .object_info import ObjectInfo
 
 __all__ = [
     "TEMPORARY",
-    "Crc32",
     "FileBody",
-    "NoObjectFile",
-    "key_of_path",
-    "path_of_folder",
-    "path_of_key",
+    "make_folder_path",
+    "make_path",
+    "make_trailer",
+    "parse_path",
     "read_trailer",
-    "synced",
-    "trailer",
+    "sync_folder",
 ]
 
-# A percent sign of a key is written as %25, so that these marks are ours alone: the
+# A percent sign of a key is written as %25, so that no key contains these marks: the
 # object `a` is the file `a%o` beside the folder `a` of the object `a/b`.
 _OBJECT = "%o"
 _CONTINUED = "%-"
@@ -37,57 +35,50 @@ _FOOT = 8 + len(_MAGIC)  # bytes: the length of the JSON text, and the magic
 
 
 class FileBody:
-    """An open file as a reader wants it: its faults are this package's."""
+    """An open file whose errors are this package's errors.
+
+    Args:
+        file: The file.
+        translate_errors: Makes the context in which the errors are translated.
+    """
 
     def __init__(
-        self, file: IO[bytes], answers: Callable[[], AbstractContextManager[None]]
+        self,
+        file: IO[bytes],
+        translate_errors: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        self._file, self._answers = file, answers
+        self._file, self._translate_errors = file, translate_errors
 
     def read(self, size: int, /) -> bytes:
-        with self._answers():
+        with self._translate_errors():
             return self._file.read(size)
 
     def close(self) -> None:
         self._file.close()
 
 
-class NoObjectFile(Exception):
-    """A file that this storage has not written."""
-
-
-class Crc32:
-    """A checksum of the standard library: this vendor needs no extra."""
-
-    def __init__(self) -> None:
-        self.value = 0
-
-    def update(self, data: bytes, /) -> None:
-        self.value = zlib.crc32(data, self.value)
-
-
-def _names_of(key: str) -> list[str]:
+def _split_key(key: str) -> list[str]:
     """The folders of a key and, last, its file without the ending."""
     names: list[str] = []
     for segment in key.split("/"):
-        first, *further = cut(segment.replace("%", "%25"))
+        first, *further = _cut_name(segment.replace("%", "%25"))
         names += [first, *(_CONTINUED + piece for piece in further)]
     return names
 
 
-def path_of_key(key: str) -> Path:
+def make_path(key: str) -> Path:
     """The file of an object, seen from the storage's folder."""
-    *folders, name = _names_of(key)
+    *folders, name = _split_key(key)
     return Path(*folders, name + _OBJECT)
 
 
-def path_of_folder(key: str) -> Path:
+def make_folder_path(key: str) -> Path:
     """The folder of the objects whose keys begin with ``key/``."""
-    return Path(*_names_of(key)) if key else Path()
+    return Path(*_split_key(key)) if key else Path()
 
 
-def cut(name: str) -> Iterator[str]:
-    """``name`` in pieces that a file system takes."""
+def _cut_name(name: str) -> Iterator[str]:
+    """``name`` in pieces that a file system allows."""
     piece = ""
     for letter in name:
         if len((piece + letter).encode()) > _LONGEST_NAME:
@@ -97,8 +88,8 @@ def cut(name: str) -> Iterator[str]:
     yield piece
 
 
-def key_of_path(path: Path) -> str:
-    """The key that a file stands for; empty where it is no object's file."""
+def parse_path(path: Path) -> str:
+    """The key of the object in a file; empty if the file is not an object's."""
     if not path.name.endswith(_OBJECT):
         return ""
     text = ""
@@ -111,8 +102,8 @@ def key_of_path(path: Path) -> str:
     return key if is_portable(key) else ""
 
 
-def trailer(info: ObjectInfo, crc32: int) -> bytes:
-    """What is written behind an object's bytes."""
+def make_trailer(info: ObjectInfo, crc32: int) -> bytes:
+    """The end of an object's file: the info, its length in bytes, and the magic."""
     known = {
         "size": info.size,
         "crc32": crc32,
@@ -125,11 +116,11 @@ def trailer(info: ObjectInfo, crc32: int) -> bytes:
     return text + len(text).to_bytes(8, "big") + _MAGIC
 
 
-def read_trailer(file: IO[bytes], key: str) -> tuple[ObjectInfo, int]:
+def read_trailer(file: IO[bytes], key: str, place: str) -> tuple[ObjectInfo, int]:
     """The info and the CRC-32 of the object in ``file``.
 
     Raises:
-        NoObjectFile: The file does not end as this storage's files do.
+        IntegrityError: The file does not end in a valid trailer.
     """
     try:
         end = file.seek(-_FOOT, os.SEEK_END)
@@ -138,7 +129,7 @@ def read_trailer(file: IO[bytes], key: str) -> tuple[ObjectInfo, int]:
         size = file.seek(end - length)
         known = json.loads(file.read(length))
         if foot[8:] != _MAGIC or known["size"] != size:
-            raise NoObjectFile(f"{file.name} has been changed")
+            raise IntegrityError(key, place, "the file has been changed")
         info = ObjectInfo(
             key,
             size,
@@ -149,11 +140,12 @@ def read_trailer(file: IO[bytes], key: str) -> tuple[ObjectInfo, int]:
         )
         return info, int(known["crc32"])
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise NoObjectFile("the end of the file can't be read") from error
+        reason = "the end of the file can't be read"
+        raise IntegrityError(key, place, reason) from error
 
 
-def synced(folder: Path) -> None:
-    """Make a rename last through a loss of power."""
+def sync_folder(folder: Path) -> None:
+    """Make a rename survive a loss of power."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""The test servers answer the real SDKs, and refuse what the vendors refuse."""
+"""The COS and OSS servers answer the real SDKs, and refuse what the vendors refuse."""
 
 import socket
 import time
@@ -14,14 +14,14 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def client(cos_server, opened):
-    with opened(cos_server) as storage:
+def client(cos_server, open_vendor):
+    with open_vendor(cos_server) as storage:
         yield storage.raw
 
 
 @pytest.fixture
-def bucket(oss_server, opened):
-    with opened(oss_server) as storage:
+def bucket(oss_server, open_vendor):
+    with open_vendor(oss_server) as storage:
         yield storage.raw
 
 
@@ -125,9 +125,9 @@ def test_cos_conditions_and_digests(client, cos_server):
         client.put_object(name, b"text", "key", ContentMD5="AAAAAAAAAAAAAAAAAAAAAA==")
 
 
-def test_cos_by_its_address(cos_server, opened):
+def test_cos_by_its_address(cos_server, open_vendor):
     """The SDK's IP and Port lead to the server as well as the proxy does."""
-    with opened(
+    with open_vendor(
         cos_server, proxies=None, ip="127.0.0.1", port=cos_server.port
     ) as storage:
         storage.put("key", b"text")
@@ -157,9 +157,9 @@ def test_cos_signature_covers_the_request(client, cos_server):
 # OSS.
 
 
-def test_oss_buckets(oss_server, opened):
-    """Buckets are made, listed and deleted; a HEAD tells a missing one too."""
-    with opened(oss_server, bucket="other-bucket") as storage:
+def test_oss_buckets(oss_server, open_vendor):
+    """Buckets are made, listed and deleted; a HEAD finds a missing one too."""
+    with open_vendor(oss_server, bucket="other-bucket") as storage:
         with pytest.raises(BucketNotFound):
             storage.head("key")
         storage.raw.create_bucket()
@@ -222,7 +222,7 @@ def test_oss_uploads_in_parts(bucket, oss_server):
 
 
 def test_oss_ranges(bucket):
-    """A range that is not all there gets the whole object, unless asked otherwise."""
+    """A range that is not all there gets the whole object by default."""
     bucket.put_object("key", b"0123456789")
     standard = {"x-oss-range-behavior": "standard"}
 
@@ -264,10 +264,10 @@ def test_oss_clock(bucket, oss_server, hours):
         bucket.get_object("key")
 
 
-def test_oss_region(oss_server, opened):
+def test_oss_region(oss_server, open_vendor):
     """A signature for another region is refused."""
     with (
-        opened(oss_server, region="cn-beijing") as storage,
+        open_vendor(oss_server, region="cn-beijing") as storage,
         pytest.raises(oss2.exceptions.SignatureDoesNotMatch),
     ):
         storage.raw.get_object("key")
@@ -277,7 +277,7 @@ def test_oss_region(oss_server, opened):
 
 
 def test_unsigned_request(server):
-    """Nobody gets in without a signature."""
+    """A request without a signature is refused."""
     host = "test-1250000000.cos.ap-test.myqcloud.com"
     host = host if server.prefix == "x-cos-" else f"127.0.0.1:{server.port}"
     with requests.Session() as session:
