@@ -47,6 +47,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 # its object lies once it is ready.
 _Plan = tuple[tuple[str, int, Callable[[], Any], list[Any]], ...]
 _NEVER_READY = [ABSENT]
+_EMPTY = inspect.Parameter.empty
 _EXTENSION = "modern_flask"
 _RESOLVER = "_modern_flask_resolver"
 # Looked up once: every call of an injected function asks it.
@@ -73,7 +74,7 @@ class Resolver:
             (
                 name,
                 injected.positions[name],
-                _get_finder(provider),
+                _get_finder(provider, injected.default(name)),
                 _get_ready(provider),
             )
             for name, provider in found.items()
@@ -216,7 +217,10 @@ def bind(app: Flask, container: DynamicContainer) -> Bound:
     return bound
 
 
-def _get_finder(provider: providers.Provider[Any]) -> Callable[[], Any]:
+def _get_finder(provider: providers.Provider[Any], default: Any) -> Callable[[], Any]:
+    if library.option_of(provider) is not None and default is not _EMPTY:
+        # A key that is not set leaves the parameter its default.
+        return lambda: default if (value := provider()) is None else value
     return provider.find if isinstance(provider, Scoped) else provider
 
 

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from dependency_injector import providers
-from dependency_injector.containers import DynamicContainer
+from dependency_injector.containers import DynamicContainer, SingletonResetContext
 
 from .injection import bind_library_functions, note_wired
-from .lifecycle import Lifecycle, find_opened
+from .lifecycle import Lifecycle, find_opened, reset_singletons
 from .settings import Choice, active_dependencies
 
 __all__ = ["ContainerInstance"]
@@ -73,6 +73,11 @@ class ContainerInstance(DynamicContainer):
                 failures.append(failure)
         _raise(failures)
         return None
+
+    def reset_singletons(self) -> Any:
+        """Forget every singleton; after a `with` block of it, forget them again."""
+        reset_singletons(self)
+        return SingletonResetContext(self)
 
     def wire(
         self,

@@ -15,7 +15,7 @@ from ..waiting import DeadlinePassed, call_within
 from .providers import Opened
 from .settings import Choice, active_dependencies, is_configured
 
-__all__ = ["CLOSE_DEADLINE", "Lifecycle", "find_opened"]
+__all__ = ["CLOSE_DEADLINE", "Lifecycle", "find_opened", "reset_singletons"]
 
 CLOSE_DEADLINE = 10.0  # seconds for one closer; a pod has 30 in all
 
@@ -64,7 +64,7 @@ class Lifecycle:
                     _close_in_time(self.deadline, provider)
                 except Exception as failure:
                     failures.append(failure)
-            self.container.reset_singletons()
+            reset_singletons(self.container)
         if failures:
             raise ExceptionGroup("Closing the container's resources failed.", failures)
 
@@ -100,6 +100,17 @@ def _iterate_declared(found: Any) -> Iterator[providers.Provider[Any]]:
         yield provider
         if isinstance(provider, providers.Container):
             yield from _iterate_declared(provider.providers)
+
+
+def reset_singletons(container: DynamicContainer) -> None:
+    """Forget every singleton of ``container``, as the library does.
+
+    An abstract one that nothing overrides holds none, and the library's call raises.
+    """
+    for provider in container.traverse(types=[providers.BaseSingleton]):
+        abstract = isinstance(provider, providers.AbstractSingleton)
+        if not abstract or provider.last_overriding is not None:
+            provider.reset()
 
 
 def find_opened(container: DynamicContainer) -> list[providers.BaseResource[Any]]:

@@ -100,6 +100,11 @@ class InjectedFunction:
         parameter = inspect.signature(self.function).parameters[name]
         return resolve_annotation(parameter, self.function, {})[0]
 
+    def default(self, name: str) -> Any:
+        """A parameter's own default; ``Parameter.empty`` for none, and for a marker."""
+        found = inspect.signature(self.function).parameters[name].default
+        return inspect.Parameter.empty if library.is_marker(found) else found
+
     def are_given(self, given: int, named: Container[str]) -> bool:
         """Whether a call with ``given`` positional arguments needs no injection."""
         return all(

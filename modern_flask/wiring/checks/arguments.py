@@ -39,10 +39,7 @@ class WrongArguments(WiringFault):
             f"{name} can't call {called}: {why}.",
             *describe_use(use),
             ("in", place),
-            (
-                "fix",
-                f"correct the arguments of {name}, or give the parameter a default",
-            ),
+            ("fix", f"correct the arguments of {name}"),
         )
 
 

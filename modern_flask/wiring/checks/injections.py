@@ -121,20 +121,18 @@ def find_injections(function: AppFunction, bound: Bound) -> Iterator[Injection]:
     injected = find_injected(function.function)
     if injected is None:
         return
-    parameters = inspect.signature(injected.function).parameters
     for name, marker in injected.markers.items():
         try:
             found = bound.provider(injected, name)
         except WiringFault:
             continue
-        default = parameters[name].default
         yield Injection(
             function,
             library.marker_name(marker),
             found,
             name,
             injected.annotation(name),
-            inspect.Parameter.empty if library.is_marker(default) else default,
+            injected.default(name),
             hands_over=library.is_provider_marker(marker),
         )
 
