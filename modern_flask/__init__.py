@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from .dependencies import StorageDep as StorageDep
     from .errors import ConfigurationError as ConfigurationError
     from .errors import Fault as Fault
-    from .observability.marks import ignore_metrics as ignore_metrics
-    from .observability.marks import ignore_traces as ignore_traces
+    from .observability.requests.exclusions import ignore_metrics as ignore_metrics
+    from .observability.requests.exclusions import ignore_traces as ignore_traces
     from .problems import halt as halt
     from .problems import problem as problem
     from .redis.decorators import cached as cached
@@ -62,7 +62,10 @@ HOMES = {
         "StorageDep",
     ),
     "modern_flask.errors": ("ConfigurationError", "Fault"),
-    "modern_flask.observability.marks": ("ignore_metrics", "ignore_traces"),
+    "modern_flask.observability.requests.exclusions": (
+        "ignore_metrics",
+        "ignore_traces",
+    ),
     "modern_flask.problems": ("halt", "problem"),
     "modern_flask.redis.decorators": ("cached", "synchronized"),
     "modern_flask.redis.errors": ("LockLost", "LockTaken"),

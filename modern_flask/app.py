@@ -195,7 +195,7 @@ def _configure(
 def _observe(app: Flask, bound: Bound) -> None:
     # Not before the configuration is in the environment: OpenTelemetry reads it there
     # when it is imported.
-    from .observability.middleware import RequestTelemetry
+    from .observability.requests.middleware import RequestTelemetry
     from .problems import answer_with_problems
 
     app.wsgi_app = RequestTelemetry(  # type: ignore[method-assign]

@@ -9,12 +9,15 @@ from dependency_injector import containers, providers
 from .wiring import Choice, ContainerInstance, Once, Opened, Scoped, section
 
 if TYPE_CHECKING:
+    from logging import Logger
+
     from celery import Celery
     from redis import Redis
     from sqlalchemy import Engine
     from sqlalchemy.orm import Session, sessionmaker
 
-    from .observability.metrics import Metrics
+    from .observability.metrics.metrics import Metrics
+    from .observability.telemetry import Telemetry
     from .observability.tracing import Tracing
     from .storage import Storage
 
@@ -34,25 +37,27 @@ class Container(containers.DeclarativeContainer):
     app: providers.Dependency[Any] = providers.Dependency(default=None)
     config = providers.Configuration()
 
-    logging: Opened[None] = Opened(
-        "modern_flask.observability.logs.open_logging",
+    logging: Opened[Logger] = Opened(
+        "modern_flask.observability.logs.root_logger.open_logging",
         section(config, "LOGGING_"),
     )
     metrics: Opened[Metrics] = Opened(
-        "modern_flask.observability.metrics.open_metrics",
+        "modern_flask.observability.metrics.metrics.open_metrics",
         section(config, "METRICS_"),
     )
     tracing: Opened[Tracing] = Opened(
         "modern_flask.observability.tracing.open_tracing",
         section(config, "OTEL_"),
         config.SERVICE_NAME,
-        metrics,
+    )
+    telemetry: Once[Telemetry] = Once(
+        "modern_flask.observability.telemetry.Telemetry", tracing, metrics
     )
 
     engine: Opened[Engine] = Opened(
         "modern_flask.database.open_engine",
         section(config, "DATABASE_ENGINE_", "URL"),
-        observed_by=tracing.provided.engine,
+        observed_by=telemetry.provided.engine,
         ping="modern_flask.database.ping",
     )
     session_factory: Once[sessionmaker[Session]] = Once(
@@ -70,7 +75,7 @@ class Container(containers.DeclarativeContainer):
     redis: Opened[Redis] = Opened(
         "modern_flask.redis.open_redis",
         section(config, "REDIS_", "URL"),
-        observed_by=tracing.provided.redis,
+        observed_by=telemetry.provided.redis,
         ping="modern_flask.redis.ping",
     )
     storage: Choice[Storage] = Choice(
@@ -78,24 +83,24 @@ class Container(containers.DeclarativeContainer):
         cos=Opened(
             "modern_flask.storage.cos.open_cos",
             section(config, "STORAGE_"),
-            observed_by=tracing.provided.storage,
+            observed_by=telemetry.provided.storage,
             ping="modern_flask.storage.ping",
         ),
         oss=Opened(
             "modern_flask.storage.oss.open_oss",
             section(config, "STORAGE_"),
-            observed_by=tracing.provided.storage,
+            observed_by=telemetry.provided.storage,
             ping="modern_flask.storage.ping",
         ),
         local=Opened(
             "modern_flask.storage.local.open_local",
             section(config, "STORAGE_"),
-            observed_by=tracing.provided.storage,
+            observed_by=telemetry.provided.storage,
             ping="modern_flask.storage.ping",
         ),
         memory=Opened(
             "modern_flask.storage.memory.open_memory",
-            observed_by=tracing.provided.storage,
+            observed_by=telemetry.provided.storage,
             ping="modern_flask.storage.ping",
         ),
     )
@@ -103,6 +108,6 @@ class Container(containers.DeclarativeContainer):
         "modern_flask.tasks.open_celery",
         section(config, "CELERY_", "BROKER_URL"),
         app,
-        observed_by=tracing.provided.celery,
+        observed_by=telemetry.provided.celery,
         ping="modern_flask.tasks.ping",
     )

@@ -175,7 +175,7 @@ def test_ping(app: modern_flask.App, name: str) -> None:
 
 
 def test_observed(provider: Any) -> None:
-    """It is handed to tracing when it is made."""
+    """It is handed to telemetry when it is made."""
     chosen = provider.cos if isinstance(provider, providers.Selector) else provider
 
     assert "observed_by" in chosen.kwargs

@@ -13,7 +13,7 @@ from flask import Flask
 
 from ..app import faults, pings_of, start
 from ..config import list_values, mask_value
-from ..observability import multiprocess
+from ..observability.metrics import multiprocess
 from ..wiring import get_bound, is_configured
 from ..wiring.checks.opening import check_opening
 from ..wiring.checks.unused import find_unused
@@ -60,7 +60,7 @@ def serve_command(
     """Serve with gunicorn and the kit's settings."""
     if not reload:
         # Before anything that has metrics is imported.
-        multiprocess.prepare(workers)
+        multiprocess.prepare_folder(workers)
     app = loader.load_checked()
     from ..server.address import check_address
     from ..server.serve import serve, serve_reloading

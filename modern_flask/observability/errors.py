@@ -1,15 +1,27 @@
-"""What can be wrong with the telemetry's configuration."""
+"""The faults of telemetry's configuration."""
 
 from __future__ import annotations
 
 from ..config.masking import redact
 from ..errors import ConfigurationError
 
-__all__ = ["BadEndpoint", "BadLimit", "BadPort", "UnreadableFile"]
+__all__ = [
+    "FIX_FILE",
+    "FIX_LIMIT",
+    "FIX_PORT",
+    "BadEndpoint",
+    "BadLimit",
+    "BadPort",
+    "UnreadableFile",
+]
+
+FIX_LIMIT = "use a number such as 128, or remove the variable for the default"
+FIX_PORT = "use a number from 0 to 65535; 0 takes any free port"
+FIX_FILE = "use the path of a PEM file, or remove the variable for the system's"
 
 
 class BadEndpoint(ConfigurationError):
-    """An endpoint that is no URL: nothing could ever be sent there."""
+    """An endpoint is not a URL: no span could ever be sent there."""
 
     def __init__(
         self, variable: str, value: str, example: str, origin: object = None
@@ -17,43 +29,43 @@ class BadEndpoint(ConfigurationError):
         self.variable, self.value, self.example = variable, value, example
         self.origin = origin
         super().__init__(
-            f'{variable} = "{redact(value)}" is no URL of a collector.',
+            f'{variable} = "{redact(value)}" is not the URL of a collector.',
             ("set in", origin or ""),
-            ("write", f"a URL with http:// or https://, such as {example}"),
+            ("fix", f"use a URL with http:// or https://, such as {example}"),
         )
 
 
 class BadLimit(ConfigurationError):
-    """A limit of spans that is no number: OpenTelemetry would not start."""
+    """A limit of spans is not a number: OpenTelemetry would not start."""
 
     def __init__(self, variable: str, value: str, origin: object = None) -> None:
         self.variable, self.value, self.origin = variable, value, origin
         super().__init__(
-            f'{variable} = "{value}" is no whole number from 0 on.',
+            f'{variable} = "{value}" is not a whole number of 0 or more.',
             ("set in", origin or ""),
-            ("write", "a number such as 128, or nothing for the default"),
+            ("fix", FIX_LIMIT),
         )
 
 
 class BadPort(ConfigurationError):
-    """A port that is none: nobody could ever ask there."""
+    """A key is not a port number: nothing could ever listen there."""
 
     def __init__(self, key: str, value: object, origin: object = None) -> None:
         self.key, self.value, self.origin = key, value, origin
         super().__init__(
-            f'{key} = "{value}" is no port.',
+            f'{key} = "{value}" is not a port number.',
             ("set in", origin or ""),
-            ("write", "a number from 0 to 65535; 0 takes any that is free"),
+            ("fix", FIX_PORT),
         )
 
 
 class UnreadableFile(ConfigurationError):
-    """A certificate or a key that can't be read: no connection could ever be made."""
+    """A certificate or a key can't be read: no connection could ever be made."""
 
     def __init__(self, variable: str, path: str, origin: object = None) -> None:
         self.variable, self.path, self.origin = variable, path, origin
         super().__init__(
-            f'{variable} = "{path}" is no file that can be read.',
+            f'{variable} = "{path}" is not a readable file.',
             ("set in", origin or ""),
-            ("write", "the path of a PEM file, or nothing for the system's"),
+            ("fix", FIX_FILE),
         )

@@ -1,8 +1,8 @@
-"""What the process is: its environment as OpenTelemetry resource attributes.
+"""The OpenTelemetry resource of the process, read from its environment.
 
 Names are those of the semantic conventions for services and Kubernetes
-(opentelemetry.io/docs/specs/semconv/resource). There is none for a workload's kind, and
-custom attributes must stay out of the conventions' namespaces: it is ``workload.type``.
+(opentelemetry.io/docs/specs/semconv/resource). They have no name for a workload's kind,
+and a custom attribute must stay out of their namespaces: it is ``workload.type``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _VARIABLES = {
 
 
 def make_resource(service: str, environ: Mapping[str, str]) -> Resource:
-    """The resource of this process.
+    """Make the resource of this process.
 
     Rank, highest first: ``OTEL_SERVICE_NAME``, ``OTEL_RESOURCE_ATTRIBUTES``, the
     variables of the downward API, ``service``. A variable that is not set leaves no
@@ -35,7 +35,7 @@ def make_resource(service: str, environ: Mapping[str, str]) -> Resource:
 
 
 def describe_process(service: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """``service`` and the downward API's variables as attributes."""
+    """Collect ``service`` and the downward API's variables as attributes."""
     found = {"service.name": service} | {
         name: environ[variable]
         for variable, name in _VARIABLES.items()

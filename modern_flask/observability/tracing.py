@@ -1,4 +1,4 @@
-"""Tracing as a resource: one provider for the process, an uploader for each backend."""
+"""Tracing as a resource: one provider in a process, an uploader for each back end."""
 
 from __future__ import annotations
 
@@ -6,29 +6,20 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from opentelemetry import propagate, trace
-from opentelemetry.baggage.propagation import W3CBaggagePropagator
-from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from .b3 import B3
-from .destination import Destination, choose_destination
-from .export import Limits, Uploader
-from .redaction import harmless
+from .export.destination import Destination, choose_destination
+from .export.redaction import redact_span
+from .export.uploader import Limits, Uploader
+from .propagation import set_propagators
 from .resource import make_resource
 from .variables import check_limits
 
-if TYPE_CHECKING:
-    from redis import Redis
-    from sqlalchemy import Engine
-
-    from .metrics import Metrics
-
-__all__ = ["Tracing", "open_tracing"]
+__all__ = ["Tracing", "instrument", "open_tracing"]
 
 _INSTRUMENTORS = {
     "requests": "opentelemetry.instrumentation.requests.RequestsInstrumentor",
@@ -39,15 +30,14 @@ logger = logging.getLogger(__name__)
 
 
 class Tracing:
-    """What components are traced with; without a backend they are measured only."""
+    """Where a service's spans are sent; None for a service that is not traced."""
 
-    def __init__(
-        self, destination: Destination | None, metrics: Metrics | None = None
-    ) -> None:
-        self.destination, self.metrics = destination, metrics
+    def __init__(self, destination: Destination | None) -> None:
+        self.destination = destination
 
     @property
     def on(self) -> bool:
+        """Whether spans are made and sent."""
         return self.destination is not None
 
     def __str__(self) -> str:
@@ -58,80 +48,44 @@ class Tracing:
             "variable of its endpoint."
         )
 
-    def engine(self, engine: Engine) -> None:
-        """A span for each statement of ``engine``, and its pool's metrics."""
-        if self.metrics is not None:
-            self.metrics.engine(engine)
-        if self.on:
-            from .sql import trace_statements
 
-            trace_statements(engine)
-
-    def redis(self, client: Redis) -> None:
-        """A span for each command of ``client``, and its pool's metrics."""
-        if self.metrics is not None:
-            self.metrics.redis(client)
-        if self.on:
-            from .redis import trace_commands
-
-            trace_commands(client)
-
-    def storage(self, storage: Any) -> None:
-        """A span for each operation of ``storage``, and its metrics."""
-        if self.metrics is not None:
-            self.metrics.storage(storage)
-        if self.on:
-            from .storage import trace_storage
-
-            trace_storage(storage)
-
-    def celery(self, app: Any) -> None:
-        """A span for each task that is sent and each that is run, and its metrics."""
-        if self.metrics is not None:
-            self.metrics.celery(app)
-        if self.on:
-            instrument("celery")
-
-
-def open_tracing(
-    settings: Mapping[str, Any], service: str, metrics: Metrics | None = None
-) -> Iterator[Tracing]:
-    """Trace to the backend that the environment names, until closed.
+def open_tracing(settings: Mapping[str, Any], service: str) -> Iterator[Tracing]:
+    """Trace to the back end that the environment names, until closed.
 
     The ``OTEL_`` keys of the configuration are in the environment by now. Environment,
-    provider and resource are the process's: apps in one process are traced alike, under
-    the name of the first; one that started before any had a backend stays untraced. A
-    line of the log tells of either.
+    provider and resource belong to the process: all apps of one process are traced
+    alike, under the name of the first. An app that starts before any app has a back end
+    stays untraced. Both cases are logged.
 
     Args:
-        settings: The ``OTEL_`` section; it is read from the environment, where a
-            variable wins, and says where a value was set.
+        settings: The ``OTEL_`` section. Values are read from the environment, where a
+            variable wins over a key; the section knows where a key was set.
         service: The service's name where no variable gives one.
-        metrics: Measures the components that are traced.
 
     Raises:
         UnknownChoice: ``OTEL_EXPORTER`` names no exporter.
-        BadEndpoint, BadLimit, UnreadableFile: A variable that no span could be sent by.
+        BadEndpoint, BadLimit, UnreadableFile: A variable with which no span could be
+            sent.
     """
     destination = choose_destination(os.environ, settings)
-    speak_both()
+    set_propagators()
     if destination is None:
         _untraced.add(service)
-        yield Tracing(None, metrics)
+        yield Tracing(None)
         return
     check_limits(os.environ, settings)
-    _tell_of_others(service)
-    fanout = _fanout(service)
+    _warn_of_other_apps(service)
+    fanout = _share_fanout(service)
     fanout.join(destination)
     instrument("requests")
     try:
-        yield Tracing(destination, metrics)
+        yield Tracing(destination)
     finally:
         fanout.leave(destination)
 
 
 class _Fanout(SpanProcessor):
-    """Hands spans to each backend in use; two apps with the same one share it."""
+    """Hands spans to each back end in use; two apps with the same one share it."""
 
     def __init__(self) -> None:
         self.backends: dict[Any, tuple[SpanProcessor, int]] = {}
@@ -140,7 +94,7 @@ class _Fanout(SpanProcessor):
     def join(self, destination: Destination) -> None:
         processor, users = self.backends.get(destination.key, (None, 0))
         if processor is None:
-            processor = _processor(destination)
+            processor = _make_processor(destination)
         self._put(destination, processor, users + 1)
 
     def leave(self, destination: Destination) -> None:
@@ -168,20 +122,20 @@ class _Fanout(SpanProcessor):
 
 _shared: _Fanout | None = None
 
-
-# Services of this process that have started without a backend.
+# Services of this process that have started without a back end.
 _untraced: set[str] = set()
-_told: set[str] = set()
+# Services for which the warnings below have been logged.
+_warned: set[str] = set()
 
 
-def _tell_of_others(service: str) -> None:
-    """What is not as an app's own configuration says, told once for each app."""
-    if service in _told:
+def _warn_of_other_apps(service: str) -> None:
+    """Warn of what differs from an app's own configuration, once for each app."""
+    if service in _warned:
         return
-    _told.add(service)
+    _warned.add(service)
     for other in sorted(_untraced - {service}):
         logger.warning(
-            "%s started in this process before there was a backend: its requests stay "
+            "%s started in this process before there was a back end: its requests stay "
             "untraced, but its calls by `requests` are traced with those of %s.",
             other,
             service,
@@ -198,13 +152,14 @@ def _tell_of_others(service: str) -> None:
             )
 
 
-def _fanout(service: str) -> _Fanout:
-    """The process's own: OpenTelemetry lets its provider be set once."""
+def _share_fanout(service: str) -> _Fanout:
+    """The process's fanout, made once, as OpenTelemetry's provider can be set once."""
     global _shared
     if _shared is None:
         provider = trace.get_tracer_provider()
         if not isinstance(provider, TracerProvider):
-            # Closing is the container's, with a deadline; not atexit's, without one.
+            # The container closes tracing with a deadline; atexit would close it
+            # without one.
             resource = make_resource(service, os.environ)
             provider = TracerProvider(resource=resource, shutdown_on_exit=False)
             trace.set_tracer_provider(provider)
@@ -213,32 +168,25 @@ def _fanout(service: str) -> _Fanout:
     return _shared
 
 
-def _processor(destination: Destination) -> SpanProcessor:
+def _make_processor(destination: Destination) -> SpanProcessor:
     if destination.encoding == "console":
         return SimpleSpanProcessor(
-            ConsoleSpanExporter(formatter=lambda span: f"{harmless(span).to_json()}\n")
+            ConsoleSpanExporter(
+                formatter=lambda span: f"{redact_span(span).to_json()}\n"
+            )
         )
     return Uploader(destination, Limits.read(os.environ))
 
 
-def speak_both() -> None:
-    """Read and send B3 and W3C headers, unless ``OTEL_PROPAGATORS`` says otherwise.
-
-    Where a request carries both, W3C's are believed.
-    """
-    if os.environ.get("OTEL_PROPAGATORS"):
-        return
-    propagate.set_global_textmap(
-        CompositePropagator(
-            [TraceContextTextMapPropagator(), B3(), W3CBaggagePropagator()]
-        )
-    )
-
-
 def instrument(name: str) -> None:
-    """Switch on one of OpenTelemetry's own instrumentors, once in a process.
+    """Start one of OpenTelemetry's own instrumentors, once in a process.
 
-    One that refuses (it dislikes a version) is reported, never silent.
+    An instrumentor that refuses to start, because it does not support a version of the
+    library, is reported. One that ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` names is
+    left out.
+
+    Args:
+        name: ``requests`` or ``celery``.
     """
     module, _, kind = _INSTRUMENTORS[name].rpartition(".")
     disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")

@@ -1,6 +1,7 @@
-"""OpenTelemetry's own variables, checked before it would raise a bare ValueError.
+"""Checks OpenTelemetry's own variables before it raises a bare ValueError.
 
-Samplers and resource attributes it reads itself, and says in one line what it can't
+Samplers and resource attributes need no check: OpenTelemetry reads them itself, and
+logs one line for what it can't read
 (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables).
 """
 
@@ -14,7 +15,7 @@ from ..config.values import Origin, find_origin
 from ..errors import UnknownChoice
 from .errors import BadLimit
 
-__all__ = ["check_limits", "check_propagators", "origin_in"]
+__all__ = ["check_limits", "check_propagators", "find_variable_origin"]
 
 LIMITS = (
     "OTEL_ATTRIBUTE_COUNT_LIMIT",
@@ -32,21 +33,32 @@ _Settings = Mapping[str, Any]
 
 
 def check_limits(environ: Mapping[str, str], settings: _Settings) -> None:
-    """
+    """Check the limits of spans.
+
+    Args:
+        environ: The environment that OpenTelemetry reads.
+        settings: The ``OTEL_`` section, which knows where a value was set.
+
     Raises:
-        BadLimit: A limit of spans is no whole number from 0 on.
+        BadLimit: A limit is not a whole number of 0 or more.
     """
     for variable in LIMITS:
         value = environ.get(variable, "").strip()
         if value and not (value.isascii() and value.isdecimal()):
-            raise BadLimit(variable, value, origin_in(settings, variable, environ))
+            raise BadLimit(
+                variable, value, find_variable_origin(settings, variable, environ)
+            )
 
 
 def check_propagators(environ: Mapping[str, str], settings: _Settings) -> None:
-    """To be called before OpenTelemetry is imported, which loads them.
+    """Check ``OTEL_PROPAGATORS``, before the import of OpenTelemetry loads them.
+
+    Args:
+        environ: The environment that OpenTelemetry reads.
+        settings: The ``OTEL_`` section, which knows where a value was set.
 
     Raises:
-        UnknownChoice: One that is not installed.
+        UnknownChoice: A propagator is not installed.
     """
     value = environ.get(_PROPAGATORS)
     names = [part.strip() for part in value.split(",")] if value else []
@@ -55,14 +67,14 @@ def check_propagators(environ: Mapping[str, str], settings: _Settings) -> None:
         known |= {each.name for each in entry_points(group="opentelemetry_propagator")}
     for name in names:
         if name not in known:
-            origin = origin_in(settings, _PROPAGATORS, environ)
+            origin = find_variable_origin(settings, _PROPAGATORS, environ)
             raise UnknownChoice(_PROPAGATORS, name, "propagator", origin, sorted(known))
 
 
-def origin_in(
+def find_variable_origin(
     settings: _Settings, variable: str, environ: Mapping[str, str]
 ) -> Origin | None:
-    """Where the variable's value was set, if it is the configuration's."""
+    """Where the variable's value was set; None if the configuration has another one."""
     name = variable.removeprefix("OTEL_").lower()
     same = str(settings.get(name)) == environ[variable]
     return find_origin(settings, name) if same else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from ..observability.access import dress
+from ..observability.logs.gunicorn import set_formatter
 
 __all__ = ["make_logger_class"]
 
@@ -18,6 +18,6 @@ def make_logger_class(formatter: logging.Formatter) -> type[Logger]:
     class KitLogger(Logger):  # type: ignore[misc]
         def setup(self, cfg: Any) -> None:
             super().setup(cfg)
-            dress(formatter)
+            set_formatter(formatter)
 
     return KitLogger

@@ -16,7 +16,7 @@ from gunicorn.util import make_fail_app
 
 from ..app import faults
 from ..errors import Fault
-from ..observability.logs import make_formatter
+from ..observability.logs.formats import make_formatter
 from ..wiring import get_bound
 from ..wiring.errors import CheckFailed
 from . import settings

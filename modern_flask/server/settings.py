@@ -11,9 +11,9 @@ from typing import Any
 
 from flask import Flask
 
-from ..observability import multiprocess
-from ..observability.access import ACCESS, ACCESS_FORMAT, complete
-from ..observability.lines import JsonFormatter
+from ..observability.logs.formats import JsonFormatter
+from ..observability.logs.gunicorn import ACCESS, ACCESS_FORMAT, complete_record
+from ..observability.metrics import multiprocess
 from .logger import make_logger_class
 
 bind = os.environ.get("GUNICORN_BIND", "127.0.0.1:8000")
@@ -35,17 +35,17 @@ if os.environ.get("FLASK_LOGGING_FORMAT") == "json":
 def nworkers_changed(server: Any, new: int, old: int | None) -> None:
     """Prepare the metric files that several workers share, before the app is loaded."""
     if old is None:
-        multiprocess.prepare(new)
+        multiprocess.prepare_folder(new)
 
 
 def child_exit(server: Any, worker: Any) -> None:
     """Keep a dead worker's counters."""
-    multiprocess.bury(worker.pid)
+    multiprocess.merge_worker(worker.pid)
 
 
 def on_exit(server: Any) -> None:
     """Remove the shared metric files."""
-    multiprocess.leave()
+    multiprocess.remove_folder()
 
 
 def post_worker_init(worker: Any) -> None:
@@ -55,7 +55,7 @@ def post_worker_init(worker: Any) -> None:
 
     # For every app, with or without a container: no query and no decoded line break
     # reaches the access log.
-    logging.getLogger(ACCESS).addFilter(complete)
+    logging.getLogger(ACCESS).addFilter(complete_record)
     app = find_app(worker.app.callable)
     if app is not None:
         start(app)

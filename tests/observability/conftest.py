@@ -12,9 +12,11 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
-from modern_flask.observability.metrics import Metrics
-from modern_flask.observability.middleware import RequestTelemetry
-from modern_flask.observability.tracing import speak_both
+from modern_flask.observability.metrics.metrics import Metrics
+from modern_flask.observability.propagation import set_propagators
+from modern_flask.observability.requests.middleware import RequestTelemetry
+from modern_flask.observability.telemetry import Telemetry
+from modern_flask.observability.tracing import Tracing
 
 READ = ("OTEL_", "POD_", "SERVICE_", "NODE_NAME", "WORKLOAD_TYPE")
 
@@ -27,7 +29,7 @@ class Reading(FlaskClient):
 
 
 class Kept(SpanProcessor):
-    """Keeps what has ended."""
+    """Keeps the spans that have ended."""
 
     def __init__(self) -> None:
         self.spans: list[ReadableSpan] = []
@@ -43,16 +45,16 @@ class Measured(Metrics):
         super().__init__()
         self.requests: list[tuple[str, str, str, float]] = []
 
-    def request(
+    def count_request(
         self, method: str, handler: str, status: str, seconds: float, *rest: Any
     ) -> None:
         self.requests.append((method, handler, status, seconds))
-        super().request(method, handler, status, seconds, *rest)
+        super().count_request(method, handler, status, seconds, *rest)
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of the machine's has a say."""
+    """The machine's own variables have no effect."""
     for name in list(os.environ):
         if name.startswith(READ):
             monkeypatch.delenv(name)
@@ -60,7 +62,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def kept() -> Kept:
-    """On the process's one provider, which can be set only once."""
+    """A processor on the process's provider, which can be set only once."""
     provider = trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
         provider = TracerProvider(shutdown_on_exit=False)
@@ -74,7 +76,7 @@ def kept() -> Kept:
 def spans(kept: Kept) -> list[ReadableSpan]:
     """Every span that has ended since the test began."""
     kept.spans.clear()
-    speak_both()
+    set_propagators()
     return kept.spans
 
 
@@ -104,6 +106,11 @@ def observe(app: Flask, metrics: Metrics) -> RequestTelemetry:
     return telemetry
 
 
+def untraced_telemetry() -> Telemetry:
+    """The observer of a service that is measured and not traced."""
+    return Telemetry(Tracing(None), Metrics())
+
+
 @pytest.fixture
 def made() -> Callable[..., ReadableSpan]:
     """``made("name", kind=..., attributes=...)``: one ended span of a service."""
@@ -125,7 +132,7 @@ def made() -> Callable[..., ReadableSpan]:
 
 
 @contextmanager
-def opened(generator: Any) -> Iterator[Any]:
-    """What a resource's generator yields; closed after the block."""
+def open_resource(generator: Any) -> Iterator[Any]:
+    """Open a resource by its generator, and close it after the block."""
     yield next(generator)
     assert next(generator, None) is None

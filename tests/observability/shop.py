@@ -1,4 +1,4 @@
-"""A service for tests in processes of their own, and who asks it."""
+"""A service for tests in separate processes, and its clients."""
 
 import http.client
 import threading

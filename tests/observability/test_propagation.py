@@ -1,4 +1,4 @@
-"""Whose trace a request continues, and what a call takes along."""
+"""Whose trace a request continues, and which headers a call sends."""
 
 import json
 from typing import Any
@@ -10,9 +10,9 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from werkzeug.test import EnvironBuilder
 
-from modern_flask.observability.b3 import B3 as B3Propagator
-from modern_flask.observability.server_span import make_starter
-from modern_flask.observability.zipkin import encode
+from modern_flask.observability.export.zipkin import encode
+from modern_flask.observability.propagation import B3 as B3Propagator
+from modern_flask.observability.requests.server_span import make_starter
 
 Spans = list[ReadableSpan]
 
@@ -27,7 +27,7 @@ B3 = {"X-B3-TraceId": TRACE, "X-B3-SpanId": SPAN}
 def view(app: Flask) -> None:
     @app.get("/")
     def sent() -> dict[str, Any]:
-        """What a call from here would send."""
+        """The headers that a call would send."""
         carrier: dict[str, str] = {}
         propagate.inject(carrier)
         return {"headers": carrier, "baggage": dict(baggage.get_all())}
@@ -78,7 +78,7 @@ def test_parent(
     ],
 )
 def test_caller_has_decided(client: Any, spans: Spans, headers: dict[str, str]) -> None:
-    """What the caller does not sample is not recorded, and the decision goes on."""
+    """A request that the caller does not sample is not recorded, nor its calls."""
     response = client.get("/", headers=headers)
 
     assert spans == []
@@ -97,7 +97,7 @@ def test_caller_has_decided(client: Any, spans: Spans, headers: dict[str, str]) 
     ],
 )
 def test_denied_without_ids(client: Any, spans: Spans, headers: dict[str, str]) -> None:
-    """A caller that has no ids and says no begins no trace; the no goes on."""
+    """A denial without ids prevents the trace, and is sent on."""
     response = client.get("/", headers=headers)
 
     assert spans == []
@@ -111,7 +111,7 @@ NEVER = TracerProvider(shutdown_on_exit=False, sampler=ParentBased(ALWAYS_OFF))
 
 
 def test_accepted_without_ids() -> None:
-    """A yes without ids makes a sampled root where the sampler would keep nothing."""
+    """An acceptance without ids makes a sampled root against the sampler."""
     start = make_starter(NEVER.get_tracer("test"))
     environ = EnvironBuilder().get_environ()
 
@@ -134,7 +134,7 @@ def test_accepted_without_ids() -> None:
 
 
 def test_sampler_that_asks_no_caller() -> None:
-    """A sampler that is not parent-based decides by itself, as with ids."""
+    """A sampler that is not parent-based ignores a decision without ids."""
     provider = TracerProvider(shutdown_on_exit=False, sampler=ALWAYS_ON)
     start = make_starter(provider.get_tracer("test"))
 
@@ -157,11 +157,11 @@ def test_sampler_that_asks_no_caller() -> None:
     ],
 )
 def test_debug(client: Any, spans: Spans, headers: dict[str, str]) -> None:
-    """B3's debug flag reaches Zipkin, and goes on in the headers of both kinds."""
+    """B3's debug flag reaches Zipkin, and is sent on in headers of both kinds."""
     sent = client.get("/", headers=headers).json["headers"]
 
-    (told,) = json.loads(encode(spans))
-    assert told["debug"] is True
+    (encoded,) = json.loads(encode(spans))
+    assert encoded["debug"] is True
     assert sent["x-b3-flags"] == "1"
     # It implies the decision; B3 wants only one of the two.
     assert "x-b3-sampled" not in sent
@@ -180,17 +180,17 @@ def test_debug(client: Any, spans: Spans, headers: dict[str, str]) -> None:
     ],
 )
 def test_no_debug(client: Any, spans: Spans, headers: dict[str, str]) -> None:
-    """Nothing else switches it on."""
+    """Nothing else turns debug on."""
     sent = client.get("/", headers=headers).json["headers"]
 
-    (told,) = json.loads(encode(spans))
-    assert "debug" not in told
+    (encoded,) = json.loads(encode(spans))
+    assert "debug" not in encoded
     assert "x-b3-flags" not in sent
     assert sent["x-b3-sampled"] == "1"
 
 
 def test_debug_of_what_is_not_sampled(client: Any, spans: Spans) -> None:
-    """W3C's no is believed, and there is nothing to debug."""
+    """W3C's denial wins, and there is nothing to debug."""
     headers = {"traceparent": f"00-{TRACE}-{SPAN}-00", "X-B3-Flags": "1"}
 
     sent = client.get("/", headers=headers).json["headers"]
@@ -201,7 +201,7 @@ def test_debug_of_what_is_not_sampled(client: Any, spans: Spans) -> None:
 
 
 def test_both_kinds_are_sent(client: Any, spans: Spans) -> None:
-    """A call takes B3's and W3C's headers along, with the ids of the span."""
+    """A call sends B3's and W3C's headers, with the ids of the span."""
     sent = client.get("/").json["headers"]
 
     context = spans[0].get_span_context()
@@ -217,7 +217,7 @@ def test_both_kinds_are_sent(client: Any, spans: Spans) -> None:
 
 
 def test_baggage(client: Any) -> None:
-    """Baggage is there in the view, and goes on with its calls."""
+    """A view reads the baggage, and its calls send it on."""
     found = client.get("/", headers={"baggage": "user=ann,plan=a%20b"}).json
 
     assert found["baggage"] == {"user": "ann", "plan": "a b"}
@@ -225,7 +225,7 @@ def test_baggage(client: Any) -> None:
 
 
 def test_no_headers_make_a_root(client: Any, spans: Spans) -> None:
-    """Without a caller's headers a trace begins, whatever is current outside."""
+    """Without a caller's headers a trace begins, whatever span is current."""
     outer = trace.get_tracer("test").start_span("outer")
     with trace.use_span(outer, end_on_exit=True):
         client.get("/", headers={"traceparent": f"00-{TRACE}-{SPAN}-01"})
@@ -235,12 +235,12 @@ def test_no_headers_make_a_root(client: Any, spans: Spans) -> None:
 
 
 def test_variable_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OTEL_PROPAGATORS is OpenTelemetry's to read: the kit leaves its choice alone."""
-    from modern_flask.observability.tracing import speak_both
+    """With OTEL_PROPAGATORS set, the kit sets no propagator."""
+    from modern_flask.observability.propagation import set_propagators
 
     before = propagate.get_global_textmap()
     monkeypatch.setenv("OTEL_PROPAGATORS", "b3")
 
-    speak_both()
+    set_propagators()
 
     assert propagate.get_global_textmap() is before

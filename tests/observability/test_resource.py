@@ -1,4 +1,4 @@
-"""What the process is, and whose word counts most."""
+"""The resource of the process, and which variable wins."""
 
 import pytest
 from opentelemetry.sdk.version import __version__
@@ -16,7 +16,7 @@ POD = {
 
 
 def test_nothing_set_leaves_nothing() -> None:
-    """Absent and empty variables leave no attribute, above all no unknown-..."""
+    """Absent and empty variables leave no attribute, such as unknown_service."""
     assert describe_process("app", {}) == {"service.name": "app"}
     assert describe_process("app", dict.fromkeys(POD, "")) == {"service.name": "app"}
     found = dict(make_resource("app", {}).attributes)
@@ -31,7 +31,7 @@ def test_nothing_set_leaves_nothing() -> None:
 
 
 def test_downward_api() -> None:
-    """Kubernetes' downward API becomes the conventions' attributes."""
+    """The variables of Kubernetes' downward API become attributes."""
     assert describe_process("app", POD) == {
         "service.name": "orders",
         "service.namespace": "shop",

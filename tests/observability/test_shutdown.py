@@ -1,4 +1,4 @@
-"""What a process has traced arrives when it ends, however it is served."""
+"""All spans arrive when a process ends, however it is served."""
 
 import time
 from collections.abc import Callable
@@ -36,7 +36,7 @@ SERVERS = {
 
 @pytest.fixture
 def serve(tmp_path: Path, zipkin: ZipkinCollector) -> Any:
-    """``serve(*options)``: gunicorn with the shop, its spans going to ``zipkin``."""
+    """``serve(*options)``: gunicorn with the shop, which sends spans to ``zipkin``."""
     write_shop(tmp_path)
     with ExitStack() as stack:
 
@@ -68,7 +68,7 @@ def test_no_span_is_lost(
     server: str,
     proof_size: Callable[[int], int],
 ) -> None:
-    """After SIGTERM every request that was answered is at the backend, once."""
+    """After SIGTERM the span of each answered request arrives, once."""
     process, port = serve(*SERVERS[server])
     number = proof_size(1000)
 
@@ -97,7 +97,7 @@ def test_no_task_is_lost(
     worker: str,
     proof_size: Callable[[int], int],
 ) -> None:
-    """After SIGTERM every task that ran is at the backend, once."""
+    """After SIGTERM the span of each task that ran arrives, once."""
     write_shop(tmp_path)
     number = proof_size(100 if worker == "max_tasks_per_child=1" else 1000)
     environ = {
@@ -126,7 +126,7 @@ def test_no_task_is_lost(
 def test_stopping_keeps_its_deadline(
     serve: Any, zipkin: ZipkinCollector, fault: str
 ) -> None:
-    """A backend that is out of order delays the end by 3 s at most; losses are told."""
+    """A broken back end delays the end by 3 s at most; losses are logged."""
     process, port = serve(*KIT)
     {
         "refused": zipkin.refuse,
@@ -150,7 +150,7 @@ def test_stopping_keeps_its_deadline(
 def test_worker_keeps_its_deadline(
     tmp_path: Path, redis_url: str, zipkin: ZipkinCollector, worker: str
 ) -> None:
-    """A silent backend delays a Celery worker's end by 3 s for each process of it."""
+    """A silent back end delays a Celery worker's end by 3 s for each process."""
     write_shop(tmp_path)
     environ = {
         "OTEL_EXPORTER_ZIPKIN_ENDPOINT": zipkin.url,
@@ -176,7 +176,7 @@ def test_worker_keeps_its_deadline(
     assert code == 0
     # One answer is waited for 60 s without the deadline.
     assert time.monotonic() - begun < 40
-    # And who is given up with all of its spans can't tell.
+    # And a process that is killed with all of its spans logs nothing.
     assert "pans are lost: zipkin at" in process.output
     assert zipkin.spans == []
 
@@ -198,7 +198,7 @@ def closed():
 def test_command_keeps_its_deadline(
     tmp_path: Path, zipkin: ZipkinCollector, program: str, command: str
 ) -> None:
-    """A silent backend delays a command's end by 3 s; what is lost is told."""
+    """A silent back end delays a command's end by 3 s; losses are logged."""
     write_shop(tmp_path)
     with (tmp_path / "shop.py").open("a") as file:
         file.write(COMMANDS)

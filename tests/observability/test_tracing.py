@@ -1,4 +1,4 @@
-"""Tracing as a resource, in processes of its own: a provider can be set only once."""
+"""Tracing as a resource, in separate processes: a provider is set only once."""
 
 import json
 import logging
@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from modern_flask.observability.telemetry import Telemetry
 from modern_flask.observability.tracing import instrument, open_tracing
-from tests.observability.conftest import opened
+from tests.observability.conftest import open_resource
 from tests.servers.collectors import OtlpCollector, ZipkinCollector
 
 SERVICE = """
@@ -32,7 +33,7 @@ def ask(app):
 
 
 def run(program: str, folder: Path, **environ: str) -> str:
-    """What a process prints, both streams."""
+    """The output of a process, both streams."""
     clean = {
         name: value
         for name, value in os.environ.items()
@@ -92,7 +93,7 @@ def test_jaeger(otlp: OtlpCollector, tmp_path: Path) -> None:
 
 
 def test_keys_of_the_configuration(zipkin: ZipkinCollector, tmp_path: Path) -> None:
-    """OTEL_ keys of the configuration count, also those that are read at an import."""
+    """OTEL_ keys have their effect, also those that are read at an import."""
     run(
         f"""
 app = service(
@@ -113,7 +114,7 @@ ask(app)
 
 
 def test_script_without_a_request(zipkin: ZipkinCollector, tmp_path: Path) -> None:
-    """A script that only takes a component out of the container ends, and delivers."""
+    """A script that only uses a component of the container sends its spans."""
     run(
         """
 from modern_flask import get_container
@@ -145,7 +146,7 @@ trace.get_tracer("test").start_span("work").end()
 
 
 def test_imports_come_after_the_configuration(tmp_path: Path) -> None:
-    """Neither the kit nor what views take from it imports OpenTelemetry early."""
+    """Neither the kit nor what views import from it imports OpenTelemetry early."""
     run(
         """
 import sys
@@ -184,7 +185,7 @@ def test_disabled_sdk(zipkin: ZipkinCollector, tmp_path: Path) -> None:
 
 
 def test_two_apps_in_turn(zipkin: ZipkinCollector, tmp_path: Path) -> None:
-    """Two apps, opened and closed in turn, both deliver; together they share."""
+    """Two apps, opened and closed in turn, both send; together they share."""
     run(
         """
 one, two = service(), service()
@@ -210,7 +211,7 @@ def named(name, **config):
 
 
 def test_untraced_app_stays_untraced(zipkin: ZipkinCollector, tmp_path: Path) -> None:
-    """An app that started before there was a backend sends nothing; one line tells."""
+    """An app that started before any had a back end sends nothing; one line says so."""
     said = run(
         f"""{TWO}
 quiet = named("quiet")
@@ -229,13 +230,13 @@ with quiet.running():
         {"serviceName": "loud"}
     ] * 2
     assert [line for line in said.splitlines() if "quiet" in line] == [
-        "quiet started in this process before there was a backend: its requests stay "
+        "quiet started in this process before there was a back end: its requests stay "
         "untraced, but its calls by `requests` are traced with those of loud."
     ]
 
 
 def test_tracing_is_the_process_own(zipkin: ZipkinCollector, tmp_path: Path) -> None:
-    """A second app is traced as the first; where it says otherwise, that is told."""
+    """A second app is traced as the first; where its keys differ, a line says so."""
     said = run(
         f"""{TWO}
 first = named("first", OTEL_EXPORTER="zipkin",
@@ -260,7 +261,7 @@ ask(first); ask(second); ask(second)
 
 
 def test_calls_continue_the_trace(zipkin: ZipkinCollector, tmp_path: Path) -> None:
-    """A call by requests is a child with its headers, a statement and a file, too."""
+    """Calls by requests, statements and files are children of the request."""
     from tests.servers.collectors import ZipkinCollector as Other
 
     with Other() as other:
@@ -302,8 +303,8 @@ with app.running():
     assert "secret" not in json.dumps(zipkin.spans)
 
 
-def test_error_is_told_once(zipkin: ZipkinCollector, tmp_path: Path) -> None:
-    """An uncaught error is one record, with the trace that the client was told."""
+def test_error_is_logged_once(zipkin: ZipkinCollector, tmp_path: Path) -> None:
+    """An uncaught error is one record, with the trace that the response names."""
     said = run(
         """
 app = service(LOGGING_FORMAT="json")
@@ -313,7 +314,7 @@ root = logging.getLogger()
 root.handlers.clear()
 with app.running():
     response = app.test_client().get("/broken", buffered=True)
-    print("told", response.json["trace_id"])
+    print("response", response.json["trace_id"])
 """,
         tmp_path,
         OTEL_EXPORTER_ZIPKIN_ENDPOINT=zipkin.url,
@@ -324,7 +325,7 @@ with app.running():
     (record,) = [line for line in lines if "exception" in line]
     assert record["exception"].endswith("ZeroDivisionError: division by zero")
     assert record["trace_id"] == span["traceId"]
-    assert f"told {span['traceId']}" in said
+    assert f"response {span['traceId']}" in said
     assert said.count("ZeroDivisionError: division by zero") == 1
 
 
@@ -357,10 +358,10 @@ with app.running():
 
 
 @pytest.mark.parametrize("kind", ["zipkin", "otlp", "jaeger", "console"])
-def test_failures_tell_no_secret(
+def test_failures_hold_no_secret(
     kind: str, zipkin: ZipkinCollector, otlp: OtlpCollector, tmp_path: Path
 ) -> None:
-    """Wherever spans go, neither a URL's token nor a statement's parameter goes."""
+    """No exporter sends a URL's token or a statement's parameter."""
     said = run(
         FAILING,
         tmp_path,
@@ -380,8 +381,8 @@ def test_failures_tell_no_secret(
     assert "hunter" not in sent
 
 
-def test_bad_exporter_is_told_at_start(tmp_path: Path) -> None:
-    """A wrong exporter is one of the faults of the check."""
+def test_bad_exporter_is_reported_at_start(tmp_path: Path) -> None:
+    """A wrong exporter is one of the faults that the check reports."""
     said = run(
         """
 from modern_flask.app import faults
@@ -426,7 +427,7 @@ def test_instrumentor_that_is_missing(
 def test_disabled_instrumentor(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """OTEL_PYTHON_DISABLED_INSTRUMENTATIONS leaves one out, in silence."""
+    """OTEL_PYTHON_DISABLED_INSTRUMENTATIONS leaves one out, without a warning."""
     monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "flask, requests")
     monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.requests", None)
 
@@ -436,15 +437,16 @@ def test_disabled_instrumentor(
 
 
 def test_off_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """Without a backend no hook is set on anything."""
+    """Without a back end no hook is set on anything."""
     caplog.set_level(logging.INFO)
 
     class Untouchable:
         def __setattr__(self, name: str, value: Any) -> None:
             raise AssertionError(name)
 
-    with opened(open_tracing({}, "orders")) as tracing:
-        for observe in (tracing.engine, tracing.redis, tracing.storage, tracing.celery):
+    with open_resource(open_tracing({}, "orders")) as tracing:
+        none = Telemetry(tracing, None)
+        for observe in (none.engine, none.redis, none.storage, none.celery):
             observe(Untouchable())
 
     assert not tracing.on

@@ -10,8 +10,8 @@ import pytest
 
 from modern_flask.config.values import Origin, Section
 from modern_flask.errors import UnknownChoice
-from modern_flask.observability.errors import BadLimit
-from modern_flask.observability.export import Limits
+from modern_flask.observability.errors import FIX_LIMIT, BadLimit
+from modern_flask.observability.export.uploader import Limits
 from modern_flask.observability.variables import (
     LIMITS,
     check_limits,
@@ -46,19 +46,19 @@ with app.running():
 """
 DENIED = {"b3": f"{TRACE}-{SPAN}-0"}
 
-Told = tuple[list[Any], str]
+Result = tuple[list[Any], str]
 
 
 @pytest.fixture
-def told(tmp_path: Path, zipkin: ZipkinCollector) -> Callable[..., Told]:
-    """``told(OTEL_...="...")``: the spans of two requests, and what is printed."""
+def trace_requests(tmp_path: Path, zipkin: ZipkinCollector) -> Callable[..., Result]:
+    """``trace_requests(OTEL_...="...")``: the spans of two requests, and the output."""
 
-    def told(headers: Any = DENIED, **environ: str) -> Told:
+    def run_service(headers: Any = DENIED, **environ: str) -> Result:
         environ.setdefault("OTEL_EXPORTER_ZIPKIN_ENDPOINT", zipkin.url)
         said = run(PROGRAM, tmp_path, HEADERS=json.dumps(headers), **environ)
         return zipkin.spans, said
 
-    return told
+    return run_service
 
 
 @pytest.mark.parametrize(
@@ -79,17 +79,17 @@ def told(tmp_path: Path, zipkin: ZipkinCollector) -> Callable[..., Told]:
         ),
         ({"OTEL_SDK_DISABLED": "true"}, 0),
         ({"OTEL_TRACES_EXPORTER": "none"}, 0),
-        # Told in a line each, by OpenTelemetry; what holds then is its default.
+        # OpenTelemetry logs a line for each, and uses its default.
         ({"OTEL_TRACES_SAMPLER": "foo"}, 1),
         ({"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "2"}, 2),
         ({"OTEL_RESOURCE_ATTRIBUTES": "foo"}, 1),
     ],
 )
 def test_what_is_sent(
-    told: Callable[..., Told], environ: dict[str, str], spans: int
+    trace_requests: Callable[..., Result], environ: dict[str, str], spans: int
 ) -> None:
-    """Sampler, switch and exporter decide what is sent; a bad value ends nothing."""
-    found, said = told(**environ)
+    """Sampler, switch and exporter decide what is sent; a bad value is no error."""
+    found, said = trace_requests(**environ)
 
     assert len(found) == spans
     assert "Traceback" not in said
@@ -114,18 +114,18 @@ def test_what_is_sent(
     ],
 )
 def test_tags(
-    told: Callable[..., Told], environ: dict[str, str], tags: dict[str, str]
+    trace_requests: Callable[..., Result], environ: dict[str, str], tags: dict[str, str]
 ) -> None:
     """Limits cut what a span holds; the resource's attributes are on each span."""
-    ((span,), _) = told(**environ)
+    ((span,), _) = trace_requests(**environ)
 
     assert span["tags"].items() >= tags.items()
 
 
 @pytest.mark.parametrize("name", ["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", LIMITS[0]])
-def test_number_of_attributes(told: Callable[..., Told], name: str) -> None:
+def test_number_of_attributes(trace_requests: Callable[..., Result], name: str) -> None:
     """A limit for spans, or for everything, counts the attributes that are kept."""
-    ((span,), _) = told(**{name: "3"})
+    ((span,), _) = trace_requests(**{name: "3"})
 
     assert int(span["tags"]["otel.dropped_attributes_count"]) > 0
 
@@ -144,9 +144,11 @@ def test_number_of_attributes(told: Callable[..., Told], name: str) -> None:
         ),
     ],
 )
-def test_name(told: Callable[..., Told], environ: dict[str, str], name: str) -> None:
-    """OTEL_SERVICE_NAME beats OTEL_RESOURCE_ATTRIBUTES, and both our own name."""
-    ((span,), _) = told(**environ)
+def test_name(
+    trace_requests: Callable[..., Result], environ: dict[str, str], name: str
+) -> None:
+    """OTEL_SERVICE_NAME beats OTEL_RESOURCE_ATTRIBUTES, and both the app's name."""
+    ((span,), _) = trace_requests(**environ)
 
     assert span["localEndpoint"] == {"serviceName": name}
 
@@ -160,9 +162,11 @@ def test_name(told: Callable[..., Told], environ: dict[str, str], name: str) -> 
         ("none", []),
     ],
 )
-def test_propagators(told: Callable[..., Told], value: str, sent: list[str]) -> None:
-    """OTEL_PROPAGATORS chooses which headers a call takes along."""
-    _, said = told(OTEL_PROPAGATORS=value)
+def test_propagators(
+    trace_requests: Callable[..., Result], value: str, sent: list[str]
+) -> None:
+    """OTEL_PROPAGATORS chooses which headers a call sends."""
+    _, said = trace_requests(OTEL_PROPAGATORS=value)
 
     assert f"SENT {json.dumps(sent)}" in said
 
@@ -172,7 +176,7 @@ def section(**values: str) -> Section:
 
 
 def test_unknown_propagator() -> None:
-    """A propagator that is not installed is a fault with those that are."""
+    """An unknown propagator is a fault that lists the installed ones."""
     values = {"OTEL_PROPAGATORS": "tracecontext, b4"}
 
     with pytest.raises(UnknownChoice) as caught:
@@ -181,12 +185,12 @@ def test_unknown_propagator() -> None:
     text = str(caught.value)
     assert text.startswith('OTEL_PROPAGATORS = "b4" names no propagator.\n  set in   c')
     assert {"b3", "b3multi", "baggage", "none", "tracecontext"} <= set(
-        re.findall(r"\w+", text.partition("choose")[2])
+        re.findall(r"\w+", text.partition("fix")[2])
     )
 
 
 def test_propagator_is_checked_before_it_is_loaded(tmp_path: Path) -> None:
-    """An app with an unknown one is refused with our fault, not OpenTelemetry's."""
+    """An app with an unknown propagator fails with the kit's own fault."""
     said = run(
         """
 from modern_flask.errors import UnknownChoice
@@ -205,28 +209,28 @@ except UnknownChoice as fault:
 @pytest.mark.parametrize("variable", LIMITS)
 @pytest.mark.parametrize("value", ["many", "-1", "1.5", "²"])
 def test_bad_limit(variable: str, value: str) -> None:
-    """A limit that is no number is a fault."""
+    """A limit that is not a number is a fault."""
     with pytest.raises(BadLimit) as caught:
         check_limits({variable: value}, section(**{variable: value}))
 
     assert str(caught.value) == (
-        f'{variable} = "{value}" is no whole number from 0 on.\n'
+        f'{variable} = "{value}" is not a whole number of 0 or more.\n'
         "  set in   config.py, line 7\n"
-        "  write    a number such as 128, or nothing for the default"
+        f"  fix      {FIX_LIMIT}"
     )
 
 
 @pytest.mark.parametrize("variable", LIMITS)
 @pytest.mark.parametrize("value", ["", " ", "0", "128", " 7 "])
 def test_good_limit(variable: str, value: str) -> None:
-    """A number, and nothing, are limits."""
+    """A number and an empty value are valid limits."""
     check_limits({variable: value}, {})
 
 
-def test_limit_is_checked_at_start(told: Callable[..., Told]) -> None:
+def test_limit_is_checked_at_start(trace_requests: Callable[..., Result]) -> None:
     """A service with a bad limit does not start, and its last lines say why."""
-    with pytest.raises(AssertionError, match=r'COUNT_LIMIT = "many" is no whole'):
-        told(OTEL_SPAN_EVENT_COUNT_LIMIT="many")
+    with pytest.raises(AssertionError, match=r'COUNT_LIMIT = "many" is not a whole'):
+        trace_requests(OTEL_SPAN_EVENT_COUNT_LIMIT="many")
 
 
 @pytest.mark.parametrize(
@@ -245,7 +249,7 @@ def test_batches(
     expected: float,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The batch's variables are read, milliseconds as seconds; a bad one is told."""
+    """The batch's variables are read in milliseconds; a bad one is reported."""
     assert getattr(Limits.read({variable: value}), attribute) == expected
     assert caplog.messages == []
 
@@ -255,4 +259,4 @@ def test_batches(
             Limits(), attribute
         )
         (line,) = caplog.messages
-        assert line.startswith(f"{variable} is no positive number; ")
+        assert line.startswith(f"{variable} is not a positive number; ")

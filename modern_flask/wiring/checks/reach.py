@@ -7,6 +7,7 @@ it. Of one that nothing seems to call, only a warning is due.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator
 from types import CodeType, ModuleType
 from typing import Any
@@ -63,14 +64,24 @@ def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
 
 def _get_wrapper(function: Any) -> Any:
     """What stands in the module for the function: with its markers read."""
-    import sys
+    found = _find_in_module(function.__module__, function.__qualname__)
+    return found if get_injected(found) is not None else None
 
-    found: Any = sys.modules.get(function.__module__)
-    for part in function.__qualname__.split("."):
+
+def _find_owner(function: Any) -> Any:
+    """The class of a method, by its qualified name."""
+    path = function.__qualname__.rpartition(".")[0]
+    owner = _find_in_module(function.__module__, path) if path else None
+    return owner if isinstance(owner, type) else None
+
+
+def _find_in_module(module: str, path: str) -> Any:
+    found: Any = sys.modules.get(module)
+    for part in path.split("."):
         found = inspect.getattr_static(found, part, None)
         if isinstance(found, staticmethod | classmethod):
             found = found.__func__
-    return found if get_injected(found) is not None else None
+    return found
 
 
 def _find_reached(checked: CheckedApp) -> Iterator[CodeType]:
@@ -127,6 +138,9 @@ def _resolve_names(function: Any, methods: dict[str, list[Any]]) -> Iterator[Any
             scope[name] = cell.cell_contents
         except ValueError:  # not set yet
             continue
+    owner = _find_owner(function)
+    if owner is not None:
+        yield from (_get_member(owner, name) for name in names)
     for name in names:
         yield from methods.get(name, ())
         found = scope.get(name)

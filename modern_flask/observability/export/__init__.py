@@ -1,0 +1,1 @@
+"""Where ended spans go, and how they get there."""

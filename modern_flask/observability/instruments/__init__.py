@@ -1,0 +1,1 @@
+"""Spans and metrics of one component each: SQL, Redis, storage, tasks."""

@@ -1,0 +1,130 @@
+"""A span for each command of one Redis client; other clients stay as they are.
+
+Attributes are those of the stable conventions
+(opentelemetry.io/docs/specs/semconv/database/redis). OpenTelemetry's own instrumentor
+uses the old names, and puts the results of RediSearch into the span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from ..sdk import is_suppressed
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+__all__ = ["trace_commands"]
+
+# Commands whose second word is part of the command (redis.io/docs/latest/commands).
+_CONTAINERS = frozenset(
+    {"ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY"}
+    | {"MEMORY", "MODULE", "OBJECT", "PUBSUB", "SCRIPT", "SENTINEL", "SLOWLOG"}
+    | {"XGROUP", "XINFO"}
+)
+_LONGEST = 1000  # characters of the text of a pipeline
+
+
+def trace_commands(client: Redis) -> None:
+    """Make a client span for each command and each pipeline of ``client``."""
+    commands = _Commands(client)
+    client.execute_command = commands.execute  # type: ignore[method-assign]
+    client.pipeline = commands.pipeline  # type: ignore[method-assign]
+
+
+class _Commands:
+    """The two methods by which a client sends commands, with a span around each."""
+
+    def __init__(self, client: Redis) -> None:
+        self._tracer = trace.get_tracer("modern_flask.redis")
+        self._target = _describe_target(client)
+        self._execute: Any = client.execute_command
+        self._pipeline: Any = client.pipeline
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        name = _name(args)
+        described = {"db.operation.name": name, "db.query.text": _text(name, args)}
+        return self._trace(name, described, lambda: self._execute(*args, **options))
+
+    def pipeline(self, *args: Any, **options: Any) -> Any:
+        made = self._pipeline(*args, **options)
+        execute = made.execute
+
+        def execute_traced(*args: Any, **options: Any) -> Any:
+            sent = [tuple(command[0]) for command in made.command_stack]
+            if not sent:
+                return execute(*args, **options)
+            name, described = _describe_pipeline(sent)
+            return self._trace(name, described, lambda: execute(*args, **options))
+
+        made.execute = execute_traced
+        return made
+
+    def _trace(
+        self, name: str, described: dict[str, Any], call: Callable[[], Any]
+    ) -> Any:
+        if is_suppressed():
+            return call()
+        span = self._tracer.start_span(
+            name, kind=SpanKind.CLIENT, attributes={**self._target, **described}
+        )
+        try:
+            return call()
+        except Exception as error:
+            kind = type(error).__name__
+            span.set_attribute("error.type", kind)
+            span.set_status(Status(StatusCode.ERROR, kind))
+            raise
+        finally:
+            span.end()
+
+
+def _describe_pipeline(sent: Sequence[Sequence[Any]]) -> tuple[str, dict[str, Any]]:
+    """The span's name and attributes; commands of one kind give it their name."""
+    names = [_name(command) for command in sent]
+    name = "PIPELINE" if len(set(names)) > 1 else f"PIPELINE {names[0]}"
+    texts = "\n".join(map(_text, names, sent))
+    return name, {
+        "db.operation.name": name,
+        "db.query.text": texts[:_LONGEST],
+        "db.operation.batch.size": len(sent),
+    }
+
+
+def _describe_target(client: Redis) -> dict[str, Any]:
+    options = client.connection_pool.connection_kwargs
+    found: dict[str, Any] = {
+        "db.system.name": "redis",
+        "db.namespace": str(options.get("db") or 0),
+    }
+    if "path" in options:
+        return {**found, "server.address": options["path"]}
+    port = options.get("port", 6379)
+    return {
+        **found,
+        "server.address": options.get("host", "localhost"),
+        "server.port": port,
+    }
+
+
+def _name(args: Sequence[Any]) -> str:
+    """The command's name. redis-py sends a text with spaces as several words.
+
+    The second word is an argument ("GET key"), except for a few commands that have
+    subcommands.
+    """
+    name = args[0] if args else ""
+    text = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+    if " " not in text:
+        return text
+    words = text.split()
+    return " ".join(words[: 2 if words and words[0].upper() in _CONTAINERS else 1])
+
+
+def _text(name: str, args: Sequence[Any]) -> str:
+    """The command with ``?`` for each argument: a key may name a person."""
+    return name + " ?" * min(len(args) - 1, 32)

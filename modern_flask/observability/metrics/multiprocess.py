@@ -1,0 +1,166 @@
+"""One scrape for several workers: prometheus_client's multi-process mode, maintained.
+
+Each worker writes to its own files in ``PROMETHEUS_MULTIPROC_DIR``. The files of a
+worker that has ended are merged into one: counters never decrease, and a scrape does
+not grow with each worker that ever ran.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.registry import Collector
+
+__all__ = [
+    "VARIABLE",
+    "find_folder",
+    "hold_files",
+    "make_registry",
+    "merge_worker",
+    "outside",
+    "prepare_folder",
+    "remove_folder",
+]
+
+VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_LOCK = "lock"
+_ADDED = ("counter", "histogram", "summary")  # kinds that outlive their worker
+
+outside: list[Collector] = []
+"""Collectors of what no worker's file holds; the worker that is scraped calls them."""
+
+logger = logging.getLogger(__name__)
+_made: Path | None = None
+
+
+def find_folder() -> Path | None:
+    """The folder that the workers write to; None with one worker."""
+    path = os.environ.get(VARIABLE)
+    return Path(path) if path else None
+
+
+def prepare_folder(workers: int) -> None:
+    """Make the folder, in the master, before any family of metrics is made.
+
+    A folder that the variable names may hold files of an earlier run: they are removed.
+
+    Args:
+        workers: How many processes will count.
+    """
+    global _made
+    path = find_folder()
+    if path is not None and path == _made:
+        return
+    if path is None:
+        if workers < 2:
+            return
+        if "prometheus_client" in sys.modules:
+            logger.warning(
+                "Each of the %d workers exposes only its own metrics, because "
+                "prometheus_client was imported before their number was known. Set %s "
+                "to an empty folder.",
+                workers,
+                VARIABLE,
+            )
+            return
+        shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        path = _made = Path(tempfile.mkdtemp(prefix="metrics-", dir=shared))
+        os.environ[VARIABLE] = str(path)
+    path.mkdir(parents=True, exist_ok=True)
+    for old in path.glob("*.db"):
+        old.unlink()
+
+
+def remove_folder() -> None:
+    """Remove the folder, if :func:`prepare_folder` has made it."""
+    global _made
+    if _made is not None:
+        shutil.rmtree(_made, ignore_errors=True)
+        os.environ.pop(VARIABLE, None)
+        _made = None
+
+
+def merge_worker(pid: int) -> None:
+    """Merge the files of a worker that has ended into those of all dead workers.
+
+    Args:
+        pid: A child of this process that has been reaped. A living worker would lose
+            its files.
+    """
+    path = find_folder()
+    if path is None:
+        return
+    from prometheus_client.mmap_dict import MmapedDict
+    from prometheus_client.multiprocess import mark_process_dead
+
+    with _lock(path, fcntl.LOCK_EX):
+        mark_process_dead(pid, str(path))  # type: ignore[no-untyped-call]
+        for kind in _ADDED:
+            left = path / f"{kind}_{pid}.db"
+            if not left.exists() or not _has_begun(left):
+                left.unlink(missing_ok=True)
+                continue
+            read: Any = MmapedDict.read_all_values_from_file
+            kept: Any = MmapedDict(str(path / f"{kind}_0.db"))  # type: ignore[no-untyped-call]
+            try:
+                for key, value, moment, _ in read(str(left)):
+                    before, _ = kept.read_value(key)
+                    kept.write_value(key, before + value, moment)
+            finally:
+                kept.close()
+            left.unlink()
+
+
+def make_registry() -> CollectorRegistry:
+    """Make the registry of all workers together, for ``/metrics`` or a port."""
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    class Workers(MultiProcessCollector):
+        def collect(self) -> Any:
+            # Before the lock: they may wait for a server, and a merge for the lock.
+            others = [family for each in outside for family in each.collect()]
+            path: Any = self._path
+            with hold_files():
+                # The library can't read a file that a worker has just made.
+                files = [
+                    str(file) for file in Path(path).glob("*.db") if _has_begun(file)
+                ]
+                return [*self.merge(files, accumulate=True), *others]  # type: ignore[no-untyped-call]
+
+    found = CollectorRegistry()
+    Workers(found)  # type: ignore[no-untyped-call]
+    return found
+
+
+def _has_begun(file: Path) -> bool:
+    return file.stat().st_size > 0
+
+
+@contextmanager
+def hold_files() -> Iterator[None]:
+    """Keep the files from being merged while they are read."""
+    path = find_folder()
+    if path is None:
+        yield
+    else:
+        with _lock(path, fcntl.LOCK_SH):
+            yield
+
+
+@contextmanager
+def _lock(path: Path, how: int) -> Iterator[None]:
+    with open(path / _LOCK, "ab") as lock:
+        fcntl.flock(lock, how)
+        yield

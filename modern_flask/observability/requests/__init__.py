@@ -1,0 +1,1 @@
+"""Requests: a span, a metric and ids for each of them."""

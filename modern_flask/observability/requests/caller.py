@@ -1,0 +1,51 @@
+"""Reads the trace of a request's caller from its headers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry import propagate
+from opentelemetry.context import Context
+from opentelemetry.propagators.textmap import Getter
+
+__all__ = ["make_reader"]
+
+_Environ = dict[str, Any]
+
+
+def make_reader() -> Callable[[_Environ], Context | None]:
+    """Make the function that reads the caller's context from a WSGI environment.
+
+    It returns None for a request without any header of the global propagator, at the
+    cost of one comparison: headers are decoded only where there are any.
+    """
+    fields = propagate.get_global_textmap().fields | {"b3"}
+    headers = tuple(sorted(_variable(name) for name in fields))
+
+    def read_caller(environ: _Environ) -> Context | None:
+        if environ.keys().isdisjoint(headers):
+            return None
+        return propagate.extract(environ, getter=_GETTER)
+
+    return read_caller
+
+
+class _EnvironGetter(Getter[_Environ]):
+    def get(self, carrier: _Environ, key: str) -> list[str] | None:
+        value = carrier.get(_variable(key))
+        return None if value is None else [value]
+
+    def keys(self, carrier: _Environ) -> list[str]:
+        return [
+            key[5:].replace("_", "-").lower()
+            for key in carrier
+            if key.startswith("HTTP_")
+        ]
+
+
+_GETTER = _EnvironGetter()
+
+
+def _variable(header: str) -> str:
+    return "HTTP_" + header.upper().replace("-", "_")

@@ -1,0 +1,285 @@
+"""One request and its response: where its span and its metric begin and end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, request
+from opentelemetry import context, trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    Status,
+    StatusCode,
+)
+
+from ..methods import METHODS
+from ..sdk import SPAN_KEY, ServerSpan, attach, detach, suppress_spans
+from .keys import IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
+from .server_span import StartSpan
+
+if TYPE_CHECKING:
+    from ..metrics.metrics import Metrics
+
+__all__ = ["Exchange", "RequestObserver", "record_exception"]
+
+_UNMATCHED = "/404"
+_FAILURE = "modern_flask.exception"
+_RECORDED = "modern_flask.exception_recorded"
+_END: Any = object()  # of a body
+# What the proxy of the request calls, looked up once.
+_find_request: Callable[[], Any] = request._get_current_object  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestObserver:
+    """The parts that observe all requests of one app.
+
+    Args:
+        wsgi_app: The app that answers.
+        metrics: Where requests are counted.
+        traced: Whether a request without a caller's trace gets a span.
+        start_span: Starts a request's span.
+        read_caller: Reads the caller's context; None for a request without one.
+    """
+
+    wsgi_app: Callable[[dict[str, Any], Any], Iterable[bytes]]
+    metrics: Metrics
+    traced: bool
+    start_span: StartSpan
+    read_caller: Callable[[dict[str, Any]], Context | None]
+
+
+class Exchange:
+    """One request and its response; the server iterates over this object itself."""
+
+    # On the class: most exchanges never change them.
+    span: Span | None = None
+    trace_id: str | None = None
+    sampled = 0
+    header: tuple[str, str] | None = None
+    context: Context | None = None
+    measured = True
+    status = "500"
+    headers: Iterable[tuple[str, str]] = ()
+    size = 0
+    parts: Any = None
+
+    def __init__(
+        self,
+        observer: RequestObserver,
+        environ: dict[str, Any],
+        start_response: Any,
+    ) -> None:
+        self.begun = perf_counter()
+        self.observer, self.metrics = observer, observer.metrics
+        self.environ, self.start_response = environ, start_response
+
+    def enter(self) -> None:
+        """Start the span, with the caller's span as its parent."""
+        observer, environ = self.observer, self.environ
+        # In two steps: Python has no fast path for calls of such attributes.
+        read_caller, start_span = observer.read_caller, observer.start_span
+        parent = read_caller(environ)
+        if parent is None:
+            if not observer.traced:
+                return
+            parent = context.get_current()
+        method = environ["REQUEST_METHOD"]
+        name = method if method in METHODS else "HTTP"
+        span = start_span(name, parent, environ)
+        trace_id, span_id, _, flags, _, valid = span.get_span_context()
+        if not valid:
+            return
+        self.span, self.context = span, Context({**parent, SPAN_KEY: span})
+        self.trace_id = environ[TRACE_ID] = text = f"{trace_id:032x}"
+        self.sampled = flags & 1
+        ids = f"00-{text}-{span_id:016x}-{self.sampled:02x}"
+        self.header = ("traceresponse", ids)
+
+    def enter_untraced(self) -> None:
+        """Start no span for the request, nor for anything that its view calls.
+
+        The caller's trace ends here.
+        """
+        parent = self.observer.read_caller(self.environ)
+        caller = trace.get_current_span(parent).get_span_context()
+        ids = RandomIdGenerator()
+        unsampled = SpanContext(
+            caller.trace_id or ids.generate_trace_id(),
+            caller.span_id or ids.generate_span_id(),
+            is_remote=False,
+        )
+        self.context = trace.set_span_in_context(
+            NonRecordingSpan(unsampled), suppress_spans(parent)
+        )
+
+    def run(self) -> Iterable[bytes]:
+        """Call the app, and return the body that the server iterates over."""
+        environ, inside = self.environ, self.context
+        wsgi_app = self.observer.wsgi_app
+        token = attach(inside) if inside is not None else None
+        if self.measured:
+            self.metrics.enter()
+        try:
+            self.parts = body = wsgi_app(environ, self.start)
+        except BaseException as error:
+            self.end(error)
+            raise
+        finally:
+            if token is not None:
+                detach(token)
+        if type(body) is environ.get("wsgi.file_wrapper"):
+            # The server sends such a file by a system call, and recognizes its class.
+            return _end_on_close(body, self)
+        return self
+
+    def start(self, status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+        """Take the place of ``start_response``: note the status, add the header."""
+        self.status = status[:3]
+        _note_rule(self.environ)
+        if self.header is not None:
+            headers = [*headers, self.header]
+        self.headers = headers
+        return self.start_response(status, headers, *rest)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the body, each part made while the request's context is active."""
+        inside, parts = self.context, iter(self.parts)
+        token = None
+        while True:
+            if inside is not None:
+                token = attach(inside)
+            try:
+                part = next(parts, _END)
+            except BaseException as error:
+                self.end(error)
+                raise
+            finally:
+                if token is not None:
+                    detach(token)
+            if part is _END:
+                return
+            self.size += len(part)
+            yield part
+
+    def close(self) -> None:
+        """Close the body, and end the request."""
+        close = getattr(self.parts, "close", None)
+        inside = self.context
+        token = attach(inside) if inside is not None else None
+        try:
+            if close is not None:
+                close()
+        except BaseException as error:
+            self.end(error)
+            raise
+        finally:
+            if token is not None:
+                detach(token)
+            self.end()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Measure the request and end its span; a second call does nothing."""
+        if self.begun < 0:
+            return
+        seconds, self.begun = perf_counter() - self.begun, -1.0
+        environ, metrics = self.environ, self.metrics
+        rule = environ.get(RULE)
+        if error is not None:
+            environ.setdefault(_FAILURE, type(error).__qualname__)
+            if self.header is not None:
+                # The server logs the error after the context is gone. It logs an
+                # exception that takes no attribute without ids.
+                with suppress(Exception):
+                    setattr(error, IDS, self.header[1].split("-")[1:3])
+        if self.measured:
+            metrics.leave()
+            if _FAILURE in environ:
+                metrics.count_exception(rule or _UNMATCHED, environ[_FAILURE])
+            if UNCOUNTED not in environ:
+                metrics.count_request(
+                    environ["REQUEST_METHOD"],
+                    rule or _UNMATCHED,
+                    self.status,
+                    seconds,
+                    self.size,
+                    self.trace_id if self.sampled else None,
+                )
+        span = self.span
+        if span is not None and span.is_recording():
+            self._describe(span, rule, error)
+
+    def _describe(
+        self, span: Span, rule: str | None, error: BaseException | None
+    ) -> None:
+        environ, status, name = self.environ, self.status, None
+        found: dict[str, Any] = {"http.response.status_code": int(status)}
+        if rule:
+            method = environ["REQUEST_METHOD"]
+            name = f"{method if method in METHODS else 'HTTP'} {rule}"
+            found["http.route"] = rule
+        if error is not None or status >= "500":
+            # An error that Flask turned into a response is already recorded.
+            if error is not None and _RECORDED not in environ:
+                span.record_exception(error)
+            found["error.type"] = environ.get(_FAILURE, status)
+            span.set_status(Status(StatusCode.ERROR))
+        if isinstance(span, ServerSpan):
+            span.put(found, name)
+        else:
+            span.set_attributes(found)
+            if name:
+                span.update_name(name)
+        span.end()
+
+
+def _end_on_close(body: Any, exchange: Exchange) -> Iterable[bytes]:
+    """Let closing ``body`` end ``exchange``, and return the same object."""
+    close = getattr(body, "close", None)
+    for name, value in exchange.headers:
+        if name.lower() == "content-length" and value.isdecimal():
+            exchange.size = exchange.environ[SIZE] = int(value)
+
+    def close_and_end() -> None:
+        try:
+            if close is not None:
+                close()
+        finally:
+            exchange.end()
+
+    body.close = close_and_end
+    same: Iterable[bytes] = body
+    return same
+
+
+def _note_rule(environ: dict[str, Any]) -> None:
+    """Keep the URL rule, which the metric needs after Flask's context is gone.
+
+    The response starts inside the context, which costs less than a hook on each
+    request.
+    """
+    try:
+        rule = _find_request().url_rule
+    except RuntimeError:
+        # A middleware between this one and Flask has responded.
+        return
+    if rule is not None:
+        environ[RULE] = rule.rule
+
+
+def record_exception(sender: Flask, exception: BaseException, **_: Any) -> None:
+    """Record an exception that Flask turns into a response, while its context lives."""
+    _note_rule(request.environ)
+    request.environ[_FAILURE] = type(exception).__qualname__
+    span = trace.get_current_span()
+    if span.is_recording():
+        span.record_exception(exception)
+        request.environ[_RECORDED] = True

@@ -1,0 +1,80 @@
+"""WSGI middleware: a span and a metric from a request's head to its body's end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, got_request_exception
+from opentelemetry import trace
+
+from .caller import make_reader
+from .exchange import Exchange, RequestObserver, record_exception
+from .exclusions import Exclusions, read_pattern
+from .server_span import make_starter
+
+if TYPE_CHECKING:
+    from ..metrics.metrics import Metrics
+
+__all__ = ["RequestTelemetry"]
+
+_UNTRACED_PATHS = frozenset({"/metrics", "/livez", "/readyz"})
+_UNMEASURED_PATHS = _UNTRACED_PATHS | {"/healthz", "/favicon.ico"}
+_NO_PROVIDERS = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
+
+
+class RequestTelemetry:
+    """WSGI middleware that traces and measures the requests of a Flask app.
+
+    Args:
+        app: The Flask app, whose ``wsgi_app`` is wrapped.
+        find_metrics: Returns the metrics; called once, at the first request.
+        open_telemetry: Opens the resources that telemetry needs; called once, before
+            the first request is observed.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        find_metrics: Callable[[], Metrics],
+        open_telemetry: Callable[[], None],
+    ) -> None:
+        self.app, self.inner = app, app.wsgi_app
+        self.observer: RequestObserver | None = None
+        self._find_metrics, self._open_telemetry = find_metrics, open_telemetry
+        # At once: a bad pattern is an error of the configuration.
+        self._pattern = read_pattern(os.environ)
+        got_request_exception.connect(record_exception, app)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        exchange = Exchange(self.observer or self.start(), environ, start_response)
+        path = environ.get("PATH_INFO", "/")
+        if path in _UNMEASURED_PATHS:
+            exchange.measured = False
+        if path in _UNTRACED_PATHS or (
+            self._selective and self.exclusions.contains(environ)
+        ):
+            exchange.enter_untraced()
+        else:
+            exchange.enter()
+        return exchange.run()
+
+    def start(self) -> RequestObserver:
+        """Open telemetry and make what observes each request from now on."""
+        self._open_telemetry()
+        provider = trace.get_tracer_provider()
+        traced = not isinstance(provider, _NO_PROVIDERS)
+        if not traced:
+            # A provider that another app sets later must not enable this tracer.
+            provider = trace.NoOpTracerProvider()
+        self.exclusions = Exclusions(self.app, self._pattern)
+        self._selective = not self.exclusions.is_empty
+        self.observer = RequestObserver(
+            wsgi_app=self.inner,
+            metrics=self._find_metrics(),
+            traced=traced,
+            start_span=make_starter(provider.get_tracer("modern_flask.http")),
+            read_caller=make_reader(),
+        )
+        return self.observer

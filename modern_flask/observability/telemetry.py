@@ -1,0 +1,82 @@
+"""One observer for each component: it brings the component's spans and its metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .tracing import Tracing, instrument
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from sqlalchemy import Engine
+
+    from .metrics.metrics import Metrics
+
+__all__ = ["Telemetry"]
+
+
+class Telemetry:
+    """Observes the components of a service, each by the method of its name.
+
+    Components are measured whether tracing is on or off. A module that observes a
+    component is imported when there is such a component.
+
+    Args:
+        tracing: Spans are made while it is on.
+        metrics: What the process measures; None for no metrics.
+    """
+
+    def __init__(self, tracing: Tracing, metrics: Metrics | None) -> None:
+        self.tracing, self.metrics = tracing, metrics
+
+    def engine(self, engine: Engine) -> None:
+        """Measure the engine's pool, and make a span for each of its statements."""
+        if self.metrics is not None:
+            from .metrics.pools import measure_engine
+
+            measure_engine(engine)
+        if self.tracing.on:
+            from .instruments.sql import trace_statements
+
+            trace_statements(engine)
+
+    def redis(self, client: Redis) -> None:
+        """Measure the client's pool and the lookups of ``cached`` functions.
+
+        Each command gets a span.
+        """
+        if self.metrics is not None:
+            from .metrics.pools import measure_redis
+
+            measure_redis(client)
+            cached: Any = client
+            cached.observe_lookup = self.metrics.count_lookup
+        if self.tracing.on:
+            from .instruments.redis import trace_commands
+
+            trace_commands(client)
+
+    def storage(self, storage: Any) -> None:
+        """Measure the operations of a storage, and make a span for each of them."""
+        if self.metrics is not None:
+            from .instruments.storage import measure_storage
+
+            measure_storage(storage)
+        if self.tracing.on:
+            from .instruments.storage import trace_storage
+
+            trace_storage(storage)
+
+    def celery(self, app: Any) -> None:
+        """Measure the tasks that workers of ``app`` run, and the queues they wait in.
+
+        Each task gets a span where it is sent and where it is run.
+        """
+        if self.metrics is not None:
+            from .instruments.tasks import measure_tasks
+            from .metrics.queues import measure_queues
+
+            measure_tasks(app)
+            measure_queues(app)
+        if self.tracing.on:
+            instrument("celery")

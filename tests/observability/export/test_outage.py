@@ -1,0 +1,120 @@
+"""A broken back end costs spans, which are counted, and nothing else."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from modern_flask.observability.export.uploader import QUIET
+from tests.observability.shop import ask, fetch, write_shop
+from tests.servers.collectors import ZipkinCollector
+from tests.servers.eventually import eventually
+from tests.servers.processes import Process, free_port, python
+from tests.servers.tree import descendants
+
+pytestmark = pytest.mark.proof
+
+SMALL = {
+    "OTEL_BSP_MAX_QUEUE_SIZE": "100",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "50",
+    "OTEL_BSP_SCHEDULE_DELAY": "100",
+    "OTEL_BSP_EXPORT_TIMEOUT": "1000",
+    "OTEL_EXPORTER_ZIPKIN_TIMEOUT": "0.5",
+}
+PORTION = 100  # requests between two looks at the clock
+
+
+def counted(port: int) -> dict[str, float]:
+    """The numbers of spans by their outcome."""
+    return {
+        sample.labels["outcome"]: sample.value
+        for family in text_string_to_metric_families(fetch(port, "/metrics"))
+        for sample in family.samples
+        if sample.name == "telemetry_spans_total"
+    }
+
+
+def memory(process: Process) -> int:
+    """Resident bytes of the worker (proc(5), statm)."""
+    worker = descendants(process.pid)[0].pid
+    return int(Path(f"/proc/{worker}/statm").read_text().split()[1]) * 4096
+
+
+PATIENT = {"OTEL_BSP_EXPORT_TIMEOUT": "60000", "OTEL_EXPORTER_ZIPKIN_TIMEOUT": "60"}
+"""A batch that is given up while the backend takes it would be counted, and be there:
+where answers are late, all of them are waited for."""
+
+
+@pytest.mark.parametrize("fault", ["refused", "silent", "slow", "500"])
+def test_outage(
+    tmp_path: Path,
+    zipkin: ZipkinCollector,
+    fault: str,
+    proof_size: Callable[[int], int],
+) -> None:
+    """60 s of it: requests are answered, memory stays, missing spans are counted.
+
+    The process ends in its time in another outage. What it costs in throughput is
+    printed by ``tests/benchmarks/outage.py``.
+    """
+    write_shop(tmp_path)
+    port = free_port()
+    command = python(
+        *("-m", "gunicorn", "-c", "python:modern_flask.server.settings"),
+        *("--bind", f"127.0.0.1:{port}", "shop:app"),
+    )
+    environ = {**SMALL, "OTEL_EXPORTER_ZIPKIN_ENDPOINT": zipkin.url}
+    if fault == "slow":
+        environ |= PATIENT
+    break_it: dict[str, Any] = {
+        "refused": zipkin.refuse,
+        "silent": zipkin.fall_silent,
+        "slow": lambda: zipkin.slow_down(0.4),
+        "500": lambda: zipkin.fail(500),
+    }
+    with Process(*command, log=tmp_path / "log", env=environ, cwd=tmp_path) as process:
+        eventually(lambda: ask(port, 1, 1, "/livez") == {200: 1}, timeout=60)
+        warm = 300
+        assert ask(port, warm) == {200: warm}
+        eventually(lambda: sum(counted(port).values()) == warm)
+        before = memory(process)
+        begun = time.monotonic()
+        break_it[fault]()
+
+        number = ask_for(proof_size(60), port)
+
+        assert memory(process) - before < 10 * 1024 * 1024
+        zipkin.heal()
+        total = warm + number
+        eventually(lambda: sum(counted(port).values()) == total, timeout=60)
+        found = counted(port)
+        assert found["dropped"] + found["failed"] == total - len(zipkin.spans)
+        assert found["dropped"] + found["failed"] > 0
+        lines = process.output.count("Spans are lost")
+        assert 1 <= lines <= 1 + (time.monotonic() - begun) / QUIET
+        check_end(process, port, break_it[fault])
+
+
+def ask_for(seconds: float, port: int) -> int:
+    """Send requests for some seconds, each of which is answered; their number."""
+    number, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert ask(port, PORTION) == {200: PORTION}
+        number += PORTION
+    return number
+
+
+def check_end(process: Process, port: int, break_it: Callable[[], None]) -> None:
+    """The process ends in time while the back end is broken."""
+    break_it()
+    assert ask(port, 20) == {200: 20}
+
+    begun = time.monotonic()
+    code = process.stop()
+
+    assert code == 0
+    # The deadline is 3 s, and a busy machine adds to it; gunicorn kills after 20 s.
+    assert time.monotonic() - begun < 20
