@@ -42,7 +42,7 @@ def guard(app: Flask) -> None:
     for name, wrap in (
         ("preprocess_request", _note_raised),
         ("dispatch_request", _note_raised),
-        ("finalize_request", _note_raised),
+        ("finalize_request", _finalize),
         ("handle_user_exception", _note_handled),
         ("handle_exception", _note_handled),
         ("process_response", _settle),
@@ -72,6 +72,25 @@ def _note_raised(method: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return note
+
+
+def _finalize(finalize: Callable[..., Any]) -> Callable[..., Any]:
+    """Close what a second failing hook left open: Flask sends that answer all the same.
+
+    With the answer, a body is dropped that would have closed its objects.
+    """
+    noting = _note_raised(finalize)
+
+    @wraps(finalize)
+    def close(*args: Any, **options: Any) -> Any:
+        response = noting(*args, **options)
+        if options.get("from_error_handler") and has_open_scopes():
+            scope = find_scope()
+            if scope is not None and scope.stream is None:
+                scope.close()
+        return response
+
+    return close
 
 
 def _note_handled(handle: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import library
 from ..errors import WiringFault
-from .functions import get_package
+from .functions import belongs_to
 from .injections import CheckedApp
 
 __all__ = ["FIX_ATTRIBUTE", "MarkerAttribute", "check_attributes"]
@@ -35,9 +35,8 @@ def check_attributes(checked: CheckedApp) -> Iterator[MarkerAttribute]:
     A marker may also stand in a variable to be the default of parameters. Only code
     that reads it inside a function, and is no such default, is wrong.
     """
-    package = get_package(checked.app.import_name)
     for name, module in list(sys.modules.items()):
-        if get_package(name) == package and isinstance(module, ModuleType):
+        if isinstance(module, ModuleType) and belongs_to(checked.app, name):
             defaults = _find_defaults(module)
             yield from _check_module(module, defaults)
 

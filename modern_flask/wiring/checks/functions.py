@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from flask import Flask, signals
 from ..callables import get_name, is_framework, locate
 from ..markers import get_injected
 
-__all__ = ["AppFunction", "find_functions", "get_package"]
+__all__ = ["AppFunction", "belongs_to", "find_functions", "get_package"]
 
 _HOOKS = {
     "url_value_preprocessors": "URL value preprocessor",
@@ -101,6 +102,17 @@ def _find_all(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
 def get_package(module: str) -> str:
     """The topmost package of a module."""
     return module.partition(".")[0]
+
+
+def belongs_to(app: Flask, module: str) -> bool:
+    """Whether a module is the service's own: beside the app's, or below it.
+
+    Several services may share the topmost package.
+    """
+    name = app.import_name
+    is_package = hasattr(sys.modules.get(name), "__path__")
+    package = name if is_package else name.rpartition(".")[0] or name
+    return f"{module}.".startswith(f"{package}.")
 
 
 def _with_title(title: str, functions: Iterable[Any]) -> Iterator[AppFunction]:

@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from types import CodeType, ModuleType
 from typing import Any
 
+from flask import Flask
+
 from ..callables import find_layers
 from ..markers import get_injected, iterate_decorated
 from ..targets import get_called
-from .functions import AppFunction, get_package
+from .functions import AppFunction, belongs_to
 from .injections import CheckedApp
 from .markers import check_function
 
@@ -41,7 +43,6 @@ def warn_of_unreached(checked: CheckedApp) -> Iterator[str]:
 
 def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
     """The service's functions under ``@inject`` that the app does not call itself."""
-    package = get_package(checked.app.import_name)
     registered = {
         getattr(layer, "__code__", None)
         for function in (*checked.functions, *checked.targets)
@@ -50,7 +51,7 @@ def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
     found: dict[CodeType, AppFunction] = {}
     for function in iterate_decorated():
         code = function.__code__
-        if get_package(function.__module__) != package or code in registered:
+        if code in registered or not belongs_to(checked.app, function.__module__):
             continue
         if "<locals>" in function.__qualname__:
             # Another app's, or a test's: who calls it is not known.
@@ -86,7 +87,6 @@ def _find_in_module(module: str, path: str) -> Any:
 
 def _find_reached(checked: CheckedApp) -> Iterator[CodeType]:
     """The code of everything that registered functions and providers may call."""
-    package = get_package(checked.app.import_name)
     methods = _find_methods(checked)
     seen: set[CodeType] = set()
     waiting: list[Any] = [
@@ -100,7 +100,7 @@ def _find_reached(checked: CheckedApp) -> Iterator[CodeType]:
             continue
         seen.add(code)
         yield code
-        for found in _find_called(function, methods, package):
+        for found in _find_called(function, methods, checked.app):
             waiting += find_layers(found)
 
 
@@ -116,11 +116,11 @@ def _find_methods(checked: CheckedApp) -> dict[str, list[Any]]:
 
 
 def _find_called(
-    function: Any, methods: dict[str, list[Any]], package: str
+    function: Any, methods: dict[str, list[Any]], app: Flask
 ) -> Iterator[Any]:
-    """The functions of ``package`` that names in the code of ``function`` lead to."""
+    """The service's functions that the names in the code of ``function`` lead to."""
     for found in _resolve_names(function, methods):
-        if inspect.isfunction(found) and get_package(found.__module__) == package:
+        if inspect.isfunction(found) and belongs_to(app, found.__module__):
             yield found
 
 
