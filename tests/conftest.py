@@ -1,4 +1,4 @@
-"""What every test may ask for: real servers, private to this run."""
+"""Fixtures for every test: real servers, private to one process of the run."""
 
 import os
 import re
@@ -27,6 +27,18 @@ T = TypeVar("T")
 NOT_RUN = "NOT RUN: "
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to share a named Redis: each test empties it, also while others run.
+
+    PostgreSQL and MariaDB have a database for each test, RabbitMQ has queues.
+    """
+    if os.environ.get(RedisServer.variable) and config.getoption("numprocesses", None):
+        raise pytest.UsageError(
+            f"{RedisServer.variable} names one Redis, and several processes would "
+            "empty it for each other: run pytest -n 0"
+        )
+
+
 def provided(server: AbstractContextManager[T]) -> Iterator[T]:
     """Run ``server`` as long as a fixture lives, or say that the test did not run."""
     with ExitStack() as stack:
@@ -51,7 +63,7 @@ def not_run(missing: CannotRun) -> NoReturn:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: Any) -> Iterator[None]:
-    """Tell last, and for each server, how many tests did not run."""
+    """Report last, and for each server, how many tests did not run."""
     yield
     reports = terminalreporter.stats.get("skipped", [])
     reasons = Counter(report.longrepr[2].partition(NOT_RUN)[2] for report in reports)
@@ -70,7 +82,7 @@ def nothing_left_behind() -> Iterator[None]:
 
 @pytest.fixture
 def private_server() -> Iterator[Callable[[Callable[[], Any]], Any]]:
-    """``private_server(RedisServer)``: one of the test's own, to be killed at will."""
+    """``private_server(RedisServer)``: a server that the test may kill at will."""
     with ExitStack() as stack:
 
         def start(make: Callable[[], AbstractContextManager[T]]) -> T:
@@ -84,25 +96,25 @@ def private_server() -> Iterator[Callable[[Callable[[], Any]], Any]]:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
-    """The run's Redis. Its ``url`` holds whatever the last test left: see redis_url."""
+    """The process's Redis. It holds what the last test left: see redis_url."""
     yield from provided(RedisServer())
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
-    """The run's PostgreSQL; ``database()`` makes an empty database."""
+    """The process's PostgreSQL; ``database()`` makes an empty database."""
     yield from provided(PostgreSQL())
 
 
 @pytest.fixture(scope="session")
 def rabbitmq() -> Iterator[RabbitMQ]:
-    """The run's RabbitMQ; it takes 7 s to start, so tests share it, with own queues."""
+    """The process's RabbitMQ. It takes 7 s to start: tests share it, by own queues."""
     yield from provided(RabbitMQ())
 
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:
-    """The run's MariaDB; ``database()`` makes an empty database."""
+    """The process's MariaDB; ``database()`` makes an empty database."""
     yield from provided(MariaDB())
 
 
@@ -169,5 +181,5 @@ def proof_size(pytestconfig: pytest.Config) -> Callable[[int], int]:
 
 
 def selects_proofs(expression: str) -> bool:
-    """Whether ``-m`` asks for proofs by name; ``not proof`` does not."""
+    """Whether ``-m`` selects proofs by name; ``not proof`` does not."""
     return bool(re.search(r"(?<!not )\bproof\b", expression))

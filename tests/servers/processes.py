@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from modern_flask.server.address import free_port
 from tests.servers.eventually import eventually
+from tests.servers.ports import free_port
 from tests.servers.tree import Life, alive, descendants, send
 
 __all__ = ["Died", "Process", "free_port", "python"]

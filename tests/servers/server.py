@@ -20,6 +20,9 @@ ATTEMPTS = 5
 
 TAKEN = re.compile("address already in use|eaddrinuse", re.IGNORECASE)
 
+LEAVE_DEADLINE = 5.0
+"""Seconds for the last processes to end after the last test."""
+
 FOLDERS: list[Path] = []
 """The folder of every started server; see :func:`left_behind`."""
 
@@ -188,5 +191,5 @@ def left_behind() -> dict[int, str]:
 
 
 def check_nothing_is_left() -> None:
-    """Wait 5 s for processes that are ending; one that still runs is a mistake."""
-    eventually(lambda: not left_behind(), timeout=5)
+    """Wait for processes that are ending; one that still runs is a mistake."""
+    eventually(lambda: not left_behind(), timeout=LEAVE_DEADLINE)

@@ -50,9 +50,10 @@ def run(tmp_path):
     return run
 
 
-def test_tests_without_their_server_are_counted_last(run, tmp_path):
+@pytest.mark.parametrize("processes", [0, 1])
+def test_tests_without_their_server_are_counted_last(run, tmp_path, processes):
     """Without a binary a run succeeds, and its last lines count the missing tests."""
-    code, lines = run(NEEDY, "-ra", PATH=str(tmp_path))
+    code, lines = run(NEEDY, "-ra", f"-n={processes}", PATH=str(tmp_path))
 
     assert code == 0
     assert lines[-3:-1] == [
@@ -64,13 +65,29 @@ def test_tests_without_their_server_are_counted_last(run, tmp_path):
     assert "1 passed, 3 skipped" in lines[-1]
 
 
-def test_tests_without_their_server_fail_in_ci(run, tmp_path):
+@pytest.mark.parametrize("processes", [0, 1])
+def test_tests_without_their_server_fail_in_ci(run, tmp_path, processes):
     """CI has every server: a missing one is a failure."""
-    code, lines = run(NEEDY, PATH=str(tmp_path), CI="true")
+    code, lines = run(NEEDY, f"-n={processes}", PATH=str(tmp_path), CI="true")
 
     assert code == 1
     assert "1 passed, 3 errors" in lines[-1]
     assert any("apt-get install rabbitmq-server" in line for line in lines)
+
+
+def test_named_redis_is_not_shared(run):
+    """Two processes would empty a named Redis for each other."""
+    named = {"TEST_REDIS_URL": "redis://127.0.0.1:1"}
+
+    alone, _ = run("def test_sum(): ...", "-n=0", **named)
+    shared, lines = run("def test_sum(): ...", "-n=2", **named)
+
+    assert (alone, shared) == (0, 4)
+    assert lines[-2:] == [
+        "ERROR: TEST_REDIS_URL names one Redis, and several processes would "
+        "empty it for each other: run pytest -n 0",
+        "",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +96,7 @@ def test_tests_without_their_server_fail_in_ci(run, tmp_path):
         ([], "size 100 1"),
         (["-m", "proof"], "size 1000 3"),
         (["-m", "not slow"], "size 100 1"),
+        (["-m", "proof", "-n=1", "--capture=fd", "-rP"], "size 1000 3"),
     ],
 )
 def test_proofs_have_two_sizes(run, options, sizes):
@@ -92,7 +110,9 @@ def test_proofs_have_two_sizes(run, options, sizes):
 def test_remaining_process_fails_the_run(run):
     """The end of a run finds a server that nobody has closed."""
     text = (
+        "from tests.servers import server\n"
         "from tests.servers.redis import RedisServer\n"
+        "server.LEAVE_DEADLINE = 0.5\n"
         "servers = []\n"
         "def test_careless():\n"
         "    servers.append(RedisServer())\n"

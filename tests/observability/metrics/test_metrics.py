@@ -447,7 +447,7 @@ def test_tasks(redis_url: str, tmp_path: Path, pool: str) -> None:
         sender.send_task("lose")
         sender.send_task("repeat")
     command = python("-m", "modern_flask.cli", "--app", "tasks", "worker")
-    options = ("--pool", pool, "--concurrency", "1", "--max-tasks-per-child", "1")
+    options = ("--pool", pool, "--concurrency", "4", "--max-tasks-per-child", "1")
 
     def counted() -> dict[tuple[str, ...], float]:
         with suppress(OSError):

@@ -1,0 +1,206 @@
+"""README.md: every block of code is run, or compared with what it shows."""
+
+import ast
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from tests.readme import (
+    BLOCKS,
+    CONTAINER,
+    ERROR,
+    KINDS,
+    ROOT,
+    blocks_of,
+    read_blocks,
+    run_python,
+)
+
+NOT_RUN = {ERROR: "it shows the label `choose`, which is `fix` now"}
+"""Blocks that no test runs or compares, by their first line, and the reason."""
+
+MISSING = {
+    "orders/container.py": """\
+        class Ledger:
+            def __init__(self, session):
+                self.session = session
+        """,
+    "orders/views.py": """\
+        from .models import Order
+        from .tasks import confirm
+        """,
+    "orders/__init__.py": """\
+        import modern_flask
+
+        from . import views
+        from .container import Container
+        """,
+}
+"""What the README leaves out at the top of a file of the service."""
+
+ELIDED = {"Order(...)": "Order()"}
+"""What stands for an expression that the README leaves out."""
+
+CONFIGURATION = """
+DATABASE_ENGINE_URL = "sqlite+pysqlite:///orders.db"
+REDIS_URL = {redis_url!r}
+CELERY_BROKER_URL = "memory://"
+CELERY_TASK_ALWAYS_EAGER = True
+STORAGE_VENDOR = "memory"
+"""
+
+USE = """
+from celery.signals import task_postrun
+from sqlalchemy import select
+
+from orders import create_app, tasks
+from orders.models import Order
+
+app, confirmed = create_app(), []
+task_postrun.connect(
+    lambda state, args, **_: confirmed.append((state, *args)), weak=False
+)
+with app.running():
+    answer = app.test_client().post("/orders")
+    assert (answer.status_code, answer.json) == (201, {"id": 1}), answer.text
+    assert confirmed == [("SUCCESS", 1)], confirmed
+    with app.app_context():
+        session = app.container.session()
+        assert session.scalars(select(Order.id)).all() == [1]
+        assert app.container.ledger().session is session
+        assert tasks.price("tea") == tasks.price("tea")
+        assert app.container.redis().dbsize() > 0
+print("used")
+"""
+
+
+MARKDOWN = """
+# Orders
+```python
+# orders/views.py   (a remark)
+x = 1
+
+```
+- a list
+    continued
+## Try it
+
+    pip install .
+    pytest
+"""
+
+
+def test_blocks_are_found(tmp_path: Path):
+    """Fenced and indented blocks, with their headings; the text of a list is none."""
+    (tmp_path / "page.md").write_text(MARKDOWN)
+
+    fenced, indented = read_blocks(tmp_path / "page.md")
+
+    assert (fenced.heading, fenced.language, fenced.line) == ("Orders", "python", 3)
+    assert fenced.file == "orders/views.py"
+    assert fenced.text.endswith("x = 1\n")
+    assert indented == ("Try it", "shell", "pip install .\npytest", 12)
+
+
+def test_every_block_is_tested():
+    """Each block belongs to one of the tests below, or to NOT_RUN."""
+    for block in BLOCKS:
+        kinds = [kind for kind, belongs in KINDS.items() if belongs(block)]
+        assert len(kinds) == 1 or block.first in NOT_RUN, (
+            f"README.md, {block}\n"
+            f"It belongs to {kinds or 'no test'}. Begin it with the comment of its "
+            "file, add its kind to tests/readme.py and a test to this file, or list "
+            "its first line in NOT_RUN with the reason."
+        )
+
+
+def test_blocks_that_are_not_run_exist():
+    """NOT_RUN lists no block that is gone."""
+    assert not NOT_RUN.keys() - {block.first for block in BLOCKS}
+
+
+def test_container():
+    """A block under ``# modern_flask/container.py`` is that file's class, unchanged.
+
+    Without that comment at its top the block is a sketch, which need only be Python.
+    """
+    (block,) = blocks_of("container")
+    if block.file != CONTAINER:
+        ast.parse(block.text)
+        return
+    source = (ROOT / CONTAINER).read_text()
+    (node,) = (n for n in ast.parse(source).body if isinstance(n, ast.ClassDef))
+    lines = source.splitlines()[node.lineno - 1 : node.end_lineno]
+    header = next(n for n, line in enumerate(lines, 1) if line.endswith(":"))
+    whole, body = "\n".join(lines), dedent("\n".join(lines[header:]))
+
+    printed = block.text.partition("\n")[2].strip("\n")
+
+    expected = whole if printed.startswith("class ") else body
+    assert printed.splitlines() == expected.splitlines()
+
+
+@pytest.fixture
+def orders(tmp_path: Path, redis_url: str) -> Path:
+    """The service of the README in a folder, and its configuration."""
+    for block in blocks_of("service"):
+        text = block.text
+        for left_out, expression in ELIDED.items():
+            text = text.replace(left_out, expression)
+        file = tmp_path / block.file
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(dedent(MISSING.get(block.file, "")) + text + "\n")
+    (tmp_path / "config.py").write_text(CONFIGURATION.format(redis_url=redis_url))
+    return tmp_path
+
+
+def test_service_is_correct(orders: Path):
+    """The check finds nothing wrong with the service."""
+    done = run_python("-m", "modern_flask.cli", "--app", "orders", "check", cwd=orders)
+
+    configured = "The service can start. Configured: engine, redis, storage, celery.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, configured, "")
+
+
+def test_service_works(orders: Path):
+    """``create-tables`` makes its table, its view stores, its task runs after that."""
+    made = run_python(
+        "-m", "modern_flask.cli", "--app", "orders", "create-tables", cwd=orders
+    )
+    used = run_python("-c", USE, cwd=orders)
+
+    assert made.returncode == 0, made.stderr
+    assert (used.returncode, used.stdout) == (0, "used\n"), used.stderr
+
+
+def test_example_of_a_test_passes(tmp_path: Path):
+    """The test is the example service's: only the import of the service is missing."""
+    (block,) = blocks_of("test")
+    file = tmp_path / "test_upload.py"
+    file.write_text("from example_service import create_app\n" + block.text + "\n")
+
+    done = run_python(
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", file, cwd=tmp_path
+    )
+
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_error_is_the_real_one(tmp_path: Path):
+    """The command prints what the README shows, and leaves with 1."""
+    (block,) = blocks_of("error")
+    (tmp_path / "service.py").write_text(
+        "import modern_flask\napp = modern_flask.create_app(__name__)\n"
+    )
+    (tmp_path / "config.py").write_text("\n" * 11 + 'STORAGE_VENDOR = "s3"\n')
+
+    done = run_python(
+        "-m", "modern_flask.cli", "--app", "service", "check", cwd=tmp_path
+    )
+
+    assert done.returncode == 1
+    if ERROR in NOT_RUN:
+        assert done.stderr != f"{block.text}\n", "It is right: take it out of NOT_RUN."
+    else:
+        assert done.stderr == f"{block.text}\n"
