@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from dependency_injector.containers import DeclarativeContainer, DynamicContainer
 from flask import Blueprint, Flask, Response, request
 
+from .commands import add_commands
 from .config import export_otel, load_values
 from .container import Container
 from .health import Health, Ping
@@ -148,6 +149,7 @@ def init_app(
     guard(app)
     _observe(app, bound)
     _answer(app, bound)
+    add_commands(app.cli)
     _close_at_exit(bound)
     if "celery" in container.providers and is_configured(container.celery):
         from .tasks import set_default_app

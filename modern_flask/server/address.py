@@ -1,45 +1,34 @@
-"""Where a server is to listen: tried before anything is started."""
+"""The address at which a server listens, checked before anything is started."""
 
 from __future__ import annotations
 
+import random
 import socket
+from contextlib import suppress
 
 from gunicorn.util import is_ipv6, parse_address
 
-from ..errors import Fault
+from .errors import AddressUnusable, describe_os_error
 
-__all__ = ["AddressUnusable", "check_address", "free_address"]
+__all__ = ["check_address", "find_free_address", "free_port"]
 
 _LAST_PORT = 65535
 
-
-class AddressUnusable(Fault):
-    """Nothing can listen there.
-
-    Args:
-        address: As ``--bind`` has it.
-        why: The system's words.
-    """
-
-    def __init__(self, address: str, why: str) -> None:
-        self.address, self.why = address, why
-        super().__init__(
-            f"The server can't listen at {address}: {why}.",
-            ("set by", "--bind"),
-            ("do", "end what listens there, or name another HOST:PORT; port 0 is any"),
-        )
+# Below the ephemeral ports of Linux (32768) and macOS (49152): while the server is down
+# no outgoing connection takes its port, and no client that reconnects meets itself.
+_PORTS = range(15000, 32000)
 
 
 def check_address(bind: str) -> tuple[str, int] | None:
     """Host and port of ``bind``; None for other forms that gunicorn knows.
 
     Raises:
-        AddressUnusable: It is no address.
+        AddressUnusable: It is not an address.
     """
     try:
         found = parse_address(bind)
     except RuntimeError:
-        raise AddressUnusable(bind, "that is no HOST:PORT") from None
+        raise AddressUnusable(bind, "it is not HOST:PORT") from None
     if not isinstance(found, tuple):
         return None
     host, port = found
@@ -48,15 +37,16 @@ def check_address(bind: str) -> tuple[str, int] | None:
     return host, port
 
 
-def free_address(bind: str) -> str:
-    """``bind`` with the port that it has, once listening there was tried.
+def find_free_address(bind: str) -> str:
+    """Return ``bind`` with a port number, after trying to listen there.
 
     Args:
-        bind: ``HOST:PORT``; 0 takes a port that is free. Other forms that gunicorn
-            knows, such as ``unix:PATH``, come back as they are.
+        bind: ``HOST:PORT``; port 0 takes any free port. Other forms that gunicorn
+            knows, such as ``unix:PATH``, are returned unchanged.
 
     Raises:
-        AddressUnusable: It is taken, not of this machine, not allowed, or no address.
+        AddressUnusable: The address is in use, does not belong to this machine, is
+            not allowed, or is not an address.
     """
     address = check_address(bind)
     if address is None:
@@ -64,12 +54,26 @@ def free_address(bind: str) -> str:
     host, _ = address
     family = socket.AF_INET6 if is_ipv6(host) else socket.AF_INET
     with socket.socket(family) as probe:
-        # As gunicorn does: connections of a server that has just left don't count.
+        # As gunicorn does: connections of a server that has just ended don't count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)
         except OSError as error:
-            why = (error.strerror or type(error).__name__).lower()
-            raise AddressUnusable(bind, why) from None
+            raise AddressUnusable(bind, describe_os_error(error)) from None
         port = probe.getsockname()[1]
     return f"[{host}]:{port}" if family == socket.AF_INET6 else f"{host}:{port}"
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that nothing listens on, outside the ephemeral range.
+
+    Another process may take it before it is used: try another when binding fails.
+
+    Raises:
+        OSError: 100 ports, chosen at random, are all in use.
+    """
+    for port in random.sample(_PORTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("None of 100 ports on 127.0.0.1 is free.")

@@ -1,4 +1,4 @@
-"""All that a developer needs, started by one command and stopped by one Ctrl-C."""
+"""A development setup: one command starts it and one Ctrl-C stops it."""
 
 from __future__ import annotations
 
@@ -12,82 +12,92 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .address import free_address
-from .embedded import EmbeddedRedis, tethered
+from .address import find_free_address
+from .embedded_redis import EmbeddedRedis
+from .tether import tether
 
 __all__ = ["Plan", "develop"]
 
-STOP_DEADLINE = 10.0  # seconds for a process to leave before it is killed
+_STOP_DEADLINE = 10.0
+"""Seconds for a process to end before it is killed."""
+
+_POLL = 0.2
+"""Seconds between two looks at the processes."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to start.
+    """What ``dev`` starts.
 
     Args:
-        app: What ``--app`` names.
+        app: The value of ``--app``.
         bind: Where the server listens, ``HOST:PORT``.
         folder: Where the embedded Redis keeps its data.
-        needs: Keys that are to name the embedded Redis, and the number of its database.
-        tables: Whether a database is configured, whose tables are to be made.
-        worker: Whether to start a worker.
-        data: Where the rest of the data lies: a name of few letters, and a place.
+        databases: The keys that the embedded Redis sets, each with the number of its
+            Redis database.
+        tables: Whether a database is configured, and its tables are to be created.
+        worker: Whether to start a Celery worker.
+        data: Where the other data lie: a short name, and a place.
     """
 
     app: str
     bind: str
     folder: Path
-    needs: Mapping[str, int]
+    databases: Mapping[str, int]
     tables: bool
     worker: bool
     data: Mapping[str, str]
 
 
-def develop(plan: Plan, say: Callable[[str], None]) -> int:
-    """Start all of it, wait for a signal or an end; the exit code.
+def develop(plan: Plan, echo: Callable[[str], None]) -> int:
+    """Start everything, wait for a signal or the end of a process; the exit code.
+
+    Args:
+        plan: What to start.
+        echo: Prints a line.
 
     Raises:
-        AddressUnusable: The server can't listen where it is to; nothing was started.
-        MissingExtra: No Redis can be had for a service that needs one.
-        RedisDidNotStart, FolderUnusable: There is one, and it does not start.
+        AddressUnusable: The server can't listen at its address; nothing was started.
+        RedisNotFound: The service needs the embedded Redis, and there is no binary.
+        RedisDidNotStart, FolderUnusable: The embedded Redis does not start.
     """
-    plan = replace(plan, bind=free_address(plan.bind))
+    plan = replace(plan, bind=find_free_address(plan.bind))
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as stack:
         environ = dict(os.environ)
-        if plan.needs:
-            environ |= _redis(plan, stack, say)
+        if plan.databases:
+            environ |= _start_redis(plan, stack, echo)
         for name, place in plan.data.items():
-            say(f"  {name:<8} {place}")
+            echo(f"  {name:<8} {place}")
         if plan.tables:
-            made = _run(plan, environ, "create-tables")
-            if made:
-                return made
-        processes = _start(plan, environ, stack)
+            failed = _run_command(plan, environ, "create-tables")
+            if failed:
+                return failed
+        processes = _start_processes(plan, environ, stack)
         for name, process in processes.items():
-            say(f"  {name:<8} process {process.pid}")
-        say(f"  open     http://{plan.bind}/   (Ctrl-C stops all of it)")
+            echo(f"  {name:<8} process {process.pid}")
+        echo(f"  open     http://{plan.bind}/   (Ctrl-C stops all of it)")
         try:
-            return _wait(processes, stop, say)
+            return _wait(processes, stop, echo)
         finally:
-            # At once: each of them takes a second or two to leave.
+            # All at once: each of them takes a second or two to end.
             for process in processes.values():
                 process.terminate()
 
 
-def _redis(
-    plan: Plan, stack: ExitStack, say: Callable[[str], None]
+def _start_redis(
+    plan: Plan, stack: ExitStack, echo: Callable[[str], None]
 ) -> Mapping[str, str]:
-    """Start the embedded Redis; the variables that name it."""
+    """Start the embedded Redis; the variables that configure it."""
     redis = stack.enter_context(EmbeddedRedis(plan.folder))
     root = redis.url.rpartition("/")[0]
-    say(f"  redis    {root}, data in {plan.folder}")
-    return {f"FLASK_{key}": f"{root}/{number}" for key, number in plan.needs.items()}
+    echo(f"  redis    {root}, data in {plan.folder}")
+    return {f"FLASK_{key}": f"{root}/{n}" for key, n in plan.databases.items()}
 
 
-def _start(
+def _start_processes(
     plan: Plan, environ: Mapping[str, str], stack: ExitStack
 ) -> Mapping[str, subprocess.Popen[bytes]]:
     """Start the server and the worker; the stack ends them."""
@@ -95,7 +105,7 @@ def _start(
     if plan.worker:
         commands["worker"] = ["worker", "--concurrency", "1"]
     return {
-        name: stack.enter_context(_process(plan, environ, words))
+        name: stack.enter_context(_open_process(plan, environ, words))
         for name, words in commands.items()
     }
 
@@ -103,39 +113,40 @@ def _start(
 def _wait(
     processes: Mapping[str, subprocess.Popen[bytes]],
     stop: threading.Event,
-    say: Callable[[str], None],
+    echo: Callable[[str], None],
 ) -> int:
-    while not stop.wait(0.2):
+    while not stop.wait(_POLL):
         for name, process in processes.items():
             if process.poll() is not None:
-                say(f"The {name} ended with {process.returncode}; stopping the rest.")
+                echo(f"The {name} ended with {process.returncode}; stopping the rest.")
                 return process.returncode or 1
     return 0
 
 
-def _command(plan: Plan, words: Sequence[str]) -> list[str]:
+def _make_command(plan: Plan, words: Sequence[str]) -> list[str]:
     own = [sys.executable, "-m", "modern_flask.cli", "--app", plan.app]
-    return tethered([*own, *words])
+    return tether([*own, *words])
 
 
-def _run(plan: Plan, environ: Mapping[str, str], *words: str) -> int:
-    return subprocess.run(_command(plan, words), env=environ, check=False).returncode
+def _run_command(plan: Plan, environ: Mapping[str, str], *words: str) -> int:
+    command = _make_command(plan, words)
+    return subprocess.run(command, env=environ, check=False).returncode
 
 
 @contextmanager
-def _process(
+def _open_process(
     plan: Plan, environ: Mapping[str, str], words: Sequence[str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a session of its own: Ctrl-C is ours to pass on."""
+    """A process in a new session: Ctrl-C reaches it through this process only."""
     process = subprocess.Popen(
-        _command(plan, words), env=environ, start_new_session=True
+        _make_command(plan, words), env=environ, start_new_session=True
     )
     try:
         yield process
     finally:
         process.terminate()
         try:
-            process.wait(STOP_DEADLINE)
+            process.wait(_STOP_DEADLINE)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Gunicorn's logger, with the kit's lines from its first one on."""
+"""Gunicorn's logger, with the kit's log format from its first line on."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from gunicorn.glogging import Logger
 
 from ..observability.logs.gunicorn import set_formatter
 
-__all__ = ["logger_with"]
+__all__ = ["make_logger_class"]
 
 
-def logger_with(formatter: logging.Formatter) -> type[Logger]:
-    """A ``logger_class`` whose lines are written by ``formatter``, the master's too."""
+def make_logger_class(formatter: logging.Formatter) -> type[Logger]:
+    """A ``logger_class`` for gunicorn that uses ``formatter``, in the master too."""
 
-    class Lines(Logger):  # type: ignore[misc]
+    class KitLogger(Logger):  # type: ignore[misc]
         def setup(self, cfg: Any) -> None:
             super().setup(cfg)
             set_formatter(formatter)
 
-    return Lines
+    return KitLogger

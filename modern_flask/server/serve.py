@@ -1,4 +1,4 @@
-"""Gunicorn with the kit's settings."""
+"""Gunicorn with the kit's settings: for ``serve``, with and without reload."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from ..observability.logs.formats import make_formatter
 from ..wiring import get_bound
 from ..wiring.errors import CheckFailed
 from . import settings
-from .logger import logger_with
+from .logger import make_logger_class
 
 __all__ = ["load", "serve", "serve_reloading"]
 
+# Gunicorn's: these lines belong to the log of the server.
 logger = logging.getLogger("gunicorn.error")
 
 
 def serve(app: Flask, **options: Any) -> None:
-    """Serve ``app`` until a signal ends it; workers share the memory it takes.
+    """Serve ``app`` until a signal ends it; the workers share the app's memory.
 
     Args:
-        app: Loaded and checked; nothing of it is open.
-        options: Gunicorn's settings, over the kit's.
+        app: Loaded and checked; none of its components is open.
+        options: Settings of gunicorn, which win over the kit's.
     """
     _Server(app, options).run()
 
@@ -40,32 +41,34 @@ def serve(app: Flask, **options: Any) -> None:
 def serve_reloading(
     name: str, folder: Path, bind: str, workers: int, threads: int
 ) -> NoReturn:
-    """Become a gunicorn whose workers read the code again when it changes.
+    """Replace this process by a gunicorn that reloads the code when it changes.
 
     This process has imported the service: a worker forked from it would keep the old
-    code, so a fresh interpreter takes its place.
+    code. So a new interpreter takes its place.
 
     Args:
-        name: What ``--app`` names.
-        folder: Of the service: what is in it is watched even if it can't be imported.
+        name: The value of ``--app``.
+        folder: The service's folder; its files are watched even if an import fails.
         bind: ``HOST:PORT``.
-        workers: Processes.
-        threads: Threads of each.
+        workers: The number of processes.
+        threads: The number of threads in each process.
     """
     os.environ["FLASK_APP"] = name
     command = [sys.executable, "-m", "gunicorn"]
     command += ["-c", f"python:{settings.__name__}", "--reload", "--bind", bind]
     command += ["--workers", str(workers), "--threads", str(threads)]
-    # All of a package; the folder of a single file may hold a virtual environment.
-    below = "**/*.py" if (folder / "__init__.py").exists() else "*.py"
-    command += ["--reload-extra-file", str(folder / below)]
+    # Every file of a package. Beside a single file there may be a virtual environment:
+    # then its folder alone.
+    pattern = "**/*.py" if (folder / "__init__.py").exists() else "*.py"
+    command += ["--reload-extra-file", str(folder / pattern)]
     os.execv(sys.executable, [*command, f"{__name__}:load()"])
 
 
 def load() -> Any:
-    """The app that ``FLASK_APP`` names; while it can't start, one that says why.
+    """Load the app of ``FLASK_APP``, or an app that shows why it can't start.
 
-    A worker that failed would end the server, and an edit is often half a thought.
+    Code that is being edited is often incomplete, and a worker that fails at start
+    would end the server.
     """
     try:
         app = ScriptInfo(app_import_path=os.environ["FLASK_APP"]).load_app()
@@ -78,22 +81,23 @@ def load() -> Any:
     return app
 
 
-def _logger_of(app: Flask) -> type[Any]:
-    """The app is loaded here: the master's lines have the form of its workers'."""
-    values = get_bound(app).container.config()
-    return logger_with(make_formatter(values.section("LOGGING_")))
-
-
 class _Server(BaseApplication):  # type: ignore[misc]
+    """Gunicorn for an app that is loaded already."""
+
     def __init__(self, app: Flask, options: dict[str, Any]) -> None:
         self._app, self._options = app, options
         super().__init__()
 
     def load_config(self) -> None:
         own = {k: v for k, v in vars(settings).items() if k in self.cfg.settings}
-        own |= {"preload_app": True, "logger_class": _logger_of(self._app)}
+        own |= {"preload_app": True, "logger_class": self._make_logger_class()}
         for name, value in {**own, **self._options}.items():
             self.cfg.set(name, value)
+
+    def _make_logger_class(self) -> type[Any]:
+        """The app is loaded: the master's log has the same format as the workers'."""
+        values = get_bound(self._app).container.config()
+        return make_logger_class(make_formatter(values.section("LOGGING_")))
 
     def load(self) -> Any:
         return self._app

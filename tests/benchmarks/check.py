@@ -1,9 +1,9 @@
-"""How long the check at start takes: 60 providers, 200 views.
+"""Measures the check at start: 60 providers, 200 views.
 
     python -m tests.benchmarks.check [--providers 60] [--views 200] [--json]
 
-What is printed is the median of 15 checks of one app, and the first of all, which a
-worker pays once.
+It prints the first check, which a worker pays once, and the median of 15 further
+checks of one app.
 """
 
 import argparse
@@ -21,13 +21,13 @@ from modern_flask.wiring.checks.run import check_wiring
 
 
 def container(number: int) -> Any:
-    """Providers, each but the first on the two before it."""
+    """A container whose providers depend on the two before them."""
     made = containers.DynamicContainer()
     made.config = providers.Configuration()
     found: list[Any] = []
     for n in range(number):
         kind = (Once, Scoped, providers.Factory)[n % 3]
-        # Objects of the process stand on each other only.
+        # An object of the process may depend on objects of the process only.
         needs = [p for p in found[-2:] if n % 3 or isinstance(p, Once)]
         found.append(kind(list, *[providers.List(*needs)] if needs else []))
         setattr(made, f"p{n}", found[-1])
@@ -35,7 +35,7 @@ def container(number: int) -> Any:
 
 
 def service(number_of_providers: int, number_of_views: int) -> Flask:
-    """Views that ask for three providers each."""
+    """An app whose views are injected three providers each."""
     app = Flask("checked")
     bind(app, container(number_of_providers))
     for n in range(number_of_views):
@@ -61,18 +61,19 @@ def milliseconds(app: Flask) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How long the check at start takes.")
+    parser = argparse.ArgumentParser(description="Measure the check at start.")
     parser.add_argument("--providers", type=int, default=60)
     parser.add_argument("--views", type=int, default=200)
     parser.add_argument("--json", action="store_true")
     words = parser.parse_args()
     app = service(words.providers, words.views)
     times = [milliseconds(app) for _ in range(16)]
-    told = {"first_ms": round(times[0], 1), "median_ms": round(median(times[1:]), 1)}
+    first, middle = round(times[0], 1), round(median(times[1:]), 1)
+    found = {"first_ms": first, "median_ms": middle}
     if words.json:
-        print(json.dumps(told))
+        print(json.dumps(found))
     else:
-        print(f"{words.providers} providers, {words.views} views: {told}")
+        print(f"{words.providers} providers, {words.views} views: {found}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""What injection adds to a whole Flask request, beside its peers.
+"""Measures what injection adds to a whole Flask request, for the kit and its peers.
 
     python -m tests.benchmarks.injection [--rounds 300] [--calls 20] [--json]
 
-Needs the extra ``bench``. In each round every app answers every route ``calls`` times,
-in a random order; a round's times (of the processor, so that other programs count
-little) are compared with plain Flask of the same round. What is printed is the median
-of these differences, and half of what lies between their quartiles. ``plain (again)``
-is a second app of plain Flask: what it differs by is noise.
+It needs the extra ``bench``. In each round every app answers every route ``calls``
+times, in a random order; the times of a round are compared with plain Flask in the same
+round. They are times of the processor, so that other programs count little. The table
+shows the median of these differences and half of their interquartile range. ``plain
+(again)`` is a second app of plain Flask: its difference is noise.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ PACKAGES = (
     "svcs",
     "flask-injector",
 )
-# Flask-Injector makes an object for the request, and does not close it.
+# Flask-Injector creates an object for the request and does not close it.
 UNLIKE = {("flask_injector", "/unit")}
 
 
-def caller(app: Flask, path: str) -> Callable[[int], None]:
-    """Answers a request for ``path`` many times, as a server does."""
+def make_caller(app: Flask, path: str) -> Callable[[int], None]:
+    """A function that requests ``path`` many times, as a server does."""
     environ = EnvironBuilder(path).get_environ()
 
     def start(status: str, headers: Any, *rest: Any) -> Any:
@@ -58,11 +58,11 @@ def caller(app: Flask, path: str) -> Callable[[int], None]:
 
 
 def measure(rounds: int, calls: int) -> dict[str, dict[str, list[float]]]:
-    """Microseconds a request, by app and route, one for each round."""
+    """Microseconds for each request, by app and route, one value for each round."""
     apps = {name: make() for name, make in APPS.items()}
     apps[AGAIN] = APPS[BASE]()
     callers = {
-        (name, route): caller(app, route)
+        (name, route): make_caller(app, route)
         for name, app in apps.items()
         for route in ROUTES
         if (name, route) not in UNLIKE
@@ -83,8 +83,8 @@ def measure(rounds: int, calls: int) -> dict[str, dict[str, list[float]]]:
     return found
 
 
-def added(times: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, Any]]:
-    """For each app and route, the median of what it adds, and its spread."""
+def compare(times: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, Any]]:
+    """For each app and route, the median of the added time, and its spread."""
     table: dict[str, dict[str, Any]] = {}
     for name, routes in times.items():
         for route, spent in routes.items():
@@ -99,7 +99,7 @@ def added(times: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, Any]]
     return table
 
 
-def printed(table: dict[str, dict[str, Any]]) -> list[str]:
+def format_table(table: dict[str, dict[str, Any]]) -> list[str]:
     lines = [f"{'us a request':<20}" + "".join(f"{route:>16}" for route in ROUTES)]
     for name, routes in table.items():
         cells = [f"{name:<20}"]
@@ -116,19 +116,21 @@ def printed(table: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What injection adds to a request.")
+    parser = argparse.ArgumentParser(
+        description="Measure what injection adds to a request."
+    )
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--calls", type=int, default=20)
     parser.add_argument("--json", action="store_true")
     words = parser.parse_args()
-    table = added(measure(words.rounds, words.calls))
+    table = compare(measure(words.rounds, words.calls))
     versions = {"python": platform.python_version()}
     versions |= {package: version(package) for package in PACKAGES}
     if words.json:
         print(json.dumps({"versions": versions, "microseconds": table}, indent=2))
         return
     print(", ".join(f"{name} {number}" for name, number in versions.items()))
-    print("\n".join(printed(table)))
+    print("\n".join(format_table(table)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The four views in the kit's wiring."""
+"""The four views with the kit's injection."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from tests.benchmarks.services import A, B, C, Unit, nothing, open_unit
 
 
 class Container(containers.DeclarativeContainer):
-    """Three objects of the process, one of the request."""
+    """Three objects of the process, and one of the request."""
 
     a = Once(A)
     b = Once(B)

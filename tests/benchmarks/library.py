@@ -1,4 +1,4 @@
-"""The four views in dependency-injector as it documents them."""
+"""The four views with dependency-injector, as its documentation shows."""
 
 import sys
 from typing import Annotated
@@ -11,7 +11,7 @@ from tests.benchmarks.services import A, B, C, Unit, nothing, open_unit
 
 
 class Container(containers.DeclarativeContainer):
-    """Three singletons, and a resource that one request at a time can use."""
+    """Three singletons, and a resource that only one request at a time can use."""
 
     a = providers.ThreadSafeSingleton(A)
     b = providers.ThreadSafeSingleton(B)

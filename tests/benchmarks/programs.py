@@ -1,7 +1,8 @@
-"""One view in bare Flask, in the kit, and by hand in Flask and FastAPI.
+"""One view in bare Flask, with the kit, and wired by hand in Flask and FastAPI.
 
-The hand-wired ones have what their own documentation recommends: OpenTelemetry's
-instrumentation, its Zipkin exporter, and the most used exporter of metrics.
+The programs that are wired by hand use what their own documentation recommends:
+OpenTelemetry's instrumentation, its Zipkin exporter, and the most popular exporter of
+metrics.
 """
 
 __all__ = ["ASYNC", "BARE", "HAND_WIRED", "KIT", "SYNC"]

@@ -1,8 +1,8 @@
 """The same four views in plain Flask, in the kit and in each of its peers.
 
-``/nothing`` is injected nothing, ``/one`` and ``/three`` objects of the process, and
-``/unit`` an object that is made for the request and closed with it. Each function makes
-one app; the views do the same work, so what differs is the way of the objects.
+The view ``/nothing`` is injected with nothing, ``/one`` and ``/three`` with objects of
+the process, ``/unit`` with an object that is created for the request and closed with
+it. Each function makes one app. The views do the same work: only the injection differs.
 """
 
 from __future__ import annotations
@@ -76,14 +76,14 @@ def plain() -> Flask:
 
 
 def modern_flask() -> Flask:
-    """The kit's wiring: dispatch and scope."""
+    """The kit's injection and request scope."""
     from tests.benchmarks.kit import make
 
     return make()
 
 
 def dependency_injector() -> Flask:
-    """The library under the kit, wired as it documents; its Closing ends the unit."""
+    """The library that the kit uses, as documented; its Closing closes the unit."""
     from tests.benchmarks.library import make
 
     return make()
@@ -107,7 +107,7 @@ def wireup() -> Flask:
         return "done" if made else ""
 
     for view in (nothing, one, three, unit):
-        view.__annotations__ = _evaluated(view, locals())
+        view.__annotations__ = _evaluate(view, locals())
         app.add_url_rule(f"/{view.__name__}", view_func=view)
     singletons: list[Any] = [library.injectable(kind) for kind in (A, B, C)]
     scoped = library.injectable(open_unit, lifetime="scoped")
@@ -132,7 +132,7 @@ def dishka() -> Flask:
         return "done" if made else ""
 
     for view in (one, three, unit):
-        view.__annotations__ = _evaluated(view, locals())
+        view.__annotations__ = _evaluate(view, locals())
         app.add_url_rule(f"/{view.__name__}", view_func=inject(view))
     app.add_url_rule("/nothing", view_func=nothing)
     provider = Provider(scope=Scope.APP)
@@ -168,7 +168,7 @@ def svcs() -> Flask:
 
 
 def flask_injector() -> Flask:
-    """Flask-Injector; it does not close what it makes for a request."""
+    """Flask-Injector; it does not close the object of a request."""
     from flask_injector import FlaskInjector, request
     from injector import singleton
 
@@ -195,8 +195,8 @@ def flask_injector() -> Flask:
     return app
 
 
-def _evaluated(view: Callable[..., Any], names: dict[str, Any]) -> dict[str, Any]:
-    """A local function's annotations: these libraries read them at once."""
+def _evaluate(view: Callable[..., Any], names: dict[str, Any]) -> dict[str, Any]:
+    """The annotations of a local function as objects, as these libraries need them."""
     known = {**globals(), **names}
     return {name: eval(text, known) for name, text in view.__annotations__.items()}
 

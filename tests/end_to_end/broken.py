@@ -1,4 +1,4 @@
-"""Ten broken configurations, and the whole message about each."""
+"""Broken configurations, and the whole message for each."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ SECRET = "hunter2"
 
 
 class Broken(NamedTuple):
-    """What is wrong, and the whole message."""
+    """A broken configuration and its whole message."""
 
     source: str
     message: str

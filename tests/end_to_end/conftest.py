@@ -1,4 +1,4 @@
-"""The example service as its users run it: real processes, real servers."""
+"""The example service as its users run it: with real processes and servers."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ LISTENING = r"Listening at: (http://127\.0\.0\.1:\d+)"
 WORKING = r"files-\S+ ready\."
 LIMIT = 8 * 1024**2  # bytes of an upload
 PASSWORD = "hunter2"
-"""PostgreSQL here asks for none, and takes any."""
+"""The tests' PostgreSQL requires no password and accepts any."""
 
 
 def modern_flask(*words: str | Path) -> list[str]:
@@ -37,7 +37,7 @@ def modern_flask(*words: str | Path) -> list[str]:
 
 @dataclass
 class Service:
-    """A server and a worker of the example service, from a configuration's file."""
+    """A server and a worker of the example service, with a configuration file."""
 
     folder: Path
     settings: dict[str, Any]
@@ -66,7 +66,7 @@ class Service:
 
     @contextmanager
     def running(self) -> Iterator[tuple[Process, Process]]:
-        """Run a server on a free port and a worker, which start and stop together."""
+        """Start a server on a free port and a worker together, and stop them."""
         with self.working() as worker, self.serving() as server:
             self.url = server.wait_for_line(LISTENING, 60)[1]
             worker.wait_for_line(WORKING, 60)
@@ -78,8 +78,8 @@ class Service:
         return self.run("serve", "--bind", "127.0.0.1:0")
 
     def working(self) -> Process:
-        # A name of its own: workers of other tests are at the same RabbitMQ. None of
-        # them has neighbours to look for, which takes a second.
+        # A unique node name: workers of other tests use the same RabbitMQ. The worker
+        # does not look for others, which would take a second.
         name = f"{self.settings['CELERY_TASK_DEFAULT_QUEUE']}@%h"
         alone = ("--hostname", name, "--without-mingle", "--without-gossip")
         return self.run("worker", "--concurrency", "1", *alone)
@@ -88,7 +88,7 @@ class Service:
         return requests.request(method, self.url + path, timeout=60, **options)
 
     def upload(self, name: str, content: bytes, **options: Any) -> dict[str, Any]:
-        """Send one file; what the service says about it."""
+        """Send one file and return the service's response."""
         answer = self.call(
             "POST", "/files", params={"name": name}, data=content, **options
         )
@@ -108,7 +108,7 @@ class Service:
 def make_service(
     database: str, rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Service]:
-    """``make_service(redis_url, STORAGE_FOLDER=...)``: nothing is started."""
+    """``make_service(redis_url, STORAGE_FOLDER=...)``: a service, not started."""
 
     def make(
         redis: str, environ: Mapping[str, str] | None = None, **settings: Any
@@ -131,7 +131,7 @@ def make_service(
 
 @pytest.fixture(scope="session")
 def database(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URL of the database that all services share; its tables were made."""
+    """The URL of the database that all services share; it has the tables."""
     from sqlalchemy import make_url
 
     url = make_url(postgresql.database()).set(password=PASSWORD)
@@ -145,13 +145,13 @@ def database(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="package")
 def private_redis() -> Iterator[RedisServer]:
-    """The package's own Redis, which a test may stop."""
+    """A Redis for this package only: a test may stop it."""
     yield from provided(RedisServer())
 
 
 @dataclass
 class Bucket:
-    """Where a service's objects are."""
+    """Where a service keeps its objects."""
 
     settings: dict[str, Any]
     keys: Callable[[], set[str]]
@@ -172,7 +172,7 @@ def bucket(
 
 
 def in_folder(folder: Path) -> Bucket:
-    """Every file is an object, but for those that are being written."""
+    """A folder: every file is an object, except those that are being written."""
 
     def keys() -> set[str]:
         files = (path for path in folder.rglob("*") if path.is_file())
@@ -190,7 +190,7 @@ def at_vendor(server: Any) -> Bucket:
 def service(
     make_service: Callable[..., Service], private_redis: RedisServer, bucket: Bucket
 ) -> Iterator[Service]:
-    """A server and a worker that run."""
+    """A running service: a server and a worker."""
     settings = {"STORAGE_FOLDER": None, **bucket.settings}
     service = make_service(private_redis.url, **settings)
     with service.running():

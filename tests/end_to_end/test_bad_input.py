@@ -1,4 +1,4 @@
-"""Ten broken configurations, and what every command says about each."""
+"""Broken configurations, and what every command prints for each."""
 
 import os
 import sys
@@ -20,28 +20,28 @@ from tests.end_to_end.conftest import LISTENING, ROOT
 from tests.servers.processes import Process, python
 
 COMMANDS = sorted(cli.cli.commands)
-"""Ours and Flask's, whichever there are."""
+"""The commands of the kit and of Flask."""
 
 STARTS = (
     *("modern_flask.server.dev.develop", "modern_flask.server.serve.serve"),
     *("celery.Celery.worker_main", "flask.cli.run_simple", "code.interact"),
 )
-"""What the commands come to when nothing is wrong."""
+"""What the commands call once the configuration is right."""
 
 
 class Refusing(BaseHTTPRequestHandler):
-    """Answers a path with the status that it names."""
+    """Answers each path with the status in it."""
 
     def do_GET(self) -> None:
         self.send_error(int(self.path[1:4]))
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """A web server's."""
+    """The port of a web server."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
@@ -52,7 +52,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cluster in which our account may read one ConfigMap."""
+    """The kubeconfig of a cluster in which the account may read one ConfigMap."""
     with KubernetesServer() as server:
         token = server.user("reader", Rule("configmaps", namespace="shop"))
         server.put_config_map("shop", "orders", {"config.py": WORKS})
@@ -68,7 +68,7 @@ def broken(
     kubeconfig: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Broken:
-    """The configuration by name, in the environment; its texts filled in."""
+    """The configuration of that name, set in the environment."""
     found = CONFIGURATIONS[request.param]
     here = {"folder": tmp_path, "root": ROOT, "port": port}
     found = found._replace(
@@ -79,14 +79,14 @@ def broken(
     monkeypatch.setenv("CONFIG_SOURCE", found.source)
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    # Set by Flask's command line, for the life of the process.
+    # Flask's command line would set it until the process ends.
     monkeypatch.setenv("FLASK_RUN_FROM_CLI", "true")
     return found
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """``run(command)``: ``modern-flask`` in this process; its exit code."""
+    """``run(command)``: run ``modern-flask`` in this process; its exit code."""
 
     def started(*_: object, **__: object) -> None:
         raise AssertionError("It started.")
@@ -94,9 +94,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     def run(command: str) -> Any:
         words = ["modern-flask", "--app", "example_service", command]
         monkeypatch.setattr(sys, "argv", words)
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exited:
             cli.main()
-        return left.value.code
+        return exited.value.code
 
     for name in STARTS:
         monkeypatch.setattr(name, started)
@@ -105,8 +105,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("broken", CONFIGURATIONS, indirect=True)
-def test_command_says_what_is_wrong(broken, run, command, capsys, monkeypatch):
-    """Every command ends with 1 and one message: what, where set, what to do."""
+def test_command_reports_the_fault(broken, run, command, capsys, monkeypatch):
+    """Every command exits with 1 and one message: the fault, its place, the fix."""
     if broken.hidden:
         monkeypatch.setitem(sys.modules, broken.hidden, None)
 
@@ -120,7 +120,7 @@ def test_command_says_what_is_wrong(broken, run, command, capsys, monkeypatch):
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
-    """``start(broken, *words)``: Python with these words, in a process of its own."""
+    """``start(broken, *words)``: a new process of Python with these words."""
     started: list[Process] = []
 
     def start(broken: Broken, *words: str) -> Process:
@@ -147,8 +147,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     ],
     indirect=["broken"],
 )
-def test_process_says_what_is_wrong(broken, command, start):
-    """So do real processes, and nothing else is printed."""
+def test_process_reports_the_fault(broken, command, start):
+    """A real process prints the same message and nothing else."""
     process = start(
         broken, "-m", "modern_flask.cli", "--app", "example_service", command
     )
@@ -163,7 +163,7 @@ SETTINGS = ("-c", "python:modern_flask.server.settings")
 
 @pytest.mark.parametrize("broken", CONFIGURATIONS, indirect=True)
 def test_same_exception_propagates(broken, monkeypatch):
-    """Whoever serves gets the fault itself, at once or when a request needs it."""
+    """A server gets the fault as an exception, at once or at the first request."""
     if broken.hidden:
         monkeypatch.setitem(sys.modules, broken.hidden, None)
 
@@ -175,7 +175,7 @@ def test_same_exception_propagates(broken, monkeypatch):
 
 @pytest.mark.parametrize("broken", ["403"], indirect=True)
 def test_gunicorn_gets_the_same_exception(broken, start):
-    """Under plain gunicorn a source's fault propagates, and gunicorn gives up."""
+    """Under plain gunicorn a source's fault propagates, and gunicorn exits."""
     process = start(broken, *GUNICORN)
 
     assert process.wait(60) != 0
@@ -186,7 +186,7 @@ def test_gunicorn_gets_the_same_exception(broken, start):
 
 @pytest.mark.parametrize("broken", ["missing extra"], indirect=True)
 def test_gunicorn_with_our_settings_gets_it_at_start(broken, start):
-    """With the kit's settings a component's fault ends the start as well."""
+    """With the kit's settings a component's fault ends the start too."""
     process = start(broken, *GUNICORN[:2], *SETTINGS, *GUNICORN[2:])
 
     assert process.wait(60) != 0
@@ -199,7 +199,7 @@ def test_gunicorn_with_our_settings_gets_it_at_start(broken, start):
     "broken", ["unknown vendor", "bad database URL"], indirect=True
 )
 def test_gunicorn_gets_it_at_the_first_request(broken, start):
-    """Under plain gunicorn a component's fault meets who asks for it, and is logged."""
+    """Under plain gunicorn the first request raises a component's fault, in the log."""
     process = start(broken, *GUNICORN)
     url = process.wait_for_line(LISTENING, 60)[1]
 
@@ -207,7 +207,7 @@ def test_gunicorn_gets_it_at_the_first_request(broken, start):
 
     assert answer.status_code == 500
     assert SECRET not in answer.text
-    # The log masks what has the form of a password, in an example too.
+    # The log masks whatever looks like a password, even in an example.
     assert redact_lines(broken.message.rstrip()) in process.output
     assert process.output.count("Booting worker") == 1
     assert SECRET not in process.output

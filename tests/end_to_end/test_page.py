@@ -1,4 +1,4 @@
-"""The page in a real browser, as a stranger uses it."""
+"""The page in a real browser."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ from tests.servers.eventually import eventually
 NAME = "购物清单.txt"
 CONTENT = "牛奶\n面包\n".encode() * 100_000
 
-# What the bar shows while the form is sent, kept over the reload that follows.
+# Keeps the value of the progress bar over the reload that follows the upload.
 WATCH_THE_BAR = """
 const bar = document.getElementById("progress");
 new MutationObserver(() => {
@@ -22,7 +22,7 @@ new MutationObserver(() => {
 
 @pytest.fixture(scope="module")
 def service(make_service, private_redis):
-    """A service that runs; its vendor of storage makes no difference to a page."""
+    """A running service; the storage vendor makes no difference to the page."""
     service = make_service(private_redis.url)
     with service.running():
         yield service
@@ -37,7 +37,7 @@ def page(browser, service):
 
 @pytest.fixture
 def row(page):
-    """``row()``: the table's row of the file as texts by class, if there is one."""
+    """``row()``: the file's table row as texts by class; empty without a row."""
 
     def row() -> dict[str, str]:
         cells = page.execute_script(
@@ -55,7 +55,7 @@ def row(page):
 
 
 def test_page_uploads_and_deletes(page, row, tmp_path):
-    """A file is chosen, sent under a progress bar, becomes ready, and is deleted."""
+    """The page sends a file with a progress bar, shows it ready, and deletes it."""
     file = tmp_path / NAME
     file.write_bytes(CONTENT)
     page.execute_script(WATCH_THE_BAR)
@@ -63,7 +63,7 @@ def test_page_uploads_and_deletes(page, row, tmp_path):
 
     page.find_element(By.CSS_SELECTOR, "#upload button").click()
 
-    # The page reloads itself once, and asks until the worker has read the file.
+    # The page reloads itself once, and polls until the worker has read the file.
     eventually(lambda: row().get("state") == "ready", timeout=60)
     shown = row()
     assert shown["size"] == str(len(CONTENT))
@@ -74,8 +74,8 @@ def test_page_uploads_and_deletes(page, row, tmp_path):
     eventually(lambda: not row())
 
 
-def test_refused_upload_is_told(page, service, tmp_path):
-    """What the service says against a file is said on the page."""
+def test_refused_upload_is_reported(page, service, tmp_path):
+    """The page shows why the service refuses a file."""
     file = tmp_path / "large"
     file.write_bytes(bytes(LIMIT + 1))
     page.find_element(By.ID, "file").send_keys(str(file))
@@ -87,7 +87,7 @@ def test_refused_upload_is_told(page, service, tmp_path):
 
 
 def test_form_of_a_page_is_sent_back(service):
-    """Without JavaScript a form is posted, and the browser is led back to the page."""
+    """Without JavaScript the form is posted, and redirects to the page."""
     part = {"file": ("报告.txt", b"", "text/plain")}
     accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 

@@ -1,4 +1,4 @@
-"""Server, worker, PostgreSQL, Redis, RabbitMQ and each storage: a file's whole life."""
+"""A file in the service, from upload to deletion, with every storage vendor."""
 
 import hashlib
 import random
@@ -24,13 +24,13 @@ NINE = b"123\n56\n89"
 
 @pytest.fixture
 def file(service):
-    """A small file that was read."""
+    """A small file that the worker has read."""
     return service.ready(service.upload("nine.txt", NINE)["id"])
 
 
 @pytest.mark.parametrize("name", CONTENTS)
 def test_upload_is_stored_read_and_returned(service, name):
-    """What is sent is what comes back, and a worker finds out what it is."""
+    """A download equals its upload; the worker finds size, hash and lines."""
     content = CONTENTS[name]
     lines = content.count(b"\n") + (not content.endswith(b"\n") and content != b"")
 
@@ -46,8 +46,8 @@ def test_upload_is_stored_read_and_returned(service, name):
     assert f"filename*=UTF-8''{quote(name)}" in answer.headers["Content-Disposition"]
 
 
-def test_form_is_taken_too(service):
-    """A form's field arrives as the same file, its type with it."""
+def test_form_is_accepted(service):
+    """The file of a form is stored with its name and type."""
     part = {"file": ("报告.csv", b"a,b\n", "text/csv")}
 
     answer = service.call("POST", "/files", files=part)
@@ -58,8 +58,8 @@ def test_form_is_taken_too(service):
     assert (found["name"], found["content_type"]) == ("报告.csv", "text/csv")
 
 
-def test_body_of_any_type_is_taken(service):
-    """A body that says it is a form, as curl's do, is stored like any other."""
+def test_body_of_any_type_is_accepted(service):
+    """A body with the content type of a form, as curl sends it, is stored."""
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
 
     file = service.upload("curl.txt", b"a=b&c=d", headers=headers)
@@ -68,7 +68,7 @@ def test_body_of_any_type_is_taken(service):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "status", "content", "said"),
+    ("wanted", "status", "content", "content_range"),
     [
         ("bytes=0-2", 206, NINE[:3], "bytes 0-2/9"),
         ("bytes=3-", 206, NINE[3:], "bytes 3-8/9"),
@@ -78,20 +78,20 @@ def test_body_of_any_type_is_taken(service):
         ("lines=1-2", 200, NINE, None),
     ],
 )
-def test_range_is_honoured(service, file, wanted, status, content, said):
-    """A range is answered with itself, one behind the end with the size."""
+def test_range_is_honoured(service, file, wanted, status, content, content_range):
+    """A range returns its bytes; a range behind the end returns the size."""
     answer = service.call(
         "GET", f"/files/{file['id']}/content", headers={"Range": wanted}
     )
 
     assert answer.status_code == status
-    assert answer.headers.get("Content-Range") == said
+    assert answer.headers.get("Content-Range") == content_range
     assert content in (None, answer.content)
 
 
 @pytest.mark.parametrize("bucket", ["local"], indirect=True)
 def test_numbers_are_cached(service, private_redis, file):
-    """Statistics are in Redis for a while; without them there they are counted."""
+    """Statistics are cached in Redis; after a flush they are counted again."""
 
     def counted_twice() -> tuple[dict[str, Any], dict[str, Any]]:
         private_redis.flush()
@@ -99,7 +99,7 @@ def test_numbers_are_cached(service, private_redis, file):
         service.upload("more.txt", b"more")
         return first, service.call("GET", "/stats").json()
 
-    # They are kept for 5 s, in which a busy machine may not come to the second count.
+    # They are cached for 5 s, which may be too short on a busy machine.
     counted, kept = eventually(lambda: same(*counted_twice()))
     private_redis.flush()
     again = service.call("GET", "/stats").json()
@@ -111,20 +111,20 @@ def test_numbers_are_cached(service, private_redis, file):
 
 
 def same(first: Any, second: Any) -> Any:
-    """Both, if they are the same."""
+    """Both of them if they are equal, else None."""
     return (first, second) if first == second else None
 
 
 def test_reindex_reads_again(service, file):
-    """A file is read again when that is asked for, and comes to the same."""
+    """Reindexing reads a file again, with the same result."""
     answer = service.call("POST", f"/files/{file['id']}/reindex")
 
     assert (answer.status_code, answer.json()["state"]) == (202, "stored")
     assert service.ready(file["id"]) == file
 
 
-def test_delete_takes_row_and_object(service, bucket, file):
-    """Nothing of a deleted file is left, neither in the database nor in storage."""
+def test_delete_removes_row_and_object(service, bucket, file):
+    """A deletion removes the file from the database and from the storage."""
     before = bucket.keys()
 
     answer = service.call("DELETE", f"/files/{file['id']}")
@@ -138,7 +138,7 @@ def test_delete_takes_row_and_object(service, bucket, file):
 
 
 def test_list_is_paged(service):
-    """The list goes from page to page, the newest first, and names no file twice."""
+    """The list is paged, newest first, and names no file twice."""
     ids = [service.upload(f"{number}.txt", b"")["id"] for number in range(3)]
 
     first = service.call("GET", "/files?limit=2").json()
@@ -150,11 +150,11 @@ def test_list_is_paged(service):
 
 
 def test_too_large_is_refused(service, bucket):
-    """An upload that goes over the limit is refused, and nothing of it is stored."""
+    """An upload over the limit is refused, and nothing of it is stored."""
     before = bucket.keys()
     pieces = (bytes(MEGABYTE) for _ in range(LIMIT // MEGABYTE + 1))
 
-    # In pieces: its size is not announced.
+    # In chunks: the request does not announce its size.
     answer = service.call("POST", "/files?name=x", data=pieces)
 
     assert answer.status_code == 413
@@ -162,8 +162,8 @@ def test_too_large_is_refused(service, bucket):
 
 
 @pytest.mark.parametrize("bucket", ["local"], indirect=True)
-def test_metrics_tell_real_durations(service, file):
-    """A request is measured by its rule; what matches none is /404."""
+def test_metrics_have_real_durations(service, file):
+    """Requests are measured by URL rule; one without a rule counts as /404."""
     service.call("GET", "/nowhere")
     service.call("GET", f"/files/{file['id']}")
 
@@ -181,9 +181,9 @@ def test_metrics_tell_real_durations(service, file):
 
 
 @pytest.mark.parametrize("bucket", ["local"], indirect=True)
-def test_readiness_names_what_is_down(service, private_redis):
-    """Without Redis the service is alive and not ready, says why, and recovers."""
-    assert probed(service, None).json()["checks"] == {
+def test_readiness_names_the_failed_component(service, private_redis):
+    """Without Redis the service is alive and not ready, and recovers with Redis."""
+    assert wait_for_readiness(service, None).json()["checks"] == {
         "engine": "ok",
         "redis": "ok",
         "storage": "ok",
@@ -192,32 +192,32 @@ def test_readiness_names_what_is_down(service, private_redis):
 
     private_redis.stop()
 
-    down = probed(service, "Not ready: redis.")
+    down = wait_for_readiness(service, "Not ready: redis.")
     assert down.status_code == 503
     assert down.headers["Content-Type"] == "application/problem+json"
     assert str(private_redis.port) not in down.text
     assert PASSWORD not in down.text
     assert service.call("GET", "/livez").status_code == 200
     private_redis.start()
-    assert probed(service, None).status_code == 200
+    assert wait_for_readiness(service, None).status_code == 200
 
 
-def probed(service, detail: str | None) -> Any:
-    """What /readyz answers once it says so.
+def wait_for_readiness(service, detail: str | None) -> Any:
+    """The response of /readyz once it has ``detail``.
 
-    Each component has a second, which is not much for a busy machine.
+    Each component has one second, which is short on a busy machine.
     """
 
-    def asked() -> list[Any]:
+    def get() -> list[Any]:
         answer = service.call("GET", "/readyz")
         return [answer] if answer.json().get("detail") == detail else []
 
-    return eventually(asked)[0]
+    return eventually(get)[0]
 
 
 @pytest.mark.parametrize("bucket", ["local"], indirect=True)
 def test_no_password_is_printed(service):
-    """What the processes of a service have logged holds no password."""
+    """The logs of a service contain no password."""
     logs = [log.read_text() for log in service.folder.glob("*.log")]
 
     assert len(logs) == 2
@@ -225,7 +225,7 @@ def test_no_password_is_printed(service):
 
 
 def test_sigterm_ends_both(make_service, private_redis):
-    """Server and worker leave at SIGTERM with 0 and leave nothing behind."""
+    """SIGTERM ends server and worker with 0, and no process remains."""
     service = make_service(private_redis.url)
     with service.running() as (server, worker):
         service.ready(service.upload("a.txt", b"a")["id"])

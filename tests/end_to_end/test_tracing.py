@@ -1,4 +1,4 @@
-"""Spans of server and worker arrive at a socket, and hang together."""
+"""The spans of server and worker arrive at a collector, in one trace."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -20,11 +20,11 @@ LATE = {
     "OTEL_BSP_MAX_QUEUE_SIZE": "10000",
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10000",
 }
-"""Nothing is sent before the end: what arrives was flushed at SIGTERM."""
+"""Nothing is sent before the end: the spans that arrive were flushed at SIGTERM."""
 
 
 class Span(NamedTuple):
-    """What both formats tell of a span."""
+    """The fields of a span that both formats have."""
 
     trace: str
     id: str
@@ -47,14 +47,14 @@ def read(span: dict[str, Any]) -> Span:
 
 
 class Traces:
-    """What a service has sent in its life."""
+    """Everything that a service has sent."""
 
     def __init__(self, collector: Collector) -> None:
         self.requests = list(collector.requests)
         self.spans = [read(span) for span in collector.spans]
 
     def of(self, name: str) -> list[Span]:
-        """The trace that begins with the only request of that name, and no caller."""
+        """The trace that begins with the only request of that name without a caller."""
         roots = [span for span in self.spans if span.name == name and not span.parent]
         assert len(roots) == 1, [span.name for span in self.spans]
         return [span for span in self.spans if span.trace == roots[0].trace]
@@ -62,7 +62,7 @@ class Traces:
 
 @pytest.fixture(scope="module", params=["zipkin", "jaeger"])
 def traces(request, make_service, private_redis) -> Iterator[Traces]:
-    """One upload, its reindex, and two uploads of callers who trace."""
+    """One upload, its reindex, and two uploads of callers with their own traces."""
     zipkin = request.param == "zipkin"
     with ZipkinCollector() if zipkin else OtlpCollector() as collector:
         variable = f"OTEL_EXPORTER_{'ZIPKIN' if zipkin else 'OTLP'}_ENDPOINT"
@@ -80,7 +80,7 @@ def traces(request, make_service, private_redis) -> Iterator[Traces]:
 
 
 def family(spans: list[Span], root: Span) -> list[Span]:
-    """``root`` and what descends from it."""
+    """``root`` and its descendants."""
     found = [root]
     for span in found:
         found += [child for child in spans if child.parent == span.id]
@@ -88,7 +88,7 @@ def family(spans: list[Span], root: Span) -> list[Span]:
 
 
 def test_request_is_one_trace(traces):
-    """Web server, Redis, SQL, message and task of one request hang together."""
+    """Server, Redis, SQL, message and task spans of one request are one trace."""
     trace = traces.of("POST /files/<int:file_id>/reindex")
 
     (root,) = [span for span in trace if not span.parent]
@@ -107,7 +107,7 @@ def test_request_is_one_trace(traces):
 
 
 def test_upload_is_one_trace(traces):
-    """An upload's trace goes from the form to what the task has found."""
+    """The trace of an upload reaches from the request to the task's UPDATE."""
     trace = traces.of("POST /files")
 
     names = {span.name for span in trace}
@@ -120,8 +120,8 @@ def test_upload_is_one_trace(traces):
     [(B3["X-B3-TraceId"], B3["X-B3-SpanId"]), W3C["traceparent"].split("-")[1:3]],
     ids=["b3", "w3c"],
 )
-def test_trace_of_the_caller_goes_on(traces, trace, parent):
-    """Headers of either kind make the request a part of the caller's trace."""
+def test_trace_of_the_caller_is_continued(traces, trace, parent):
+    """Headers of either format make the request a part of the caller's trace."""
     spans = [span for span in traces.spans if span.trace == trace]
 
     (root,) = [span for span in spans if span.parent == parent]
@@ -131,13 +131,13 @@ def test_trace_of_the_caller_goes_on(traces, trace, parent):
 
 
 def test_both_processes_flush_at_the_end(traces):
-    """Server and worker sent what they had, once each, when they were told to leave."""
+    """Server and worker each flush their spans once at SIGTERM."""
     assert len(traces.requests) == 2
     assert {span.service for span in traces.spans} == {"example_service"}
 
 
 def test_spans_hold_no_secret(traces):
-    """No password is on the wire."""
+    """No request to the collector contains a password."""
     assert not any(PASSWORD.encode() in request.body for request in traces.requests)
 
 

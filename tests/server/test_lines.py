@@ -1,4 +1,4 @@
-"""Every line that a server writes, with the kit's settings and with none."""
+"""Every line that a server logs, with the kit's settings and without."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ def fail():
 SERVE = ("-m", "modern_flask.cli", "--app", "shop", "serve")
 SETTINGS = ("-m", "gunicorn", "-c", "python:modern_flask.server.settings", "shop:app")
 PLAIN = ("-m", "gunicorn", "--access-logfile", "-", "shop:app")
-# Without the settings the master says a few words before it knows of any service.
+# Without the settings the master logs a few lines before it loads the service.
 KIT = {"serve": SERVE, "settings": SETTINGS}
 ALL = {**KIT, "plain": PLAIN}
 
@@ -30,7 +30,7 @@ Run = Callable[..., tuple[list[str], str]]
 
 @pytest.fixture
 def run(tmp_path: Path, zipkin: ZipkinCollector) -> Iterator[Run]:
-    """``run(words, "json")``: what a server prints, and its answer to a failure."""
+    """``run(words, "json")``: a server's lines, and its response to a failing view."""
     (tmp_path / "shop.py").write_text(PROGRAM + FAILING)
     with ExitStack() as stack:
 
@@ -56,28 +56,28 @@ def run(tmp_path: Path, zipkin: ZipkinCollector) -> Iterator[Run]:
 
 @pytest.mark.parametrize("server", ALL)
 def test_json(run: Run, zipkin: ZipkinCollector, server: str) -> None:
-    """A failure is told once, by the id that the client got; its access line has it."""
+    """A failure is logged once, with the client's id, which its access line has too."""
     lines, answer = run(ALL[server], "json")
 
-    told: list[Any] = [json.loads(line) for line in lines if line.startswith("{")]
+    objects: list[Any] = [json.loads(line) for line in lines if line.startswith("{")]
     trace_id = json.loads(answer)["trace_id"]
     (span,) = [span for span in zipkin.spans if span["name"] == "GET /fail"]
     ids = {"trace_id": trace_id, "span_id": span["id"]}
-    (failure,) = [each for each in told if "exception" in each]
+    (failure,) = [each for each in objects if "exception" in each]
     assert failure.items() >= {**ids, "level": "ERROR"}.items()
     assert "redis://:******@cache/0" in failure["exception"]
-    (access,) = [each for each in told if each.get("path") == "/fail"]
+    (access,) = [each for each in objects if each.get("path") == "/fail"]
     assert access.items() >= {**ids, "method": "GET", "status": 500}.items()
     assert access["size"] == len(answer)
     assert 0 < access["duration"] < 60
     assert "hunter2" not in "\n".join(lines)
     if server in KIT:
-        assert len(told) == len(lines)
+        assert len(objects) == len(lines)
 
 
 @pytest.mark.parametrize("server", ALL)
 def test_text(run: Run, zipkin: ZipkinCollector, server: str) -> None:
-    """People read the same: one traceback, the access line with the ids at its end."""
+    """The text format has one traceback too, and the ids end the access line."""
     lines, answer = run(ALL[server], "text")
 
     trace_id = json.loads(answer)["trace_id"]
@@ -92,9 +92,9 @@ def test_text(run: Run, zipkin: ZipkinCollector, server: str) -> None:
 
 
 def test_master_of_serve(run: Run, tmp_path: Path) -> None:
-    """``serve`` knows the whole configuration: each line of it has the form from there.
+    """``serve`` knows the whole configuration: it sets the format of every line.
 
-    Under plain gunicorn the master has the environment only.
+    Under plain gunicorn the master knows the environment only.
     """
     program = tmp_path / "shop.py"
     text = program.read_text()

@@ -1,4 +1,4 @@
-"""What a server does with an answer after Flask has let go of it."""
+"""A response after Flask has returned it to the server."""
 
 import http.client
 import json
@@ -33,7 +33,7 @@ def file():
 def test_answer_after_flask(
     tmp_path: Path, zipkin: ZipkinCollector, settings: tuple[str, ...]
 ) -> None:
-    """A stream that breaks is told by the client's ids; a file is as long as it is."""
+    """A broken stream is logged with the client's ids; a file with its real size."""
     program = tmp_path / "shop.py"
     program.write_text(PROGRAM + VIEWS)
     port = free_port()
@@ -50,17 +50,17 @@ def test_answer_after_flask(
         assert process.stop() == 0
         lines = process.output.splitlines()
 
-    told: list[Any] = [json.loads(line) for line in lines if line.startswith("{")]
-    (failure,) = [each for each in told if "exception" in each]
+    objects: list[Any] = [json.loads(line) for line in lines if line.startswith("{")]
+    (failure,) = [each for each in objects if "exception" in each]
     _, trace_id, span_id, _ = broken["traceresponse"].split("-")
     assert (failure["trace_id"], failure["span_id"]) == (trace_id, span_id)
     assert "LookupError" in failure["exception"]
-    (access,) = [each for each in told if each.get("path") == "/file"]
+    (access,) = [each for each in objects if each.get("path") == "/file"]
     assert access["size"] == program.stat().st_size
 
 
 def head_of(port: int, path: str) -> dict[str, str]:
-    """The headers of an answer, which is read as far as it comes."""
+    """The headers of a response, whose body is read as far as it comes."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", path)
     answer = connection.getresponse()

@@ -1,4 +1,4 @@
-"""The example service under gunicorn: by ``serve`` and without it."""
+"""The example service under gunicorn, with ``serve`` and without it."""
 
 import os
 import re
@@ -24,7 +24,7 @@ WITH_SETTINGS = (*PLAIN[:2], *SETTINGS, *PLAIN[2:])
 
 @pytest.fixture
 def environ(tmp_path: Path, redis_url: str) -> dict[str, str | None]:
-    """The whole configuration; tasks run where they are sent from."""
+    """The whole configuration; tasks run in the process that sends them."""
     keys = {
         "DATABASE_ENGINE_URL": f"sqlite+pysqlite:///{tmp_path}/files.db",
         "STORAGE_FOLDER": f"{tmp_path}/objects",
@@ -40,7 +40,7 @@ def environ(tmp_path: Path, redis_url: str) -> dict[str, str | None]:
 def start(
     tmp_path: Path, environ: dict[str, str | None]
 ) -> Iterator[Callable[..., Process]]:
-    """``start(*words)``: Python with these words, gone after the test."""
+    """``start(*words)``: Python with these words; it is stopped after the test."""
     started: list[Process] = []
 
     def start(*words: str) -> Process:
@@ -65,7 +65,7 @@ def tables(start: Callable[..., Process]) -> None:
     "words", [SERVE, PLAIN, WITH_SETTINGS], ids=["serve", "gunicorn", "settings"]
 )
 def test_one_worker_serves(start, words):
-    """By the command, and by gunicorn with or without our settings: one process."""
+    """The command, and gunicorn with or without our settings, run one worker."""
     server = start(*words)
     url = server.wait_for_line(LISTENING, 60)[1]
 
@@ -84,13 +84,13 @@ def test_one_worker_serves(start, words):
 
 
 def all_ok(url: str) -> dict[str, str]:
-    """The checks of all components, if all of them are ok."""
+    """The checks of all components once all of them are ok, else nothing."""
     checks = dict(requests.get(url, timeout=60).json()["checks"])
     return checks if set(checks.values()) == {"ok"} else {}
 
 
 def test_many_workers_and_threads(start):
-    """``--workers`` and ``--threads`` are gunicorn's; the master loads for all."""
+    """``--workers`` and ``--threads`` go to gunicorn; the master loads the app."""
     server = start(*SERVE, "--workers", "2", "--threads", "2")
     url = server.wait_for_line(LISTENING, 60)[1]
 
@@ -102,7 +102,7 @@ def test_many_workers_and_threads(start):
 
 
 def test_access_is_logged_with_its_trace(start, environ, zipkin):
-    """A line of the access log has the trace that the caller began."""
+    """A line of the access log has the trace id of the caller."""
     environ |= {"OTEL_EXPORTER_ZIPKIN_ENDPOINT": zipkin.url}
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     server = start(*SERVE)
@@ -116,7 +116,7 @@ def test_access_is_logged_with_its_trace(start, environ, zipkin):
 
 
 def test_access_is_logged_without_its_query(start):
-    """A query may hold a token, and a path may hold no line break."""
+    """The access log has no query, which may hold a token, and no decoded newline."""
     server = start(*SERVE)
     url = server.wait_for_line(LISTENING, 60)[1]
 
@@ -126,8 +126,8 @@ def test_access_is_logged_without_its_query(start):
     assert "hunter2" not in server.output
 
 
-def test_worker_that_is_killed_is_replaced(start):
-    """One that dies is started again; its successor serves."""
+def test_killed_worker_is_replaced(start):
+    """Gunicorn replaces a worker that dies, and the new one serves."""
     server = start(*SERVE)
     url = server.wait_for_line(LISTENING, 60)[1]
     assert requests.get(f"{url}/livez", timeout=60).ok

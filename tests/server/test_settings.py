@@ -1,4 +1,4 @@
-"""Gunicorn's hooks: open after the fork, close before the end."""
+"""Gunicorn's hooks: components open after the fork and close before the end."""
 
 import logging
 from types import SimpleNamespace
@@ -20,8 +20,8 @@ def open_shop():
     LOG.append("closed")
 
 
-def open_ruin():
-    yield "ruin"
+def open_broken():
+    yield "broken"
     raise OSError("It fell down.")
 
 
@@ -31,10 +31,10 @@ class Shop(modern_flask.Container):
     shop = Opened(open_shop)
 
 
-class Ruin(Shop):
-    """And one that can't be closed."""
+class Broken(Shop):
+    """A container with a second resource that can't be closed."""
 
-    ruin = Opened(open_ruin)
+    broken = Opened(open_broken)
 
 
 @pytest.fixture(autouse=True)
@@ -44,50 +44,50 @@ def log(monkeypatch):
     return LOG
 
 
-def worker(served: Any) -> Any:
-    """What gunicorn hands to its hooks."""
-    app = SimpleNamespace(callable=served)
+def make_worker(wsgi_app: Any) -> Any:
+    """The argument that gunicorn passes to its hooks."""
+    app = SimpleNamespace(callable=wsgi_app)
     return SimpleNamespace(app=app, log=logging.getLogger("gunicorn.error"))
 
 
 def test_worker_opens_after_the_fork_and_closes(log):
-    """What is configured is opened in the worker before it serves, once, and closed."""
-    served = worker(modern_flask.create_app(__name__, Shop()))
+    """A worker opens the components before it serves, once, and closes them."""
+    worker = make_worker(modern_flask.create_app(__name__, Shop()))
 
-    settings.post_worker_init(served)
+    settings.post_worker_init(worker)
     assert log == ["opened"]
-    settings.worker_exit(None, served)
+    settings.worker_exit(None, worker)
 
     assert log == ["opened", "closed"]
 
 
-def test_what_can_not_be_closed_is_told(log, caplog):
-    """A closer that fails is logged; the others are closed all the same."""
-    served = worker(modern_flask.create_app(__name__, Ruin()))
-    settings.post_worker_init(served)
+def test_failed_close_is_logged(log, caplog):
+    """A component that fails to close is logged; the others are closed."""
+    worker = make_worker(modern_flask.create_app(__name__, Broken()))
+    settings.post_worker_init(worker)
 
-    settings.worker_exit(None, served)
+    settings.worker_exit(None, worker)
 
     assert log == ["opened", "closed"]
     assert "It fell down." in caplog.text
 
 
-@pytest.mark.parametrize("served", [None, object(), providers.Object(1)])
-def test_other_apps_are_served_too(served, log):
-    """The settings leave alone what is no service of the kit."""
-    settings.post_worker_init(worker(served))
-    settings.worker_exit(None, worker(served))
+@pytest.mark.parametrize("wsgi_app", [None, object(), providers.Object(1)])
+def test_other_apps_are_left_alone(wsgi_app, log):
+    """The hooks do nothing for an app that has no container."""
+    settings.post_worker_init(make_worker(wsgi_app))
+    settings.worker_exit(None, make_worker(wsgi_app))
 
-    assert settings.flask_app(served) is None
+    assert settings.find_app(wsgi_app) is None
     assert log == []
 
 
-def test_worker_that_never_loaded_is_closed():
-    """A worker that died while it loaded has no app, and no second error."""
+def test_worker_without_an_app_exits():
+    """A worker that died while it loaded its app raises no second error."""
     settings.worker_exit(None, SimpleNamespace(app=SimpleNamespace()))
 
 
 def test_unit_is_one_cpu():
-    """One process, one thread; its end fits into the 30 s that Kubernetes gives."""
+    """One process with one thread, which ends within the 30 s of Kubernetes."""
     assert (settings.workers, settings.threads) == (1, 1)
     assert settings.graceful_timeout < 30

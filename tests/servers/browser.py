@@ -1,4 +1,4 @@
-"""A headless Chromium, driven by Selenium, that remembers nothing."""
+"""A headless Chromium with an empty profile, driven by Selenium."""
 
 import os
 import shutil
@@ -47,7 +47,7 @@ def open_browser() -> "Iterator[Chrome]":
     options.binary_location = str(chromium)
     for flag in [*FLAGS, f"--user-data-dir={folder}/profile"]:
         options.add_argument(flag)
-    # Both paths given, Selenium looks for no driver to download.
+    # With both paths Selenium does not try to download a driver.
     service = ChromeService(str(driver), env=environment(str(folder)))
     try:
         with Chrome(options=options, service=service) as browser:
@@ -59,5 +59,5 @@ def open_browser() -> "Iterator[Chrome]":
 
 
 def environment(home: str) -> dict[str, str]:
-    """Ours, with a home that goes when the browser goes."""
+    """This process's environment, with a home that is deleted with the browser."""
     return {**os.environ, "HOME": home, "TMPDIR": home}

@@ -1,4 +1,4 @@
-"""Collectors of traces that keep what the real exporters send, and fail on demand."""
+"""Trace collectors that keep what real exporters send, and fail on demand."""
 
 import gzip
 import json
@@ -17,7 +17,7 @@ Span = dict[str, Any]
 
 
 class Received(NamedTuple):
-    """One request as it came: a dead collector's are not among them."""
+    """One request as it arrived; a stopped collector receives none."""
 
     path: str
     headers: dict[str, str]  # names in lower case
@@ -28,8 +28,8 @@ class Received(NamedTuple):
 class Collector:
     """An HTTP server on loopback that keeps spans.
 
-    ``spans`` holds those that were answered with success, ``requests`` everything that
-    came. Faults last until :meth:`heal`.
+    ``spans`` holds the spans of the requests that it answered with success,
+    ``requests`` every request. A fault lasts until :meth:`heal`.
     """
 
     path: ClassVar[str]
@@ -53,7 +53,7 @@ class Collector:
 
     @property
     def url(self) -> str:
-        """Where an exporter sends to."""
+        """The URL to which an exporter sends."""
         return f"http://127.0.0.1:{self.port}{self.path}"
 
     def __enter__(self) -> Self:
@@ -90,35 +90,35 @@ class Collector:
         self._status = status
 
     def fall_silent(self) -> None:
-        """Take requests and never answer."""
+        """Accept requests and never answer."""
         self._delay = None
 
     def slow_down(self, seconds: float) -> None:
-        """Answer each request that much later."""
+        """Answer each request so many seconds later."""
         self._delay = seconds
 
     def heal(self) -> None:
-        """Work again, on the same port; requests that wait in silence are dropped."""
+        """Work again on the same port; unanswered requests are dropped."""
         self.refuse()
         self._status, self._delay = self.status, 0.0
         self._listen()
 
     def clear(self) -> None:
-        """Forget what came."""
+        """Delete the spans and requests."""
         self.spans.clear()
         self.requests.clear()
 
     def wait_for(
         self, wanted: int | Callable[[Span], bool], timeout: float = 30
     ) -> list[Span]:
-        """Wait until spans are here.
+        """Wait until spans have arrived.
 
         Args:
-            wanted: How many at least, or what one of them must fulfil.
+            wanted: The least number of spans, or a condition that one of them meets.
             timeout: Seconds.
 
         Returns:
-            All spans, or all that fulfil ``wanted``.
+            All spans, or all that meet the condition.
         """
         number = wanted if isinstance(wanted, int) else 1
 
@@ -136,12 +136,12 @@ class Collector:
             raise AssertionError(message) from None
 
     def take(self, received: Received, ended: threading.Event) -> bool:
-        """Keep a request and wait as the fault says; whether it is to be answered."""
+        """Keep a request and delay it by the fault; whether to answer it."""
         self.requests.append(received)
         return not ended.wait(self._delay)
 
     def judge(self, received: Received) -> tuple[int, str, bytes]:
-        """The answer to a request; with a success its spans are kept."""
+        """The response to a request; a success keeps its spans."""
         if received.path != self.path:
             return 404, "text/plain", b""
         if self._status == self.status:
@@ -151,7 +151,7 @@ class Collector:
 
 
 class ZipkinCollector(Collector):
-    """Zipkin v2: JSON to ``/api/v2/spans``; spans as they were sent."""
+    """Zipkin v2: JSON to ``/api/v2/spans``; it keeps spans as they were sent."""
 
     path = "/api/v2/spans"
     status = 202
@@ -205,7 +205,7 @@ class _Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up, or is hung up on, is what faults are about."""
+        """Ignore broken connections: the faults cause them on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -229,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
         received = Received(self.path, headers, body, size=len(raw))
         server = self.server
         if server.collector.take(received, server.ended):
-            # Whose spans are kept is answered: no fault comes between the two.
+            # Kept spans are always answered: no fault starts between the two.
             with server.answering:
                 if not server.ended.is_set():
                     self.respond(*server.collector.judge(received))
@@ -244,4 +244,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep quiet."""
+        """Log nothing."""

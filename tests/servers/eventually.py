@@ -1,4 +1,4 @@
-"""The one place that waits: for a condition, with a deadline."""
+"""Waiting for a condition, with a deadline: no test waits in another way."""
 
 import time
 from collections.abc import Callable
@@ -13,14 +13,14 @@ def eventually(
     """Wait until ``condition()`` is true.
 
     Args:
-        condition: Asked every ``interval`` seconds, and at least once.
-        timeout: Seconds after which it is too late.
+        condition: Called every ``interval`` seconds, and at least once.
+        timeout: Seconds until the wait fails.
 
     Returns:
         What the condition returned.
 
     Raises:
-        AssertionError: It was too late; the last answer is told.
+        AssertionError: The time is over; the text has the last result.
     """
     deadline = time.monotonic() + timeout
     while not (answer := condition()):

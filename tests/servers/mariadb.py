@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from uuid import uuid4
 
-from modern_flask.server.embedded import tethered
+from modern_flask.server.tether import tether
 from tests.servers.missing import find_binary
 from tests.servers.server import Server
 
@@ -51,7 +51,7 @@ class MariaDB(Server):
             raise RuntimeError(f"{install} failed.\n{done.stdout}{done.stderr}")
 
     def command(self) -> list[str]:
-        return tethered(
+        return tether(
             [
                 *(self.binary, "--no-defaults", f"--datadir={self.folder}/data"),
                 *(f"--port={self.port}", "--bind-address=127.0.0.1"),
@@ -64,7 +64,7 @@ class MariaDB(Server):
         return f"mysql+pymysql://root@127.0.0.1:{self.port}/mysql"
 
     def database(self) -> str:
-        """Make an empty database; its URL."""
+        """Create an empty database and return its URL."""
         from sqlalchemy import make_url
 
         name = f"test_{uuid4().hex[:12]}"
@@ -97,5 +97,5 @@ class MariaDB(Server):
 
 
 def as_root() -> list[str]:
-    """It runs as root only when it is told to; no other user may tell it who to be."""
+    """Root must name the user that MariaDB runs as; another user must not."""
     return ["--user=root"] if os.geteuid() == 0 else []

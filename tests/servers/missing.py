@@ -1,4 +1,4 @@
-"""What a test needs and this machine does not have."""
+"""Errors of a test whose server is missing, or belongs to somebody else."""
 
 import os
 import shutil
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 class CannotRun(Exception):
-    """A server can't be had here.
+    """A server can't run on this machine.
 
     Args:
         name: The server, such as ``rabbitmq``.
-        why: What is missing; how to get it.
+        why: What is missing, and how to install it.
     """
 
     def __init__(self, name: str, why: str) -> None:
@@ -19,7 +19,7 @@ class CannotRun(Exception):
 
 
 class NotOurs(Exception):
-    """A test wants to stop a server that somebody else runs."""
+    """A test tries to stop a server that somebody else runs."""
 
     def __init__(self, name: str, variable: str) -> None:
         self.name, self.variable = name, variable
@@ -27,13 +27,13 @@ class NotOurs(Exception):
 
 
 def find_binary(name: str, server: str, package: str) -> Path:
-    """The program ``name`` on ``PATH``.
+    """Find the program ``name`` on ``PATH``.
 
-    A user's ``PATH`` has no sbin, where Debian puts servers: the one beside each bin is
-    searched too.
+    A user's ``PATH`` does not contain sbin, where Debian puts servers: the sbin beside
+    each bin is searched too.
 
     Raises:
-        CannotRun: It is not there; Debian's ``package`` has it.
+        CannotRun: It is not there; the text names the Debian ``package`` that has it.
     """
     folders = os.environ.get("PATH", "").split(os.pathsep)
     beside = [str(Path(f).with_name("sbin")) for f in folders if Path(f).name == "bin"]

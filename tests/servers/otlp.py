@@ -1,4 +1,4 @@
-"""OTLP's protobuf, read by the definitions that OpenTelemetry publishes."""
+"""Reads OTLP's protobuf with the definitions that OpenTelemetry publishes."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -55,12 +55,12 @@ def read_span(span: trace_pb2.Span) -> dict[str, Any]:
 
 
 def attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
-    """Attributes as Python's own values."""
+    """Attributes as values of Python."""
     return {pair.key: plain(pair.value) for pair in pairs}
 
 
 def plain(value: AnyValue) -> Any:
-    """A value as Python's own; lists and mappings are read through."""
+    """A value as a value of Python, with the items of lists and mappings."""
     kind = value.WhichOneof("value")
     if kind == "array_value":
         return [plain(item) for item in value.array_value.values]

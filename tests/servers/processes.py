@@ -1,4 +1,4 @@
-"""Programs run by tests: output kept in a file, every wait bounded, always reaped."""
+"""Programs that tests run: output in a file, a deadline on each wait, no zombies."""
 
 import os
 import re
@@ -19,11 +19,11 @@ __all__ = ["Died", "Process", "free_port", "python"]
 
 
 class Died(AssertionError):
-    """A program left, or fell silent, before it said what was waited for."""
+    """A program ended, or its time was over, before it printed the expected line."""
 
     def __init__(self, process: "Process", pattern: str) -> None:
         code = process.returncode
-        state = "still runs" if code is None else f"left with {code}"
+        state = "still runs" if code is None else f"ended with {code}"
         last = "\n".join(process.output.splitlines()[-20:])
         super().__init__(
             f"{process.command[0]} {state}; no line matched {pattern!r}.\n{last}"
@@ -31,13 +31,13 @@ class Died(AssertionError):
 
 
 class Process:
-    """A program in a session of its own; its children leave with it.
+    """A program in a new session; its children end with it.
 
     Args:
         command: The program and its arguments.
-        log: The file that takes what it prints; appended to.
-        env: Added to this process's environment; ``None`` takes a variable away.
-        cwd: Where it works.
+        log: The file to which its output is appended.
+        env: Added to this process's environment; ``None`` removes a variable.
+        cwd: Its working directory.
     """
 
     def __init__(
@@ -79,20 +79,20 @@ class Process:
 
     @property
     def returncode(self) -> int | None:
-        """The exit code (minus the signal), ``None`` while it runs."""
+        """The exit code, or the negative signal number; ``None`` while it runs."""
         return self._popen.poll()
 
     @property
     def output(self) -> str:
-        """What this run has printed, both streams in one."""
+        """What this run has printed to both streams."""
         printed = self.log.read_bytes()[self._printed_before :]
         return printed.decode(errors="replace")
 
     def wait_for_line(self, pattern: str, timeout: float = 30) -> re.Match[str]:
-        """Wait until a printed line matches, anywhere in the line.
+        """Wait until the pattern matches anywhere in a printed line.
 
         Raises:
-            Died: The program left first, or said nothing for ``timeout`` seconds.
+            Died: The program ended first, or ``timeout`` seconds have passed.
         """
 
         def printed() -> tuple[re.Match[str] | None] | None:
@@ -110,18 +110,18 @@ class Process:
         return match
 
     def wait(self, timeout: float = 30) -> int:
-        """Wait until it leaves by itself; its exit code."""
+        """Wait until it ends by itself; its exit code."""
         return self._popen.wait(timeout)
 
     def stop(self, signum: signal.Signals = signal.SIGTERM, timeout: float = 30) -> int:
-        """Ask it to leave; kill it when it does not, and what it leaves behind.
+        """Send it a signal; kill it if it does not end, and its children.
 
         Args:
-            signum: How to ask.
+            signum: The signal.
             timeout: Seconds until it is killed.
 
         Returns:
-            Its exit code, minus 9 when it had to be killed.
+            Its exit code, -9 if it was killed.
         """
         family = descendants(self.pid) if self.returncode is None else []
         if self.returncode is None:
@@ -131,12 +131,12 @@ class Process:
         return self._end(family)
 
     def kill(self) -> int:
-        """``kill -9`` for it and all its children; waits until they are gone."""
+        """``kill -9`` it and all its children, and wait until they are gone."""
         return self._end(descendants(self.pid) if self.returncode is None else [])
 
     def _end(self, family: list[Life]) -> int:
         if not self._ended:
-            # Once only: the number of a process that was reaped may be another's.
+            # Only once: a later process may have the number of one that was reaped.
             self._popen.kill()
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
@@ -147,12 +147,12 @@ class Process:
         return code
 
     def freeze(self) -> None:
-        """SIGSTOP for it and its children: alive, and silent."""
+        """Stop it and its children with SIGSTOP: they live and do not answer."""
         self._popen.send_signal(signal.SIGSTOP)
         send(signal.SIGSTOP, descendants(self.pid))
 
     def thaw(self) -> None:
-        """SIGCONT for it and its children."""
+        """Continue it and its children with SIGCONT."""
         send(signal.SIGCONT, descendants(self.pid))
         self._popen.send_signal(signal.SIGCONT)
 
@@ -163,6 +163,6 @@ def python(*arguments: str | Path) -> list[str]:
 
 
 def merged(changes: Mapping[str, str | None]) -> dict[str, str]:
-    """This process's environment with ``changes``."""
+    """This process's environment with ``changes``; ``None`` removes a variable."""
     both = {**os.environ, **changes}
     return {key: value for key, value in both.items() if value is not None}

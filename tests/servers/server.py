@@ -1,4 +1,4 @@
-"""What every private server has in common: port, folder, life and death."""
+"""The base of every private server: its port, its folder, its start and its end."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from tests.servers.processes import Died, Process, free_port
 from tests.servers.tree import living_in
 
 ATTEMPTS = 5
-"""Ports tried; another process may take one before the server does."""
+"""How many ports are tried; another process may take one before the server does."""
 
 TAKEN = re.compile("address already in use|eaddrinuse", re.IGNORECASE)
 
@@ -24,20 +24,20 @@ LEAVE_DEADLINE = 5.0
 """Seconds for the last processes to end after the last test."""
 
 FOLDERS: list[Path] = []
-"""The folder of every server that was started; see :func:`left_behind`."""
+"""The folder of every started server; see :func:`left_behind`."""
 
 
 class Server:
-    """One server of our own: free port, own folder, loopback only.
+    """A private server: free port, new folder, loopback only.
 
     A subclass says how to run it. The environment variable that :attr:`variable` names
-    may hold the URL of one that runs already; that one is never stopped.
+    may hold the URL of a running server, which is then used and never stopped.
     """
 
     name: ClassVar[str]
     variable: ClassVar[str]
     ready: ClassVar[str]
-    """A pattern that the server prints when it answers."""
+    """A pattern of the line that the server prints once it answers."""
 
     start_deadline: ClassVar[float] = 60.0
     stop_deadline: ClassVar[float] = 30.0
@@ -51,15 +51,15 @@ class Server:
         self._frozen = False
 
     def prepare(self) -> None:
-        """Find the binaries, and make in the folder what the first start needs."""
+        """Find the binaries, and write the files that the first start needs."""
         raise NotImplementedError
 
     def command(self) -> list[str]:
-        """How to run it on ``self.port``."""
+        """The command that runs it on ``self.port``."""
         raise NotImplementedError
 
     def environment(self) -> Mapping[str, str | None]:
-        """What it needs besides."""
+        """Variables that it needs; ``None`` removes one."""
         return {}
 
     def own_url(self) -> str:
@@ -67,7 +67,7 @@ class Server:
         raise NotImplementedError
 
     def drop(self) -> None:
-        """Take back what was made in the server before it is left."""
+        """Delete what the tests have created in a server that is not ours."""
 
     @property
     def url(self) -> str:
@@ -101,7 +101,7 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """End every process of the server; nothing of it is needed any more."""
+        """End every process of the server for good."""
         self.kill()
 
     def _start_anywhere(self) -> None:
@@ -130,14 +130,14 @@ class Server:
             raise
 
     def stop(self) -> None:
-        """End it in good order; its data stay."""
+        """Stop it properly; its data stay."""
         self.resume()
         if self.process is not None:
             self.process.stop(self.farewell, self.stop_deadline)
             self.process = None
 
     def kill(self) -> None:
-        """``kill -9``, all its processes at once."""
+        """``kill -9`` all its processes at once."""
         self._check_ours()
         self._frozen = False
         if self.process is not None:
@@ -145,7 +145,7 @@ class Server:
             self.process = None
 
     def pause(self) -> None:
-        """Freeze it: connections stay open, and nothing answers."""
+        """Freeze it: connections stay open, and it does not answer."""
         self._check_ours()
         if self.process is not None:
             self.process.freeze()
@@ -164,7 +164,7 @@ class Server:
         self.start()
 
     def heal(self) -> None:
-        """Whatever a test has done to it: it runs when this returns."""
+        """Make it run again, whatever a test has done to it."""
         if self.given:
             return
         self.resume()
@@ -178,7 +178,7 @@ class Server:
 
 
 def own_folder() -> Path:
-    """A folder for one server, that another user may pass through."""
+    """A folder for one server, which another user may pass through."""
     folder = Path(tempfile.mkdtemp(prefix="modern-flask-"))
     folder.chmod(0o711)
     FOLDERS.append(folder)
@@ -186,10 +186,10 @@ def own_folder() -> Path:
 
 
 def left_behind() -> dict[int, str]:
-    """Processes of servers that should be gone: id -> command."""
+    """Processes of servers that should have ended: process ID -> command."""
     return {pid: name for folder in FOLDERS for pid, name in living_in(folder).items()}
 
 
 def check_nothing_is_left() -> None:
-    """Wait for processes that are about to end; one that lives on is a mistake."""
+    """Wait for processes that are ending; one that still runs is a mistake."""
     eventually(lambda: not left_behind(), timeout=LEAVE_DEADLINE)

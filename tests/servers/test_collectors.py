@@ -1,4 +1,4 @@
-"""Collectors: what the real exporters send is read, and faults are faults."""
+"""Collectors: they read what real exporters send, and their faults work."""
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -45,7 +45,7 @@ def test_zipkin_keeps_what_the_exporter_sends(zipkin):
 
 
 def test_zipkin_reads_gzip(zipkin):
-    """A packed body is unpacked; its size on the wire is kept."""
+    """A compressed body is decompressed; its size on the wire is kept."""
     import gzip
 
     body = gzip.compress(b'[{"name": "GET", "id": "1"}]')
@@ -105,7 +105,7 @@ def collector(request):
 
 
 def test_failing_collector_keeps_no_spans(collector):
-    """An error is answered with its status; the request is seen, its spans are not."""
+    """A failing collector answers with the status and keeps the request, no spans."""
     collector.fail(429)
 
     answer = post(collector.url, b"[]", timeout=5)
@@ -124,7 +124,7 @@ def test_silent_collector_never_answers(collector):
 
 
 def test_slow_collector_answers_late(collector):
-    """The answer outlasts an impatient client; a patient one gets it."""
+    """A client with a short timeout gives up; one with a long one gets a response."""
     collector.slow_down(60)
 
     with pytest.raises(ReadTimeout):
@@ -135,7 +135,7 @@ def test_slow_collector_answers_late(collector):
 
 
 def test_refusing_collector_heals_on_its_port(collector):
-    """A closed port ends old connections too; healed, it has the same URL."""
+    """refuse() also ends open connections; heal() brings back the same URL."""
     from requests import Session
 
     url = collector.url
@@ -152,8 +152,8 @@ def test_refusing_collector_heals_on_its_port(collector):
         assert session.post(url, body, timeout=5).ok
 
 
-def test_what_did_not_come_is_told(zipkin):
-    """A wait that was in vain names the spans that are there."""
+def test_missing_span_is_reported(zipkin):
+    """A failed wait names the spans that have arrived."""
     post(zipkin.url, b'[{"name": "GET"}]', timeout=5)
 
     with pytest.raises(AssertionError) as failure:

@@ -1,4 +1,4 @@
-"""The suite's own rules: what can't run is told, proofs have a size, browsers start."""
+"""The rules of the suite: missing servers are reported, proofs have two sizes."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_size(proof_size):
 
 @pytest.fixture
 def run(tmp_path):
-    """Run pytest on the text of a test, with this suite's conftest and our sources."""
+    """``run(text)``: run pytest on a test file, with the conftest of this suite."""
     (tmp_path / "pyproject.toml").write_text(PYPROJECT % json.dumps(str(ROOT)))
     (tmp_path / "conftest.py").write_text("from tests.conftest import *\n")
 
@@ -52,7 +52,7 @@ def run(tmp_path):
 
 @pytest.mark.parametrize("processes", [0, 1])
 def test_tests_without_their_server_are_counted_last(run, tmp_path, processes):
-    """Without the binary a run succeeds, and its last lines say what was not run."""
+    """Without a binary a run succeeds, and its last lines count the missing tests."""
     code, lines = run(NEEDY, "-ra", f"-n={processes}", PATH=str(tmp_path))
 
     assert code == 0
@@ -67,7 +67,7 @@ def test_tests_without_their_server_are_counted_last(run, tmp_path, processes):
 
 @pytest.mark.parametrize("processes", [0, 1])
 def test_tests_without_their_server_fail_in_ci(run, tmp_path, processes):
-    """CI has every server, so one that is missing is a failure."""
+    """CI has every server: a missing one is a failure."""
     code, lines = run(NEEDY, f"-n={processes}", PATH=str(tmp_path), CI="true")
 
     assert code == 1
@@ -99,16 +99,16 @@ def test_named_redis_is_not_shared(run):
         (["-m", "proof", "-n=1", "--capture=fd", "-rP"], "size 1000 3"),
     ],
 )
-def test_proofs_are_full_size_when_asked_for(run, options, sizes):
-    """A plain run does a tenth, at least one; ``-m proof`` does all of it."""
+def test_proofs_have_two_sizes(run, options, sizes):
+    """A run does a tenth of a proof, at least one; ``-m proof`` does all of it."""
     code, lines = run(SIZED + "\n", "-o", "addopts=--import-mode=importlib", *options)
 
     assert code == 0
     assert any(sizes in line for line in lines)
 
 
-def test_process_that_was_left_behind_fails_the_run(run):
-    """A server that nobody closes is found at the end of the run."""
+def test_remaining_process_fails_the_run(run):
+    """The end of a run finds a server that nobody has closed."""
     text = (
         "from tests.servers import server\n"
         "from tests.servers.redis import RedisServer\n"

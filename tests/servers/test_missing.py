@@ -1,4 +1,4 @@
-"""Servers that are somebody else's, or not there at all."""
+"""Servers that somebody else runs, and servers that are not installed."""
 
 import pytest
 from redis import Redis
@@ -11,7 +11,7 @@ from tests.servers.redis import RedisServer
 
 
 def test_named_server_is_not_ours_to_stop(redis_server, monkeypatch):
-    """TEST_REDIS_URL names a running one: it is used, and never stopped."""
+    """The server that TEST_REDIS_URL names is used and never stopped."""
     monkeypatch.setenv("TEST_REDIS_URL", redis_server.url)
 
     with RedisServer() as named:
@@ -27,7 +27,7 @@ def test_named_server_is_not_ours_to_stop(redis_server, monkeypatch):
 
 
 def test_databases_in_a_named_server_are_dropped(postgresql, monkeypatch):
-    """A server that lives on keeps nothing of ours."""
+    """Our databases are dropped from a server that goes on running."""
     from psycopg import OperationalError, connect
 
     monkeypatch.setenv("TEST_POSTGRESQL_URL", postgresql.url)
@@ -55,7 +55,7 @@ def test_databases_in_a_named_server_are_dropped(postgresql, monkeypatch):
     ],
 )
 def test_missing_binary_is_named(monkeypatch, tmp_path, kind, message):
-    """What can't be had is told with the way to get it."""
+    """The error for a missing binary says how to install it."""
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(CannotRun) as missing, kind():

@@ -1,4 +1,4 @@
-"""Programs: their output is kept, and they are gone when their block ends."""
+"""Programs: their output is kept, and they end with their block."""
 
 import pytest
 
@@ -34,17 +34,17 @@ def test_line_is_waited_for(tmp_path):
 
 
 def test_dead_program_is_not_waited_for(tmp_path):
-    """One that left before the line fails at once, with what it printed."""
+    """A program that ends before the line fails at once, with its output."""
     program = "import sys; sys.exit('no port')"
     with (
         Process(*python("-c", program), log=tmp_path / "log") as process,
-        pytest.raises(Died, match=r"left with 1; no line matched 'ready'\.\nno port"),
+        pytest.raises(Died, match=r"ended with 1; no line matched 'ready'\.\nno port"),
     ):
         process.wait_for_line("ready", timeout=30)
 
 
-def test_silent_program_is_not_waited_for_ever(tmp_path):
-    """One that never prints the line fails after the timeout."""
+def test_silent_program_has_a_deadline(tmp_path):
+    """A program that never prints the line fails after the timeout."""
     with (
         Process(*python("-c", PARENT), log=tmp_path / "log") as process,
         pytest.raises(Died, match=r"still runs; no line matched 'never'\."),
@@ -52,8 +52,8 @@ def test_silent_program_is_not_waited_for_ever(tmp_path):
         process.wait_for_line("never", timeout=0.2)
 
 
-def test_children_leave_with_their_parent(tmp_path):
-    """stop() ends what the program has started too."""
+def test_children_end_with_their_parent(tmp_path):
+    """stop() also ends the processes that the program has started."""
     with Process(*python("-c", PARENT), log=tmp_path / "log", cwd=tmp_path) as process:
         process.wait_for_line("ready")
         assert len(living_in(tmp_path)) == 2
@@ -73,8 +73,8 @@ def test_deaf_program_is_killed(tmp_path):
         assert process.stop() == -9
 
 
-def test_environment_is_added_to_and_taken_from(tmp_path, monkeypatch):
-    """A value sets a variable, None takes it away."""
+def test_environment_is_changed(tmp_path, monkeypatch):
+    """A value sets a variable, None removes it."""
     monkeypatch.setenv("GONE", "1")
     program = "import os; print(os.environ['CAME'], 'GONE' in os.environ)"
     env = {"CAME": "yes", "GONE": None}
@@ -84,7 +84,7 @@ def test_environment_is_added_to_and_taken_from(tmp_path, monkeypatch):
         assert process.output == "yes False\n"
 
 
-def test_condition_that_never_holds_is_told():
-    """eventually() gives up with the last answer."""
+def test_condition_has_a_deadline():
+    """eventually() fails with the last result."""
     with pytest.raises(AssertionError, match=r"was still \[\] after 0\.05 s\."):
         eventually(list, timeout=0.05)

@@ -1,4 +1,4 @@
-"""Private servers: they start, answer, come back, and leave nothing behind."""
+"""Private servers: they start, answer, restart, and leave nothing behind."""
 
 import os
 import select
@@ -78,7 +78,7 @@ def keep_in_a_queue(url: str) -> Callable[[], bool]:
     ],
 )
 def test_server_comes_back_with_its_data_and_leaves_nothing(private_server, kind, keep):
-    """A restart keeps port and data; at the end no process and no folder are left."""
+    """A restart keeps port and data; the end leaves no process and no folder."""
     server = private_server(kind)
     kept = keep(server.url)
     url = server.url
@@ -94,7 +94,7 @@ def test_server_comes_back_with_its_data_and_leaves_nothing(private_server, kind
 
 
 def test_rabbitmq_comes_back_with_its_data(rabbitmq):
-    """A restart keeps port and messages; it takes 7 s, so the run's own does it."""
+    """A restart keeps port and messages; it takes 7 s, so it is the shared one."""
     kept = keep_in_a_queue(rabbitmq.url)
     url = rabbitmq.url
 
@@ -105,7 +105,7 @@ def test_rabbitmq_comes_back_with_its_data(rabbitmq):
 
 
 def test_server_that_is_never_ready_is_ended(private_server, monkeypatch):
-    """A start that is too late leaves neither the server nor its epmd."""
+    """A start that takes too long leaves neither the server nor its epmd."""
     monkeypatch.setattr(RabbitMQ, "start_deadline", 0.5)
 
     server = RabbitMQ()
@@ -118,7 +118,7 @@ def test_server_that_is_never_ready_is_ended(private_server, monkeypatch):
 
 @pytest.mark.parametrize("name", ["redis_server", "postgresql", "mariadb"])
 def test_killed_or_paused_server_is_healed(request, name):
-    """heal() brings back a server that was killed or paused."""
+    """heal() starts or resumes a server that was killed or paused."""
     server: Server = request.getfixturevalue(name)
 
     server.pause()
@@ -130,8 +130,8 @@ def test_killed_or_paused_server_is_healed(request, name):
     assert server.process.returncode is None
 
 
-def test_paused_redis_keeps_the_connection_and_says_nothing(private_server):
-    """A pause is a partition: the client waits; it is no refusal."""
+def test_paused_redis_keeps_the_connection(private_server):
+    """A pause is like a network partition: the client waits and is not refused."""
     from redis import Redis
     from redis.backoff import NoBackoff
     from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -151,7 +151,7 @@ def test_paused_redis_keeps_the_connection_and_says_nothing(private_server):
 
 
 def test_paused_postgresql_freezes_open_connections(postgresql):
-    """Every backend stops, not the parent alone."""
+    """Every backend process stops, not only the parent."""
     from psycopg import connect
 
     text = postgresql.url.replace("+psycopg", "")
@@ -168,11 +168,11 @@ def test_paused_postgresql_freezes_open_connections(postgresql):
 
 
 def readable(connection, seconds: float) -> bool:
-    """Whether an answer comes within so many seconds."""
+    """Whether a response arrives within so many seconds."""
     return bool(select.select([connection], [], [], seconds)[0])
 
 
-def test_database_is_empty_and_ones_own(postgresql_url, postgresql):
+def test_database_is_empty_and_separate(postgresql_url, postgresql):
     """Two databases of one server share no table."""
     from sqlalchemy import create_engine, inspect, text
 
@@ -187,7 +187,7 @@ def test_database_is_empty_and_ones_own(postgresql_url, postgresql):
 
 
 def test_redis_url_is_empty(redis_url, redis_server):
-    """What the last test left is gone, in every database."""
+    """The keys of the last test are deleted, in every database."""
     from redis import Redis
 
     with Redis.from_url(redis_url, db=3) as client:
@@ -199,7 +199,7 @@ def test_redis_url_is_empty(redis_url, redis_server):
 
 
 def test_rabbitmq_answers(rabbitmq_url):
-    """The run's broker takes a connection by its URL."""
+    """The shared broker accepts a connection by its URL."""
     from kombu import Connection
 
     with Connection(rabbitmq_url) as connection:
@@ -208,7 +208,7 @@ def test_rabbitmq_answers(rabbitmq_url):
 
 
 def test_mariadb_answers(mariadb_url):
-    """The run's MariaDB hands out a database in utf8mb4."""
+    """The shared MariaDB creates a database in utf8mb4."""
     from sqlalchemy import create_engine, text
 
     engine = create_engine(mariadb_url)
@@ -220,7 +220,7 @@ def test_mariadb_answers(mariadb_url):
 
 
 def test_postgresql_runs_from_a_copy(tmp_path):
-    """Where another user can't reach the wheel, a copy of it works as well."""
+    """A copy of the wheel works, for a user that can't reach the wheel."""
     programs = copied(find_programs(), tmp_path / "programs")
 
     answer = subprocess.check_output([programs / "postgres", "--version"], text=True)
@@ -240,7 +240,7 @@ with RedisServer() as redis, PostgreSQL() as postgresql:
 
 
 def test_servers_die_with_a_killed_run(tmp_path):
-    """A test run that is killed by -9 leaves no server behind."""
+    """A test run that ``kill -9`` ends leaves no server behind."""
     with Process(*python("-c", ORPHANS), log=tmp_path / "log", cwd=ROOT) as run:
         line = run.wait_for_line(r"^folders (\S+) (\S+)$", timeout=30)
         folders = [Path(folder) for folder in line.groups()]

@@ -1,6 +1,6 @@
-"""Processes and what hangs on them, read from ``/proc``.
+"""Processes and their descendants, read from ``/proc``.
 
-Where there is no ``/proc`` a process has no descendants and a folder no inhabitants.
+Without ``/proc`` a process has no descendants, and no process works in a folder.
 """
 
 import os
@@ -14,18 +14,18 @@ PROC = Path("/proc")
 
 
 class Life(NamedTuple):
-    """A process. Another may be given its number later, but not its start as well."""
+    """A process. A later one may have the same number, but not the same start too."""
 
     pid: int
     started: int
 
 
 def running() -> dict[Life, int]:
-    """Every process that runs, with its parent; zombies are gone already."""
+    """Every running process with its parent; zombies don't count."""
     parents = {}
     for entry in PROC.glob("[0-9]*"):
         with suppress(OSError):
-            # proc(5). The name may hold blanks and brackets: go on after the last one.
+            # proc(5). The name may contain blanks and brackets: read after the last.
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
             state, parent, started = fields[0], int(fields[1]), int(fields[19])
             if state not in "ZX":
@@ -46,19 +46,19 @@ def descendants(root: int) -> list[Life]:
 
 
 def alive(lives: Iterable[Life]) -> list[Life]:
-    """Those that still run."""
+    """The ones that still run."""
     return sorted(running().keys() & set(lives))
 
 
 def send(signum: signal.Signals, lives: Iterable[Life]) -> None:
-    """Signal those that still run."""
+    """Signal the ones that still run."""
     for life in alive(lives):
         with suppress(ProcessLookupError):
             os.kill(life.pid, signum)
 
 
 def living_in(folder: Path) -> dict[int, str]:
-    """Processes that work in ``folder`` or name it in their command: id -> command."""
+    """Processes that work in ``folder`` or name it in their command: ID -> command."""
     found, name = {}, os.fsencode(folder)
     for pid in (life.pid for life in running()):
         with suppress(OSError):

@@ -13,7 +13,11 @@ PATHS = [HERE / "service.py", HERE / "wrong.py", ROOT / "example_service"]
 CHECKERS = {
     "mypy": ["mypy", "--strict", *map(str, PATHS)],
     # A build of pyright that needs no download at its first run.
-    "pyright": ["basedpyright", "--level", "error", "-p", f"{HERE}/pyrightconfig.json"],
+    # It looks for packages in the Python on PATH, if no other one is named.
+    "pyright": [
+        *("basedpyright", "--level", "error", "-p", f"{HERE}/pyrightconfig.json"),
+        *("--pythonpath", sys.executable),
+    ],
 }
 TOLD = re.compile(r"(\w+)\.py:(\d+)(?::\d+ -|:) error")
 

@@ -1,0 +1,199 @@
+"""The commands of ``modern-flask``; most of what they use is imported when they run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from flask import Flask
+
+from ..app import faults, pings_of, start
+from ..config import list_values, mask_value
+from ..observability.metrics import multiprocess
+from ..wiring import get_bound, is_configured
+from ..wiring.checks.opening import check_opening
+from ..wiring.checks.unused import find_unused
+from .group import EMBEDDED_KEYS, Group, pass_loader
+from .loader import AppLoader, raise_faults
+
+if TYPE_CHECKING:
+    from ..server.dev import Plan
+
+__all__ = ["cli"]
+
+_BIND = "127.0.0.1:8000"
+_NUMBER: dict[str, Any] = {
+    "type": click.IntRange(1),
+    "default": 1,
+    "show_default": True,
+}
+_DATA = {"database": "DATABASE_ENGINE_URL", "storage": "STORAGE_FOLDER"}
+"""The keys that say where data lie, by the names that ``dev`` prints for them."""
+
+cli = Group(
+    name="modern-flask",
+    help="Run, check and develop a service.",
+    add_version_option=False,
+)
+click.version_option(
+    package_name="modern-flask",
+    prog_name="modern-flask",
+    message="%(prog)s %(version)s",
+)(cli)
+# Each command below loads the app by itself: Flask pushes an app context only with a
+# check that ends at the first kind of fault.
+
+
+@cli.command("serve", with_appcontext=False)
+@click.option("--bind", default=_BIND, show_default=True, help="HOST:PORT.")
+@click.option("--workers", **_NUMBER, help="The number of processes.")
+@click.option("--threads", **_NUMBER, help="The number of threads in each process.")
+@click.option("--reload", is_flag=True, help="Restart when the code changes.")
+@pass_loader
+def serve_command(
+    loader: AppLoader, bind: str, workers: int, threads: int, reload: bool
+) -> None:
+    """Serve with gunicorn and the kit's settings."""
+    if not reload:
+        # Before anything that has metrics is imported.
+        multiprocess.prepare_folder(workers)
+    app = loader.load_checked()
+    from ..server.address import check_address
+    from ..server.serve import serve, serve_reloading
+
+    check_address(bind)
+    if reload:
+        folder = Path(app.root_path)
+        serve_reloading(loader.import_path, folder, bind, workers, threads)
+    serve(app, bind=bind, workers=workers, threads=threads)
+
+
+@cli.command(
+    "worker",
+    with_appcontext=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@pass_loader
+def worker_command(loader: AppLoader, options: tuple[str, ...]) -> None:
+    """Run a Celery worker with the OPTIONS of `celery worker`."""
+    app = loader.load_checked()
+    # Logging opens first: a component that opens before it can't log that it closes.
+    start(app)
+    celery = get_bound(app).container.celery()
+    from ..server.celery_options import complete_options
+
+    words = complete_options(options, str(app.config["SERVICE_NAME"]), os.environ)
+    # worker_main returns the exit code and does not exit with it.
+    sys.exit(celery.worker_main(["worker", *words]))
+
+
+@cli.command("config", with_appcontext=False)
+@pass_loader
+def config_command(loader: AppLoader) -> None:
+    """Print every key with its value, secrets masked, and where it was set."""
+    app = loader.load_unchecked()
+    container = get_bound(app).container
+    for key, value, origin in list_values(container.config()):
+        click.echo(f"{key} = {value!r}    # {origin or 'a default'}")
+    raise_faults(list(check_opening(container)))
+
+
+@cli.command("check", with_appcontext=False)
+@pass_loader
+def check_command(loader: AppLoader) -> None:
+    """Report whether the service can start, with all faults at once."""
+    app = loader.load_unchecked()
+    container = get_bound(app).container
+    raise_faults(faults(app))
+    for text in find_unused(container):
+        click.echo(text, err=True)
+    names = list(pings_of(container))
+    click.echo(f"The service can start. Configured: {', '.join(names) or 'nothing'}.")
+
+
+@cli.command("graph", with_appcontext=False)
+@click.option(
+    "--format",
+    "language",
+    type=click.Choice(["mermaid", "dot"]),
+    default="mermaid",
+    show_default=True,
+    help="The language of the drawing.",
+)
+@pass_loader
+def graph_command(loader: AppLoader, language: str) -> None:
+    """Draw the container: providers, lifetimes, keys, and what is injected where."""
+    app = loader.load_unchecked()
+    from ..app import picture
+    from ..wiring.draw import draw
+
+    click.echo(draw(picture(app), language))
+    raise_faults(list(check_opening(get_bound(app).container)))
+
+
+@cli.command("create-tables", with_appcontext=False)
+@pass_loader
+def create_tables_command(loader: AppLoader) -> None:
+    """Create the missing tables of every model that the service imports."""
+    app = loader.load_app()
+    from sqlalchemy.exc import DBAPIError
+
+    from ..database import create_tables
+    from ..database.errors import TablesNotMade
+
+    container = get_bound(app).container
+    with get_bound(app).lifecycle.running():
+        try:
+            create_tables(container.engine())
+        except DBAPIError as error:
+            key = "DATABASE_ENGINE_URL"
+            origin = container.config().origin(key)
+            place = f"the database of {key}{f', set in {origin}' if origin else ''}"
+            why = next(iter(str(error.orig).splitlines()), type(error).__name__)
+            raise TablesNotMade(place, why) from error
+
+
+@cli.command("dev", with_appcontext=False)
+@click.option("--bind", default=_BIND, show_default=True, help="HOST:PORT.")
+@pass_loader
+def dev_command(loader: AppLoader, bind: str) -> None:
+    """Create the tables; start a reloading server, a worker and a Redis."""
+    app = loader.load_app()
+    from ..server.dev import develop
+
+    click.echo(f"{app.import_name} in development:")
+    sys.exit(develop(_make_plan(app, loader.import_path, bind), click.echo))
+
+
+def _make_plan(app: Flask, import_path: str, bind: str) -> Plan:
+    """What ``dev`` starts for ``app``."""
+    from ..server.dev import Plan
+
+    container = get_bound(app).container
+    values = container.config()
+    databases = {
+        key: number
+        for key, (provider, number) in EMBEDDED_KEYS.items()
+        if not is_configured(container.providers[provider])
+    }
+    if find_spec("celery") is None:
+        # A service without tasks need not install Celery.
+        databases.pop("CELERY_BROKER_URL", None)
+    return Plan(
+        app=import_path,
+        bind=bind,
+        folder=Path(app.root_path, "var", "redis"),
+        databases=databases,
+        tables=is_configured(container.providers["engine"]),
+        worker="CELERY_BROKER_URL" in databases or is_configured(container.celery),
+        data={
+            name: str(mask_value(key, values[key]))
+            for name, key in _DATA.items()
+            if values.get(key)
+        },
+    )

@@ -1,0 +1,106 @@
+"""The command line: where a command is looked up, how it runs and how it fails."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+from flask import current_app
+from flask.cli import FlaskGroup, NoAppException, ScriptInfo
+
+from ..commands import LazyCommand
+from ..errors import Fault, NotConfigured
+from ..wiring.errors import CheckFailed
+from .loader import AppLoader
+
+__all__ = ["EMBEDDED_KEYS", "USE_DEV", "Group", "pass_loader", "print_fault"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+EMBEDDED_KEYS = {"REDIS_URL": ("redis", 0), "CELERY_BROKER_URL": ("celery", 1)}
+"""The keys that ``dev`` sets to its embedded Redis where the service does not.
+
+For each key the provider that it configures, and the number of the Redis database.
+"""
+
+USE_DEV = "`modern-flask dev` starts an embedded Redis."
+"""The hint for a service whose Redis is not configured."""
+
+
+class KitCommand(click.Command):
+    """A command of the kit: a fault is a message and the exit code 1.
+
+    It runs without an app context. Flask pushes one for the commands of an app, and in
+    the process of a server every request would share it, with everything in ``g``.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return contextvars.Context().run(super().invoke, ctx)
+        except Fault as fault:
+            print_fault(fault)
+            return ctx.exit(1)
+
+
+class Group(FlaskGroup):
+    """Looks a command up in the service first, then in the kit, then in Flask."""
+
+    command_class = KitCommand
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> click.Context:
+        extra.setdefault("obj", AppLoader(create_app=self.create_app))
+        return super().make_context(info_name, args, parent, **extra)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        try:
+            app = ctx.ensure_object(AppLoader).load_unchecked()
+        except (NoAppException, Fault):
+            # A command of the kit raises it again, and its --help does not.
+            return super().get_command(ctx, name)
+        own = app.cli.get_command(ctx, name)
+        if own is None or isinstance(own, LazyCommand):
+            return super().get_command(ctx, name)
+        if not current_app:
+            ctx.with_resource(app.app_context())
+        return own
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names; if the service can't be loaded, print why and omit its own."""
+        self._load_plugin_commands()
+        names = set(self.commands)
+        try:
+            app = ctx.ensure_object(AppLoader).load_unchecked()
+            names.update(app.cli.list_commands(ctx))
+        except (NoAppException, Fault) as fault:
+            text = fault.format_message() if hasattr(fault, "format_message") else fault
+            click.secho(f"{text}\n", err=True)
+        return sorted(names)
+
+
+def pass_loader(command: Callable[Concatenate[AppLoader, P], T]) -> Callable[P, T]:
+    """Call ``command`` with the loader of its app, under ``flask`` too."""
+
+    def call(*args: P.args, **options: P.kwargs) -> T:
+        info = click.get_current_context().ensure_object(ScriptInfo)
+        return command(AppLoader.from_info(info), *args, **options)
+
+    return update_wrapper(call, command)
+
+
+def print_fault(fault: Fault) -> None:
+    """Print ``fault``, and the hint to ``dev`` where only a Redis is missing."""
+    click.echo(str(fault), err=True)
+    if any(_is_missing(key, fault) for key in EMBEDDED_KEYS):
+        click.echo(f"\n{USE_DEV}", err=True)
+
+
+def _is_missing(key: str, fault: Fault) -> bool:
+    """Whether ``fault``, or one of its faults, is that ``key`` is not set."""
+    found = fault.faults if isinstance(fault, CheckFailed) else [fault]
+    return any(isinstance(each, NotConfigured) and each.key == key for each in found)

@@ -1,0 +1,98 @@
+"""Loading the app of a command, and the errors in its configuration and wiring."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask.cli import ScriptInfo
+
+from ..app import faults
+from ..errors import Fault
+from ..wiring import get_bound
+from ..wiring.checks.opening import check_opening
+from ..wiring.errors import CheckFailed
+
+__all__ = ["AppLoader", "raise_faults"]
+
+
+class AppLoader(ScriptInfo):
+    """Loads the app once, and raises all errors of its configuration together."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._checked = False
+        self._fault: Fault | None = None
+
+    @classmethod
+    def from_info(cls, info: ScriptInfo) -> AppLoader:
+        """A loader for the app of ``info``, which may be Flask's own."""
+        if isinstance(info, cls):
+            return info
+        return cls(
+            app_import_path=info.app_import_path,
+            create_app=info.load_app,
+            set_debug_flag=info.set_debug_flag,
+        )
+
+    @property
+    def import_path(self) -> str:
+        """The value of ``--app`` or ``FLASK_APP``, else the file that Flask finds."""
+        found = next((p for p in ("wsgi.py", "app.py") if Path(p).is_file()), "app.py")
+        return self.app_import_path or os.environ.get("FLASK_APP") or found
+
+    def load_app(self) -> Flask:
+        """Load the app and check its configuration.
+
+        Raises:
+            Fault: The configuration can't be read, or a component can't be opened.
+        """
+        app = self.load_unchecked()
+        if not self._checked and "modern_flask" in app.extensions:
+            self._checked = True
+            raise_faults(list(check_opening(get_bound(app).container)))
+        return app
+
+    def load_unchecked(self) -> Flask:
+        """Load the app without a check.
+
+        Raises:
+            Fault: The configuration can't be read.
+        """
+        # Kept, so that a command waits only once for a source that does not answer.
+        if self._fault is not None:
+            raise self._fault
+        try:
+            return super().load_app()
+        except Fault as fault:
+            self._fault = fault
+            raise
+
+    def load_checked(self) -> Flask:
+        """Load the app and check its configuration and its wiring.
+
+        Raises:
+            Fault: The app can't start; several faults are one ``CheckFailed``.
+        """
+        app = self.load_unchecked()
+        get_bound(app)
+        raise_faults(faults(app))
+        self._checked = True
+        return app
+
+
+def raise_faults(found: list[Exception]) -> None:
+    """Raise one fault as it is, and several as one.
+
+    Each text counts once: a component raises the fault of one that it depends on.
+
+    Raises:
+        CheckFailed: There are several.
+    """
+    distinct = list({str(fault): fault for fault in found}.values())
+    if len(distinct) == 1:
+        raise distinct[0]
+    if distinct:
+        raise CheckFailed(distinct)

@@ -1,0 +1,118 @@
+"""Errors of the server's address and of the embedded Redis.
+
+See :mod:`modern_flask.errors` for the base class and the labels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import Fault
+
+__all__ = [
+    "CHOOSE_ADDRESS",
+    "INSTALL_REDIS",
+    "USE_ANOTHER_REDIS",
+    "AddressUnusable",
+    "FolderUnusable",
+    "RedisDidNotStart",
+    "RedisNotFound",
+    "describe_os_error",
+]
+
+CHOOSE_ADDRESS = (
+    "stop the program that listens there, or choose another HOST:PORT; "
+    "port 0 takes any free port"
+)
+"""The remedy for an address at which the server can't listen."""
+
+USE_ANOTHER_REDIS = "set REDIS_URL and CELERY_BROKER_URL to a Redis that runs"
+"""The remedy for an embedded Redis that does not start."""
+
+INSTALL_REDIS = (
+    "install redis-server, or pip install 'modern-flask[dev]' if it has a Redis for "
+    f"this version of Python, or {USE_ANOTHER_REDIS}"
+)
+"""The remedy for a missing redis-server."""
+
+
+class AddressUnusable(Fault):
+    """The server can't listen at an address.
+
+    Args:
+        address: The address, as ``--bind`` has it.
+        reason: The reason, in the system's words where the system refused it.
+    """
+
+    def __init__(self, address: str, reason: str) -> None:
+        self.address, self.reason = address, reason
+        super().__init__(
+            f"The server can't listen at {address}: {reason}.",
+            ("set in", "--bind"),
+            ("fix", CHOOSE_ADDRESS),
+        )
+
+
+class RedisNotFound(Fault):
+    """There is no redis-server binary for the embedded Redis.
+
+    Args:
+        packages: The packages that were searched for it, before ``PATH``.
+    """
+
+    def __init__(self, packages: tuple[str, ...]) -> None:
+        self.packages = packages
+        names = " and ".join(package.replace("_", "-") for package in packages)
+        super().__init__(
+            "The embedded Redis needs a redis-server, and none is installed.",
+            ("looked in", f"the packages {names}, then PATH"),
+            ("fix", INSTALL_REDIS),
+        )
+
+
+class RedisDidNotStart(Fault):
+    """The redis-server binary ran, and no server was ready in time.
+
+    Args:
+        binary: The program that ran.
+        output: What it printed; the message shows the last five lines.
+    """
+
+    def __init__(self, binary: Path, output: str) -> None:
+        self.binary, self.output = binary, output
+        last = [line for line in output.splitlines() if line.strip()][-5:]
+        super().__init__(
+            "The embedded Redis did not start.",
+            ("in", binary),
+            *(("printed", line) for line in last),
+            ("fix", USE_ANOTHER_REDIS),
+        )
+
+
+class FolderUnusable(Fault):
+    """The embedded Redis can't keep its data in its folder.
+
+    Args:
+        folder: The folder.
+        reason: The reason, in the system's words where the system refused it.
+    """
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        self.folder, self.reason = folder, reason
+        super().__init__(
+            f"The embedded Redis can't keep its data in {folder}: {reason}.",
+            (
+                "fix",
+                "stop the other Redis, let this user write to the folder, "
+                f"or {USE_ANOTHER_REDIS}",
+            ),
+        )
+
+
+def describe_os_error(error: OSError) -> str:
+    """The reason in the system's words, such as ``address already in use``.
+
+    :data:`modern_flask.failures.REASONS` has no words for most of what a developer's
+    machine refuses, and the system's words hold nothing secret.
+    """
+    return (error.strerror or type(error).__name__).lower()
