@@ -11,10 +11,11 @@ from contextlib import AbstractContextManager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from dependency_injector.containers import DeclarativeContainer, DynamicContainer
 from flask import Blueprint, Flask, Response, request
+from typing_extensions import TypeVar
 
 from .commands import add_commands
 from .config import export_otel, load_values
@@ -51,15 +52,16 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=DeclarativeContainer)
+C_co = TypeVar("C_co", bound=DeclarativeContainer, default=Container, covariant=True)
 
 _TELEMETRY = ("logging", "tracing", "metrics")
 
 
-class App(Flask, Generic[C]):
+class App(Flask, Generic[C_co]):
     """A Flask app that has a container; generic in the container's class."""
 
     @property
-    def container(self) -> C:
+    def container(self) -> C_co:
         return get_bound(self).container  # type: ignore[return-value]
 
     @property

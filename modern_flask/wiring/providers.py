@@ -155,7 +155,7 @@ class Opened(Late[T], providers.Resource[T]):
     ) -> None: ...
     @overload
     def __init__(
-        self, provides: str | None = None, *args: Any, **kwargs: Any
+        self: Opened[Any], provides: str | None = None, *args: Any, **kwargs: Any
     ) -> None: ...
     def __init__(self, provides: Any = None, *args: Any, **kwargs: Any) -> None:
         self._object = ABSENT
@@ -242,7 +242,7 @@ class Scoped(Late[T], providers.Callable[T]):
     ) -> None: ...
     @overload
     def __init__(
-        self, provides: str | None = None, *args: Any, **kwargs: Any
+        self: Scoped[Any], provides: str | None = None, *args: Any, **kwargs: Any
     ) -> None: ...
     def __init__(self, provides: Any = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(provides, *args, **kwargs)

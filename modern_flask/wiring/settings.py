@@ -79,6 +79,9 @@ def _read_section(
 class Choice(providers.Selector[T]):
     """A selector whose errors name the key, and the values that it may have."""
 
+    def __init__(self, selector: Any = None, **branches: providers.Provider[T]) -> None:
+        super().__init__(selector, **branches)
+
     def _provide(self, args: Any, kwargs: Any) -> Any:
         value = self.value
         branches = self.providers

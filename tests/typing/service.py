@@ -110,8 +110,16 @@ def create_app(**config: object) -> modern_flask.App:
     app = modern_flask.create_app(
         __name__, Container(), blueprints=[blueprint], config=config, check=False
     )
-    assert_type(app, modern_flask.App)
-    assert_type(app.container, modern_flask.Container)
+    assert_type(app, modern_flask.App[Container])
+    assert_type(app.container, Container)
+    assert_type(app.container.engine(), Engine)
+    assert_type(app.container.session_factory()(), Session)
+    assert_type(app.container.session(), Session)
+    assert_type(app.container.redis(), Redis)
+    assert_type(app.container.storage(), Storage)
+    assert_type(app.container.celery(), Celery)
+    assert_type(app.container.mail(), list[str])
+    assert_type(app.container.letters(), list[str])
     with app.running(), overriding(app.container, storage=MemoryStorage()):
         assert_type(order(1, Orders(Session(), ""), Session()), dict[str, int])
     return app

@@ -1,5 +1,6 @@
-"""Mistakes that a type checker must tell: each line with a comment, and no other."""
+"""Mistakes that a type checker must report: each line with a comment, and no other."""
 
+import modern_flask
 from modern_flask import SessionDep, StorageDep, create_app, inject, transactional
 
 
@@ -17,3 +18,22 @@ def upload(storage: StorageDep) -> None:
 
 create_app(__name__, blueprints=7)  # wrong
 order("one", None)  # wrong
+
+
+class Mine(modern_flask.Container):
+    """A container with a component of its own."""
+
+    mailer = modern_flask.Opened(lambda: "mailer")
+
+
+app = create_app(__name__)
+app.container.engine().nothing()  # wrong
+app.container.session_factory().nothing()  # wrong
+app.container.session().nothing()  # wrong
+app.container.readonly_session().nothing()  # wrong
+app.container.redis().nothing()  # wrong
+app.container.storage().nothing()  # wrong
+app.container.metrics().nothing()  # wrong
+app.container.tracing().nothing()  # wrong
+app.container.logging().nothing()  # wrong
+create_app(__name__, Mine()).container.mailer().nothing()  # wrong
