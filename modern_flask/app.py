@@ -47,6 +47,7 @@ __all__ = [
     "picture",
     "running",
     "start",
+    "warnings",
 ]
 
 logger = logging.getLogger(__name__)
@@ -281,7 +282,7 @@ def start(app: Flask) -> None:
     if not bound.started:
         bound.started = True
         logger.info("%s", bound.container.tracing())
-        for text in find_warnings(app, bound, _tasks(bound)[0]):
+        for text in warnings(app):
             logger.warning("%s", text)
     if not bound.checked:
         tasks, found = _tasks(bound)
@@ -299,6 +300,12 @@ def faults(app: Flask) -> list[Exception]:
     bound = get_bound(app)
     # A Celery app that does not open is reported where components are opened.
     return check_app(app, bound, _tasks(bound)[0])
+
+
+def warnings(app: Flask) -> list[str]:
+    """Keys without effect, and functions that would fail if something called them."""
+    bound = get_bound(app)
+    return find_warnings(app, bound, _tasks(bound)[0])
 
 
 def picture(app: Flask) -> Picture:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from flask import Flask
 
-from ..app import faults, pings_of, start
+from ..app import faults, pings_of, start, warnings
 from ..config import list_values, mask_value
 from ..observability.metrics import multiprocess
 from ..wiring import get_bound, is_configured
-from ..wiring.checks.opening import check_opening
-from ..wiring.checks.unused import find_unused
+from ..wiring.checks.opening import check_opening, is_kit_component
 from .group import EMBEDDED_KEYS, Group, pass_loader
 from .loader import AppLoader, raise_faults
 
@@ -100,17 +99,20 @@ def config_command(loader: AppLoader) -> None:
     container = get_bound(app).container
     for key, value, origin in list_values(container.config()):
         click.echo(f"{key} = {value!r}    # {origin or 'a default'}")
-    raise_faults(list(check_opening(container)))
+    raise_faults(list(check_opening(container, is_kit_component)))
 
 
 @cli.command("check", with_appcontext=False)
 @pass_loader
 def check_command(loader: AppLoader) -> None:
-    """Report whether the service can start, with all faults at once."""
+    """Report whether the service can start, with all faults at once.
+
+    It opens nothing of the service's own and connects to nothing.
+    """
     app = loader.load_unchecked()
     container = get_bound(app).container
     raise_faults(faults(app))
-    for text in find_unused(container):
+    for text in warnings(app):
         click.echo(text, err=True)
     names = list(pings_of(container))
     click.echo(f"The service can start. Configured: {', '.join(names) or 'nothing'}.")
@@ -133,7 +135,8 @@ def graph_command(loader: AppLoader, language: str) -> None:
     from ..wiring.draw import draw
 
     click.echo(draw(picture(app), language))
-    raise_faults(list(check_opening(get_bound(app).container)))
+    container = get_bound(app).container
+    raise_faults(list(check_opening(container, is_kit_component)))
 
 
 @cli.command("create-tables", with_appcontext=False)

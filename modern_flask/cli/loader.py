@@ -12,7 +12,7 @@ from flask.cli import ScriptInfo
 from ..app import faults
 from ..errors import Fault
 from ..wiring import get_bound
-from ..wiring.checks.opening import check_opening
+from ..wiring.checks.opening import check_opening, is_kit_component
 from ..wiring.errors import CheckFailed
 
 __all__ = ["AppLoader", "raise_faults"]
@@ -44,15 +44,17 @@ class AppLoader(ScriptInfo):
         return self.app_import_path or os.environ.get("FLASK_APP") or found
 
     def load_app(self) -> Flask:
-        """Load the app and check its configuration.
+        """Load the app and check its configuration, without running its own openers.
 
         Raises:
-            Fault: The configuration can't be read, or a component can't be opened.
+            Fault: The configuration can't be read, or a component of the kit can't be
+                opened.
         """
         app = self.load_unchecked()
         if not self._checked and "modern_flask" in app.extensions:
             self._checked = True
-            raise_faults(list(check_opening(get_bound(app).container)))
+            container = get_bound(app).container
+            raise_faults(list(check_opening(container, is_kit_component)))
         return app
 
     def load_unchecked(self) -> Flask:

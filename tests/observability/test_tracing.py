@@ -251,7 +251,10 @@ ask(first); ask(second); ask(second)
         {"serviceName": "first"}
     ] * 3
     lines = said.splitlines()
-    assert sum("OTEL_EXPORTER differs from what another app" in each for each in lines)
+    assert sum(
+        "OTEL_EXPORTER differs from the value that another app" in each
+        for each in lines
+    )
     assert (
         lines.count(
             "Spans of second are sent as those of first: a process has one resource."
