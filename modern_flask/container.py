@@ -80,29 +80,14 @@ class Container(containers.DeclarativeContainer):
     )
     storage: Choice[Storage] = Choice(
         config.STORAGE_VENDOR,
-        cos=Opened(
-            "modern_flask.storage.cos.open_cos",
-            section(config, "STORAGE_"),
-            observed_by=telemetry.provided.storage,
-            ping="modern_flask.storage.ping",
-        ),
-        oss=Opened(
-            "modern_flask.storage.oss.open_oss",
-            section(config, "STORAGE_"),
-            observed_by=telemetry.provided.storage,
-            ping="modern_flask.storage.ping",
-        ),
+        cos=Opened("modern_flask.storage.cos.open_cos", section(config, "STORAGE_")),
+        oss=Opened("modern_flask.storage.oss.open_oss", section(config, "STORAGE_")),
         local=Opened(
-            "modern_flask.storage.local.open_local",
-            section(config, "STORAGE_"),
-            observed_by=telemetry.provided.storage,
-            ping="modern_flask.storage.ping",
+            "modern_flask.storage.local.open_local", section(config, "STORAGE_")
         ),
-        memory=Opened(
-            "modern_flask.storage.memory.open_memory",
-            observed_by=telemetry.provided.storage,
-            ping="modern_flask.storage.ping",
-        ),
+        memory=Opened("modern_flask.storage.memory.open_memory"),
+        observed_by=telemetry.provided.storage,
+        ping="modern_flask.storage.ping",
     )
     celery: Opened[Celery] = Opened(
         "modern_flask.tasks.open_celery",

@@ -77,9 +77,28 @@ def _read_section(
 
 
 class Choice(providers.Selector[T]):
-    """A selector whose errors name the key, and the values that it may have."""
+    """A selector whose errors name the key, and the values that it may have.
 
-    def __init__(self, selector: Any = None, **branches: providers.Provider[T]) -> None:
+    Args:
+        selector: The key of the configuration that names the branch.
+        observed_by: For every branch, as in :class:`Opened`.
+        ping: For every branch, as in :class:`Opened`.
+        branches: The providers by the value that chooses them.
+    """
+
+    def __init__(
+        self,
+        selector: Any = None,
+        *,
+        observed_by: Any = None,
+        ping: Any = None,
+        **branches: providers.Provider[T],
+    ) -> None:
+        given = {"observed_by": observed_by, "ping": ping}
+        shared = {name: value for name, value in given.items() if value is not None}
+        for branch in branches.values():
+            if shared and isinstance(branch, Late):
+                branch.add_kwargs(**shared)
         super().__init__(selector, **branches)
 
     def _provide(self, args: Any, kwargs: Any) -> Any:
