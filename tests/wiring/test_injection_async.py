@@ -15,9 +15,6 @@ import modern_flask
 from modern_flask import SessionDep, inject, on_commit, transactional
 from modern_flask.database.errors import GeneratorTransaction
 from modern_flask.wiring import find
-from modern_flask.wiring.checks import markers as marker_rules
-from tests.wiring.fault_table import told
-from tests.wiring.shop import NameDep, shop
 
 UnitDep = Annotated[Any, Provide["unit"]]
 
@@ -177,37 +174,3 @@ def test_generators_are_refused(function: Any) -> None:
         "generator.\n"
         "  fix      put @transactional on a function that the generator calls"
     )
-
-
-def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without what Flask runs ``async`` functions with, each is told at start."""
-    monkeypatch.setattr(marker_rules, "find_spec", lambda name: None)
-
-    def build(app: Flask) -> None:
-        @app.get("/")
-        @inject
-        async def view(name: NameDep) -> str: ...
-
-        @app.before_request
-        async def before() -> None: ...
-
-    assert told(build, shop()) == [
-        "View view is async, and the package asgiref is not installed.\n"
-        "  in       test_async:N\n"
-        "  fix      pip install 'flask[async]'",
-        "Hook before_request before is async, and the package asgiref is not "
-        "installed.\n"
-        "  in       test_async:N\n"
-        "  fix      pip install 'flask[async]'",
-    ]
-
-
-def test_nothing_is_wrong() -> None:
-    """With it, nothing is told of them."""
-
-    def build(app: Flask) -> None:
-        @app.get("/")
-        @inject
-        async def view(name: NameDep) -> str: ...
-
-    assert told(build, shop()) == []

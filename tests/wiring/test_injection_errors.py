@@ -1,22 +1,17 @@
 """What ``@inject`` refuses, where it is written and where it is called."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
-import click
 import pytest
 from dependency_injector import containers, providers
-from dependency_injector.wiring import Closing, Provide
+from dependency_injector.wiring import Provide
 from dependency_injector.wiring import inject as library_inject
 from flask import Flask
-from flask.views import MethodView
 
 from modern_flask.wiring import find, get_bound, inject
 from modern_flask.wiring.errors import (
     AlreadyBound,
-    ClosingMarker,
-    MisplacedInject,
     NoApp,
     NotBound,
     UnknownProvider,
@@ -100,114 +95,6 @@ def test_bound_twice(app: Flask) -> None:
         "The Flask app service already has a container.\n"
         "  fix      call init_app once; to replace what it provides, override it"
     )
-
-
-def test_closing() -> None:
-    """``Closing`` is refused where it is written."""
-    with pytest.raises(ClosingMarker, match=r"asks for Closing\[\.\.\.\]"):
-
-        @inject
-        def view(found: Annotated[str, Closing[Provide["name"]]]) -> None: ...
-
-
-def test_nothing_asked() -> None:
-    """A function without markers is left as it is."""
-
-    def view(number: int) -> int:
-        return number
-
-    assert inject(view) is view
-
-
-def _class() -> Any:
-    class Page:
-        def __init__(self, found: NameDep) -> None: ...
-
-    return Page
-
-
-def _method() -> Any:
-    def view(found: NameDep) -> None: ...
-
-    return staticmethod(view)
-
-
-def _command() -> Any:
-    @click.command()
-    def view(found: NameDep) -> None: ...
-
-    return view
-
-
-def _positional() -> Any:
-    def view(found: NameDep, /) -> None: ...
-
-    return view
-
-
-def _partial() -> Any:
-    def view(number: int, found: NameDep) -> None: ...
-
-    return partial(view, 7)
-
-
-def _view_of_a_class() -> Any:
-    class Page(MethodView):
-        def get(self, found: NameDep) -> None: ...
-
-    return Page.as_view("page")
-
-
-def _object() -> Any:
-    class Page:
-        def __call__(self, found: NameDep) -> None: ...
-
-    return Page()
-
-
-MISPLACED = {
-    _partial: ("it is a partial already", "put @inject over its function"),
-    _view_of_a_class: (
-        "it is a class-based view already",
-        "put @inject over the method that has the markers",
-    ),
-    _object: ("it is a Page", "put @inject over its method __call__"),
-    _class: ("it is a class", "put @inject over the method that has the markers"),
-    _method: ("it is not a function yet", "put @inject under @staticmethod"),
-    _command: (
-        "it is a task or a command already",
-        "put @inject directly over the function, under what registers it",
-    ),
-}
-
-
-@pytest.mark.parametrize("make", MISPLACED, ids=lambda make: make.__name__)
-def test_misplaced(make: Callable[[], Any]) -> None:
-    """``@inject`` over what it can't fill says so, and where it belongs."""
-    why, remedy = MISPLACED[make]
-
-    with pytest.raises(MisplacedInject) as fault:
-        inject(make())
-
-    assert fault.value.what.endswith(f": {why}.")
-    assert "test_inject_faults.py, line " in dict(fault.value.lines)["in"]
-    assert fault.value.lines[-1] == ("fix", remedy)
-
-
-def test_positional_only() -> None:
-    """A parameter that can't be passed by name can't be filled."""
-    with pytest.raises(MisplacedInject, match="can't be passed by name"):
-        inject(_positional())
-
-
-def test_signature_shows_what_callers_pass() -> None:
-    """Celery and others see only the parameters that a caller is to pass."""
-    import inspect
-
-    @inject
-    def view(number: int, name: NameDep) -> None: ...
-
-    assert list(inspect.signature(view).parameters) == ["number"]
 
 
 def test_wired_by_hand(app: Flask) -> None:

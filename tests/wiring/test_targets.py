@@ -8,8 +8,10 @@ from dependency_injector import providers
 from dependency_injector.wiring import Provide, Provider
 from flask import Flask
 
+from modern_flask.errors import set_key
 from modern_flask.wiring import Once, Opened, inject
-from tests.wiring.fault_table import Table, check_row, told
+from modern_flask.wiring.markers import OVER
+from tests.wiring.fault_table import Table, check_row, report
 from tests.wiring.shop import Mailer, Session, SessionDep, Shop, shop
 
 TABLE = Table()
@@ -29,10 +31,10 @@ class Half(Shop):
 
 
 @row(
-    """
+    f"""
         Provider orders has a marker that nothing fills: @inject is missing.
-          in       test_target_markers:N, parameter `session`
-          fix      put @inject directly over the function, under what registers it
+          in       test_targets:N, parameter `session`
+          fix      {OVER}
         """,
     Half,
 )
@@ -52,7 +54,7 @@ class Mistaken(Shop):
 @row(
     """
         Provider orders asks for "sesion", which Mistaken does not provide.
-          in       test_target_markers:N, parameter `session`
+          in       test_targets:N, parameter `session`
           did you mean  session
         """,
     Mistaken,
@@ -93,13 +95,12 @@ class Mailing(Shop):
 
 
 @row(
-    """
+    f"""
         mail is not configured: MAIL_HOST is not set.
           in       View view (`post`)
           path     post -> mailer
           looked in  config.py and FLASK_*
-          fix      set MAIL_HOST in the configuration, or FLASK_MAIL_HOST in the \\
-            environment
+          fix      {set_key("MAIL_HOST")}
         """,
     Mailing,
 )
@@ -120,11 +121,11 @@ class Limited(Shop):
 
 
 @row(
-    """
+    f"""
         LIMIT is not set, and something injected requires it.
           in       View view (`orders`)
           looked in  config.py and FLASK_*
-          fix      set LIMIT in the configuration, or FLASK_LIMIT in the environment
+          fix      {set_key("LIMIT")}
         """,
     Limited,
 )
@@ -136,7 +137,7 @@ def target_that_needs_a_key_that_is_not_set(app: Flask) -> None:
 
 @pytest.mark.parametrize(("build", "kind", "values", "expected"), TABLE.rows)
 def test_fault(build: Any, kind: Any, values: dict[str, Any], expected: str) -> None:
-    """The fault is told once, in these words, and nothing else is."""
+    """The check reports exactly this text."""
     check_row(build, kind, values, expected)
 
 
@@ -164,9 +165,9 @@ class Filled(Shop):
     named = Once(Unfilled, session=providers.Object("own"))
     asking = Once(Asking, providers.Object("own"))
     asking_by_name = Once(Asking, session=providers.Object("own"))
-    late = Opened("tests.wiring.test_target_markers.Lazy")
+    late = Opened("tests.wiring.test_targets.Lazy")
 
 
 def test_nothing_is_wrong() -> None:
     """What the provider gives, or a target asks for to call it later, is no fault."""
-    assert told(lambda app: None, shop(Filled)) == []
+    assert report(lambda app: None, shop(Filled)) == []

@@ -10,12 +10,106 @@ from flask import Flask
 from flask.views import View
 
 from modern_flask.wiring import Choice, Once, Opened, Scoped, guard, inject
-from tests.wiring.fault_table import Table, check_row, told
+from modern_flask.wiring.checks.lifetimes import FIX_IN_METHOD
+from tests.wiring.fault_table import Table, check_row, report
 from tests.wiring.shop import Mailer, SessionDep, Shop, open_session, shop
 
 TABLE = Table()
 row = TABLE.row
 session = Shop.session
+
+
+class Circle(Shop):
+    """``first`` needs ``second``, which needs ``first``."""
+
+    first = providers.Factory(list)
+    second = providers.Factory(list, first)
+    first.add_args(second)
+
+
+@row(
+    """
+        first depends on itself.
+          path     first -> second -> first
+          fix      give one of them `NAME.provider`, to call when it is needed
+        """,
+    Circle,
+)
+def cycle(app: Flask) -> None: ...
+
+
+class Selfish(Shop):
+    """``first`` needs itself, behind an attribute."""
+
+    first = Opened(Mailer)
+    first.add_kwargs(own=first.provided.arguments)
+
+
+@row(
+    """
+        first depends on itself.
+          path     first -> first
+          fix      give one of them `NAME.provider`, to call when it is needed
+        """,
+    Selfish,
+)
+def cycle_of_one(app: Flask) -> None: ...
+
+
+class Keeping(Shop):
+    """An object of the process that keeps a request's."""
+
+    keeper = Once(Mailer, Shop.session)
+
+
+@row(
+    """
+        keeper lives as long as the process and keeps session, which lives as long \\
+            as a request.
+          path     keeper (Once) -> session (Scoped)
+          fix      declare keeper as Scoped, or give it `session.provider`
+        """,
+    Keeping,
+)
+def captive(app: Flask) -> None: ...
+
+
+class Hoarding(Shop):
+    """A resource that keeps a request's object through two others."""
+
+    reader = providers.Factory(Mailer, Shop.catalog.provided.copy.call())
+    keeper = providers.Resource(Mailer, by=reader)
+
+
+@row(
+    """
+        keeper lives as long as the process and keeps session, which lives as long \\
+            as a request.
+          path     keeper (Resource) -> reader (Factory) -> catalog (Factory) -> \\
+            List (List) -> session (Scoped)
+          fix      declare keeper as Scoped, or give it `session.provider`
+        """,
+    Hoarding,
+)
+def captive_on_a_long_way(app: Flask) -> None: ...
+
+
+class Single(Shop):
+    """The library's own singleton as the keeper."""
+
+    keeper = providers.Singleton(Mailer, Shop.session)
+
+
+@row(
+    """
+        keeper lives as long as the process and keeps session, which lives as long \\
+            as a request.
+          path     keeper (Singleton) -> session (Scoped)
+          fix      declare keeper as Scoped, or give it `session.provider`
+        """,
+    Single,
+)
+def captive_of_a_singleton(app: Flask) -> None: ...
 
 
 class Local(Shop):
@@ -105,12 +199,12 @@ class Nested(Shop):
 def captive_in_a_nested_container(app: Flask) -> None: ...
 
 
-@row("""
+@row(f"""
         View page (Page.__init__) lives as long as the process and keeps session, \\
             which lives as long as a request.
           path     View page (Page.__init__) -> catalog (Factory) -> List (List) -> \\
             session (Scoped)
-          fix      inject it into the method, or leave init_every_request as it is
+          fix      {FIX_IN_METHOD}
         """)
 def captive_of_a_view(app: Flask) -> None:
     class Page(View):
@@ -128,7 +222,7 @@ def captive_of_a_view(app: Flask) -> None:
 
 @pytest.mark.parametrize(("build", "kind", "values", "expected"), TABLE.rows)
 def test_fault(build: Any, kind: Any, values: dict[str, Any], expected: str) -> None:
-    """The fault is told once, in these words, and nothing else is."""
+    """The check reports exactly this text."""
     check_row(build, kind, values, expected)
 
 
@@ -169,7 +263,7 @@ def test_every_way(keeper: Any, way: str) -> None:
     class Keeping(Shop):
         kept = keeper(Mailer, WAYS[way](session))
 
-    (text,) = told(lambda app: None, shop(Keeping, VENDOR="disk"))
+    (text,) = report(lambda app: None, shop(Keeping, VENDOR="disk"))
 
     assert text.startswith("kept lives as long as the process and keeps session,")
 
@@ -182,7 +276,7 @@ def test_keeper_behind_a_keeper() -> None:
         second = Once(Mailer, first)
         third = Once(Mailer, first, providers.Factory(list, providers.List(session)))
 
-    texts = told(lambda app: None, shop(Chain))
+    texts = report(lambda app: None, shop(Chain))
 
     assert [text.partition(" ")[0] for text in texts] == ["first", "third"]
 
@@ -196,9 +290,9 @@ def test_override_of_another_kind() -> None:
 
     container = shop(Keeping)
     with container.engine.override(Scoped(open_session)):
-        (text,) = told(lambda app: None, container)
+        (text,) = report(lambda app: None, container)
     with container.engine.override(providers.Factory(Mailer)):
-        assert told(lambda app: None, container) == []
+        assert report(lambda app: None, container) == []
 
     assert text.splitlines()[1] == (
         "  path     keeper (Once) -> engine (Once) -> engine (Scoped)"
@@ -227,4 +321,13 @@ class Own(Shop):
 
 def test_nothing_is_kept() -> None:
     """What is handed over to be called later is no captive."""
-    assert told(lambda app: None, shop(Own, VENDOR="memory")) == []
+    assert report(lambda app: None, shop(Own, VENDOR="memory")) == []
+
+
+def test_lazy_request_object_is_no_captive() -> None:
+    """A singleton that is given the provider keeps no request's object."""
+
+    class Lazy(Shop):
+        keeper = Once(Mailer, Shop.session.provider)
+
+    assert report(lambda app: None, shop(Lazy)) == []

@@ -1,251 +1,314 @@
-"""Markers where a function's own signature does not show them."""
+"""Markers that nothing fills, or that are wrong, at every place that Flask can call.
+
+The table is the product of the places (``places``) and of the forms below: how the
+function is written there. Each combination is one test.
+"""
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import pytest
-from celery import Celery, Task
-from dependency_injector.wiring import Provide
-from flask import Flask
-from flask.views import MethodView
+from dependency_injector import containers
+from dependency_injector.wiring import (
+    Closing,
+    Provide,
+    Provider,
+    required,
+)
+from dependency_injector.wiring import inject as library_inject
 from typing_extensions import TypeAliasType
 
-from modern_flask.tasks import get_tasks
-from modern_flask.wiring import inject
-from tests.wiring.fault_table import Table, check_row, told
-from tests.wiring.shop import NameDep, shop
+from modern_flask.database.transactional import transactional
+from modern_flask.wiring import Opened, inject
+from modern_flask.wiring.checks.markers import (
+    FIX_INSIDE,
+    FIX_ORDER,
+    LostDecorator,
+    Shadowed,
+    UnfilledMarker,
+    UnresolvedAnnotation,
+)
+from modern_flask.wiring.checks.types import Contradiction
+from modern_flask.wiring.errors import ClosingMarker, UnknownProvider
+from modern_flask.wiring.markers import OVER, note_lookup
+from tests.wiring.checks.places.commands import COMMANDS
+from tests.wiring.checks.places.hooks import HOOKS
+from tests.wiring.checks.places.place import (
+    Form,
+    Place,
+    TypoDep,
+    keep,
+    library_inject_without_markers,
+    typed,
+    with_the_name_only,
+    with_wraps,
+)
+from tests.wiring.checks.places.views import VIEWS
+from tests.wiring.fault_table import find_faults, read_text, write
+from tests.wiring.shop import Mailer, NameDep, Session, shop
 
-TABLE = Table()
-row = TABLE.row
-TypoDep = Annotated[str, Provide["nmae"]]
+PLACES = {**VIEWS, **HOOKS, **COMMANDS}
+# Every provider of the shop is configured: only the marker can be wrong.
+VALUES = {"VENDOR": "memory", "MAIL_HOST": "mx"}
 # As `type Named = ...` makes it from Python 3.12 on.
 Named = TypeAliasType("Named", NameDep)
 Numbered = TypeAliasType("Numbered", Annotated[int, Provide["name"]])
 
 
-def unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator that forgets ``functools.wraps``."""
+class Other(containers.DeclarativeContainer):
+    """A container that the app does not have."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    return call
+    engine = Opened("nowhere.engine")
 
 
-@row("""
-        View view has a marker that nothing fills: @inject is missing.
-          in       test_hidden_markers:N, parameter `name`
-          fix      put @inject directly over the function, under what registers it
-        """)
-def missing_inject_under_a_partial(app: Flask) -> None:
-    def view(number: int, name: NameDep) -> str: ...
+CORRECT = {
+    "inject": Form(inject),
+    "inject twice": Form(lambda function: inject(inject(function))),
+    "inject over a decorator with wraps": Form(lambda f: inject(with_wraps(f))),
+    "inject under a decorator with wraps": Form(lambda f: with_wraps(inject(f))),
+    "inject under a decorator without wraps": Form(
+        lambda f: with_the_name_only(inject(f))
+    ),
+    "annotation that is text": Form(typed("NameDep")),
+    "annotation that is an alias": Form(typed(Named)),
+    "marker as the default": Form(typed(Any, inject, Provide["name"])),
+    "provider itself": Form(typed(Annotated[Any, Provider["session"]])),
+    "required key": Form(typed(Annotated[str, Provide["config.VENDOR", required()]])),
+    "the library's inject": Form(library_inject),
+    "no marker is missing": Form(typed(str, keep, "own")),
+}
 
-    app.add_url_rule("/", "view", partial(view, 7))
+
+@dataclass(frozen=True)
+class Mistake:
+    """A form that is wrong, and what the check reports for it.
+
+    Args:
+        kind: The fault's class.
+        text: The fault's text, with TITLE for the function and FILE for its file.
+        fits: Whether the mistake can be made at a place.
+    """
+
+    form: Form
+    kind: type[Exception]
+    text: str
+    fits: Callable[[Place], bool]
 
 
-@row("""
-        View view asks for "nmae", which Shop does not provide.
-          in       test_hidden_markers:N, parameter `name`
+MISTAKES: dict[str, Mistake] = {}
+
+
+def mistake(
+    name: str,
+    form: Form,
+    kind: type[Exception],
+    text: str,
+    fits: Callable[[Place], bool] = lambda place: True,
+) -> None:
+    MISTAKES[name] = Mistake(form, kind, read_text(text), fits)
+
+
+def returns_function(place: Place) -> bool:
+    """A decorator above the registration needs a function there."""
+    return place.returns_function
+
+
+def has_url(place: Place) -> bool:
+    """Only the functions of a URL get its arguments."""
+    return place.has_url
+
+
+MISSING = f"""
+        TITLE has a marker that nothing fills: @inject is missing.
+          in       FILE:N, parameter `name`
+          fix      {OVER}
+        """
+for name, form in {
+    "inject is missing": Form(),
+    "inject is missing, marker as the default": Form(typed(Any, keep, Provide["name"])),
+    "inject is missing, marker in an alias": Form(typed(Named, keep)),
+    "inject is missing, annotation is text": Form(typed("NameDep", keep)),
+    # The library does not read text, and leaves the function as it is.
+    "library's inject over text": Form(
+        typed("NameDep", library_inject_without_markers)
+    ),
+    "inject is missing under a decorator with wraps": Form(with_wraps),
+    "inject is missing under a decorator without wraps": Form(with_the_name_only),
+    "inject is over a decorator without wraps": Form(
+        lambda function: inject(with_the_name_only(function))
+    ),
+}.items():
+    mistake(name, form, UnfilledMarker, MISSING)
+
+mistake(
+    "inject is above the registration",
+    Form(above=inject),
+    UnfilledMarker,
+    f"""
+        TITLE has a marker that nothing fills: @inject stands above what \\
+            registers the function.
+          in       FILE:N, parameter `name`
+          fix      {OVER}
+        """,
+    returns_function,
+)
+mistake(
+    "another decorator is above the registration",
+    Form(inject, above=transactional),
+    LostDecorator,
+    f"""
+        TITLE was registered before a decorator above it was applied.
+          in       FILE:N
+          fix      {FIX_ORDER}
+        """,
+    returns_function,
+)
+
+INSIDE = f"""
+        TITLE has a marker that nothing fills: it stands inside another annotation.
+          in       FILE:N, parameter `name`
+          fix      {FIX_INSIDE}
+        """
+for name, annotation in {
+    "marker is in a union": NameDep | None,
+    "marker is in a list": list[NameDep],
+}.items():
+    mistake(name, Form(typed(annotation, inject, None)), UnfilledMarker, INSIDE)
+
+mistake(
+    "annotation is not defined",
+    Form(typed("NowhereDep")),
+    UnresolvedAnnotation,
+    """
+        TITLE can't be injected: NowhereDep is not defined.
+          in       FILE:N, parameter `name`
+          fix      import it at run time, not under `if TYPE_CHECKING:`
+        """,
+    # Other functions may be given an argument for it.
+    has_url,
+)
+
+TYPO_TEXT = """
+        TITLE asks for "nmae", which Shop does not provide.
+          in       FILE:N, parameter `name`
           did you mean  name or mailer
-        """)
-def typo_under_a_partial(app: Flask) -> None:
-    @inject
-    def view(number: int, name: TypoDep) -> str: ...
+        """
+for name, form in {
+    "provider has another name": Form(typed(TypoDep)),
+    "provider has another name, marker as the default": Form(
+        typed(Any, inject, Provide["nmae"])
+    ),
+    "provider has another name, annotation is text": Form(typed("TypoDep")),
+    "provider has another name under a decorator without wraps": Form(
+        lambda function: with_the_name_only(typed(TypoDep)(function))
+    ),
+    "provider has another name under the library's inject": Form(
+        typed(TypoDep, library_inject)
+    ),
+}.items():
+    mistake(name, form, UnknownProvider, TYPO_TEXT)
 
-    app.add_url_rule("/", "view", partial(view, 7))
+for marker, wanted, nearest in (
+    (Provide["sesion"], "sesion", "session"),
+    (Provide["storage.discs"], "storage.discs", "storage.disk or storage"),
+    (Provide["xyz"], "xyz", ""),
+    (Provide["wire"], "wire", ""),
+    (Provide[Other.engine], "nowhere.engine", ""),
+):
+    mistake(
+        f"container does not provide {wanted}",
+        Form(typed(Annotated[Any, marker])),
+        UnknownProvider,
+        f"""
+        TITLE asks for "{wanted}", which Shop does not provide.
+          in       FILE:N, parameter `name`
+        """
+        + (f"  did you mean  {nearest}" if nearest else ""),
+    )
 
+mistake(
+    "decorator needs another provider",
+    Form(lambda function: note_lookup("redis", with_wraps(inject(function)))),
+    UnknownProvider,
+    """
+        TITLE asks for "redis", which Shop does not provide.
+          in       FILE:N
+        """,
+)
+mistake(
+    "marker is Closing",
+    Form(typed(Annotated[Any, Closing[Provide["session"]]], library_inject)),
+    ClosingMarker,
+    """
+        TITLE asks for Closing[...], which closes an object that is shared.
+          in       FILE:N, parameter `name`
+          fix      declare the provider as Scoped and ask for Provide[...]
+        """,
+)
+mistake(
+    "URL has an argument of the same name",
+    Form(inject, url="/shops/<name>"),
+    Shadowed,
+    """
+        TITLE gets `name` from its URL /shops/<name>, not from the marker.
+          in       FILE:N, parameter `name`
+          fix      rename the URL argument or the parameter
+        """,
+    has_url,
+)
 
-@row("""
-        View view has a marker that nothing fills: @inject is missing.
-          in       test_hidden_markers:N, parameter `name`
-          fix      put @inject directly over the function, under what registers it
-        """)
-def missing_inject_under_a_decorator_without_wraps(app: Flask) -> None:
-    @app.get("/", endpoint="view")
-    @unwrapped
-    def view(name: Any = Provide["name"]) -> str: ...
-
-
-@row("""
-        View view asks for "nmae", which Shop does not provide.
-          in       test_hidden_markers:N, parameter `name`
-          did you mean  name or mailer
-        """)
-def typo_under_a_decorator_without_wraps(app: Flask) -> None:
-    @app.get("/", endpoint="view")
-    @unwrapped
-    @inject
-    def view(name: TypoDep) -> str: ...
-
-
-@row("""
-        View view has a marker that nothing fills: @inject is missing.
-          in       test_hidden_markers:N, parameter `name`
-          fix      put @inject directly over the function, under what registers it
-        """)
-def inject_above_a_decorator_without_wraps(app: Flask) -> None:
-    @app.get("/", endpoint="view")
-    @inject
-    @unwrapped
-    def view(name: NameDep) -> str: ...
-
-
-@row("""
-        View view has a marker that nothing fills: @inject is missing.
-          in       test_hidden_markers:N, parameter `name`
-          fix      put @inject directly over the function, under what registers it
-        """)
-def missing_inject_on_a_callable_object(app: Flask) -> None:
-    class View:
-        def __call__(self, name: NameDep) -> str: ...
-
-    app.add_url_rule("/", "view", View())
-
-
-@row("""
-        View view asks for "nmae", which Shop does not provide.
-          in       test_hidden_markers:N, parameter `name`
-          did you mean  name or mailer
-        """)
-def typo_in_a_callable_object(app: Flask) -> None:
-    class View:
-        @inject
-        def __call__(self, name: TypoDep) -> str: ...
-
-    app.add_url_rule("/", "view", View())
-
-
-@row("""
-        View view asks for "nmae", which Shop does not provide.
-          in       test_hidden_markers:N, parameter `name`
-          did you mean  name or mailer
-        """)
-def typo_under_a_decorator_that_is_a_class(app: Flask) -> None:
-    class Logged:
-        def __init__(self, function: Callable[..., Any]) -> None:
-            self.function = function
-
-        def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            return self.function(*args, **kwargs)
-
-    @inject
-    def view(name: TypoDep) -> str: ...
-
-    app.add_url_rule("/", "view", Logged(view))
-
-
-@row("""
-        View page (Page.get) has a marker that nothing fills: @inject is missing.
-          in       test_hidden_markers:N, parameter `name`
-          fix      put @inject directly over the function, under what registers it
-        """)
-def inject_among_the_decorators_of_a_class(app: Flask) -> None:
-    class Page(MethodView):
-        decorators = [inject]  # noqa: RUF012
-
-        def get(self, name: NameDep) -> str: ...
-
-    app.add_url_rule("/", view_func=Page.as_view("page"))
-
-
-@row("""
-        View view has a marker that nothing fills: it stands inside another annotation.
-          in       test_hidden_markers:N, parameter `name`
-          fix      write Annotated[... | None, Provide[...]]: the whole type first
-        """)
-def marker_in_a_union(app: Flask) -> None:
-    @app.get("/")
-    @inject
-    def view(name: NameDep | None = None) -> str: ...
-
-
-@row("""
-        View view has a marker that nothing fills: it stands inside another annotation.
-          in       test_hidden_markers:N, parameter `names`
-          fix      write Annotated[... | None, Provide[...]]: the whole type first
-        """)
-def marker_in_a_list_beside_one_that_is_read(app: Flask) -> None:
-    @app.get("/")
-    @inject
-    def view(name: NameDep, names: list[NameDep]) -> str: ...
-
-
-@row("""
-        View view has a marker that nothing fills: @inject is missing.
-          in       test_hidden_markers:N, parameter `name`
-          fix      put @inject directly over the function, under what registers it
-        """)
-def marker_in_an_alias(app: Flask) -> None:
-    @app.get("/")
-    def view(name: Named) -> str: ...  # type: ignore[valid-type]
-
-
-@row("""
-        View view expects int from name, which provides str.
-          in       test_hidden_markers:N, parameter `number`
+for annotation, expects in (
+    (Annotated[int, Provide["name"]], "int from name, which provides str"),
+    (Numbered, "int from name, which provides str"),
+    (
+        Annotated[Mailer, Provide["session"]],
+        "Mailer from session, which provides Session",
+    ),
+    (
+        Annotated[Session, Provide["mailer"]],
+        "Session from mailer, which provides Mailer",
+    ),
+    (Annotated[dict, Provide["storage"]], "dict from storage, which provides list"),
+):
+    alias = " behind an alias" if annotation is Numbered else ""
+    mistake(
+        f"annotation expects {expects}{alias}",
+        Form(typed(annotation)),
+        Contradiction,
+        f"""
+        TITLE expects {expects}.
+          in       FILE:N, parameter `name`
           fix      ask for another provider, or correct the annotation
-        """)
-def alias_of_a_wrong_type(app: Flask) -> None:
-    @app.get("/")
-    @inject
-    def view(number: Numbered) -> str: ...  # type: ignore[valid-type]
+        """,
+    )
 
 
-@pytest.mark.parametrize(("build", "kind", "values", "expected"), TABLE.rows)
-def test_fault(build: Any, kind: Any, values: dict[str, Any], expected: str) -> None:
-    """The fault is told once, in these words, and nothing else is."""
-    check_row(build, kind, values, expected)
+CASES = [
+    pytest.param(mistake, place, id=f"{name}-{where}")
+    for name, mistake in MISTAKES.items()
+    for where, place in PLACES.items()
+    if mistake.fits(place)
+]
 
 
-def test_tasks_of_celery() -> None:
-    """Celery's own ways to make a task hide no marker: bound, retried, as a class."""
-    celery = Celery("orders", set_as_current=False)
-
-    class ByClass(Task):  # type: ignore[misc]
-        name = "by_class"
-
-        def run(self, number: int, name: NameDep) -> None: ...
-
-    def index(number: int, name: NameDep) -> None: ...
-
-    @inject
-    def typo(self: Any, number: int, name: TypoDep) -> None: ...
-
-    @inject
-    def right(self: Any, number: int, name: NameDep) -> None: ...
-
-    celery.register_task(ByClass())
-    celery.task(index, name="retried", autoretry_for=(ValueError,))
-    celery.task(typo, name="typo", bind=True, autoretry_for=(ValueError,))
-    celery.task(right, name="right", bind=True)
-
-    # Celery shares the tasks of all modules that are imported, other tests' too.
-    own = ("by_class", "retried", "typo", "right")
-    tasks = {name: task for name, task in get_tasks(celery).items() if name in own}
-    texts = told(lambda app: tasks, shop())
-
-    assert [text.partition("\n")[0] for text in texts] == [
-        "Task by_class has a marker that nothing fills: @inject is missing.",
-        "Task retried has a marker that nothing fills: @inject is missing.",
-        'Task typo asks for "nmae", which Shop does not provide.',
-    ]
+def check(place: Place, form: Form) -> list[Exception]:
+    """The faults that the check finds in a service with one function."""
+    return find_faults(lambda app: place.register(app, form), shop(**VALUES))
 
 
-def test_nothing_is_wrong() -> None:
-    """What a partial gives is no marker's to fill; wrappers over @inject are right."""
+@pytest.mark.parametrize(("mistake", "place"), CASES)
+def test_mistake(mistake: Mistake, place: Place) -> None:
+    """The check reports exactly the one fault, with the title of the place."""
+    (fault,) = check(place, mistake.form)
 
-    def build(app: Flask) -> None:
-        def given(name: NameDep, number: int) -> str: ...
+    assert type(fault) is mistake.kind
+    expected = mistake.text.replace("TITLE", place.title).replace("FILE", place.file)
+    assert write(fault) == expected
 
-        @inject
-        def asking(name: NameDep) -> str: ...
 
-        app.add_url_rule("/1", "by_name", partial(given, name="own"))
-        app.add_url_rule("/2", "by_position", partial(given, "own"))
-        app.add_url_rule("/3", "wrapped", unwrapped(partial(asking)))
-        app.add_url_rule("/4", "twice", inject(inject(asking)))
-        app.jinja_env.globals["asking"] = asking
-        app.template_filter("loud")(str.upper)
-
-    assert told(build, shop()) == []
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("form", CORRECT.values(), ids=CORRECT)
+def test_correct_function(form: Form, place: Place) -> None:
+    """The check reports nothing for a function that is written correctly."""
+    assert check(place, form) == []

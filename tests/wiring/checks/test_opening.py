@@ -58,7 +58,7 @@ def shop(**values: Any) -> Any:
     return container
 
 
-def told(container: Any) -> list[str]:
+def report(container: Any) -> list[str]:
     return [str(fault) for fault in check_opening(container)]
 
 
@@ -95,7 +95,7 @@ def test_reason_has_no_secret(secret: str) -> None:
     container = Own()
     container.config.override(Values({"RELAY_PASSWORD": secret}, {}))
 
-    (text,) = told(container)
+    (text,) = report(container)
 
     assert "******" in text
     assert secret not in text
@@ -104,14 +104,14 @@ def test_reason_has_no_secret(secret: str) -> None:
 
 def test_dependent_component_is_not_reported() -> None:
     """Two components that fail are two faults; one that depends on them is none."""
-    found = told(shop(**MAIL, **POST))
+    found = report(shop(**MAIL, **POST))
 
     assert [text.partition(" can't")[0] for text in found] == ["mailer", "post"]
 
 
 def test_chosen_branch_is_reported_by_its_keys() -> None:
     """A choice is reported with the keys of the branch that is chosen."""
-    (text,) = told(shop(**POST))
+    (text,) = report(shop(**POST))
 
     assert text == (
         "post can't be opened: ValueError: refused ****** for mx.\n"
@@ -131,7 +131,7 @@ def test_key_that_is_no_section() -> None:
     container = Own()
     container.config.override(Values({"TILL": "x"}, {"TILL": Origin("config.py", 9)}))
 
-    (text,) = told(container)
+    (text,) = report(container)
 
     assert text.splitlines()[0] == (
         "till can't be opened: ValueError: invalid literal for int() with base 10: 'x'."
@@ -148,7 +148,7 @@ def test_component_without_keys() -> None:
     class Own(containers.DeclarativeContainer):
         mailer = Opened(open_mailer, {"host": "mx", "password": "no"})
 
-    assert told(Own()) == [
+    assert report(Own()) == [
         f"mailer can't be opened: ValueError: refused no for mx.\n  in       {OPENS}"
     ]
 

@@ -7,8 +7,9 @@ from dependency_injector import providers
 from dependency_injector.wiring import Provide
 from flask import Flask
 
+from modern_flask.errors import set_key
 from modern_flask.wiring import inject, is_configured
-from tests.wiring.fault_table import Table, check_row, told
+from tests.wiring.fault_table import Table, check_row, report
 from tests.wiring.shop import Shop, shop
 
 TABLE = Table()
@@ -51,11 +52,11 @@ def selector_without_a_branch(app: Flask) -> None:
 
 
 @row(
-    """
+    f"""
         POST is not set, and something injected requires it.
           in       View view (`post`)
           looked in  config.py and FLASK_*
-          fix      set POST in the configuration, or FLASK_POST in the environment
+          fix      {set_key("POST")}
         """,
     Library,
 )
@@ -65,11 +66,11 @@ def selector_that_nothing_chooses(app: Flask) -> None:
     def view(post: Annotated[Any, Provide["post"]]) -> str: ...
 
 
-@row("""
+@row(f"""
         vendor is not configured: VENDOR is not set.
           in       View view (`storage`)
           looked in  config.py and FLASK_*
-          fix      set VENDOR in the configuration, or FLASK_VENDOR in the environment
+          fix      {set_key("VENDOR")}
         """)
 def choice_that_is_not_made(app: Flask) -> None:
     @app.get("/")
@@ -77,13 +78,12 @@ def choice_that_is_not_made(app: Flask) -> None:
     def view(storage: Annotated[Any, Provide["storage"]]) -> str: ...
 
 
-@row("""
+@row(f"""
         mail is not configured: MAIL_HOST is not set.
           in       View view (`letters`) and Command send (`mailer`)
           path     letters -> mailer
           looked in  config.py and FLASK_*
-          fix      set MAIL_HOST in the configuration, or FLASK_MAIL_HOST in the \\
-            environment
+          fix      {set_key("MAIL_HOST")}
         """)
 def component_that_is_not_configured(app: Flask) -> None:
     @app.get("/")
@@ -106,12 +106,12 @@ class Rated(Shop):
 
 
 @row(
-    """
+    f"""
         TAX is not set, and something injected requires it.
           in       View view (`rate`)
           looked in  config.py and FLASK_*
           did you mean  TAXI
-          fix      set TAX in the configuration, or FLASK_TAX in the environment
+          fix      {set_key("TAX")}
         """,
     Rated,
     TAXI=1,
@@ -123,12 +123,12 @@ def key_that_is_not_set(app: Flask) -> None:
 
 
 @row(
-    """
+    f"""
         LIMIT is not set, and something injected requires it.
           in       View view (`limit`), View view1 (`limit`), View view2 (`limit`) \\
             and 1 more
           looked in  config.py and FLASK_*
-          fix      set LIMIT in the configuration, or FLASK_LIMIT in the environment
+          fix      {set_key("LIMIT")}
         """
 )
 def key_that_views_ask_for(app: Flask) -> None:
@@ -161,11 +161,11 @@ def test_branch_that_is_not_chosen() -> None:
 
     container = shop(Library, POST="word")
 
-    assert told(build, container) == []
+    assert report(build, container) == []
     assert is_configured(container.post)
 
 
 @pytest.mark.parametrize(("build", "kind", "values", "expected"), TABLE.rows)
 def test_fault(build: Any, kind: Any, values: dict[str, Any], expected: str) -> None:
-    """The fault is told once, in these words, and nothing else is."""
+    """The check reports exactly this text."""
     check_row(build, kind, values, expected)

@@ -4,21 +4,20 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any
 
-from dependency_injector import providers
 from dependency_injector.wiring import Provide, Provider
 from dependency_injector.wiring import inject as library_inject
 from flask import Flask
 
 from modern_flask.wiring import Once, inject
-from tests.wiring import test_captives as captives
-from tests.wiring import test_graph_faults as graphs
-from tests.wiring import test_hidden_markers as hidden
-from tests.wiring import test_late_markers as late
-from tests.wiring import test_need_faults as needs
-from tests.wiring import test_target_markers as targets
-from tests.wiring import test_unfilled_markers as unfilled
-from tests.wiring import test_wrong_markers as wrong
-from tests.wiring.fault_table import told
+from tests.wiring import test_targets
+from tests.wiring.checks import (
+    test_declarations,
+    test_lifetimes,
+    test_marker_cases,
+    test_markers,
+    test_requirements,
+)
+from tests.wiring.fault_table import report
 from tests.wiring.shop import Mailer, NameDep, SessionDep, Shop, shop
 
 
@@ -54,51 +53,27 @@ def test_nothing_is_wrong() -> None:
         @library_inject
         def library(name: NameDep) -> str: ...
 
-    assert told(build, shop(TAX=None)) == []
-
-
-def test_lazy_request_object_is_no_captive() -> None:
-    """A singleton that is given the provider keeps no request's object."""
-
-    class Lazy(Shop):
-        keeper = Once(Mailer, Shop.session.provider)
-
-    assert told(lambda app: None, shop(Lazy)) == []
-
-
-def test_decorated_redeclaration() -> None:
-    """A provider that wraps the one it replaces is no fault."""
-
-    class Wrapped(Shop):
-        name = providers.Factory(str, Shop.name)
-
-    assert told(lambda app: None, shop(Wrapped)) == []
-
-
-def test_tasks_of_another_service() -> None:
-    """A task of another package, which Celery shares, is not this app's to fill."""
-
-    def build(app: Flask) -> dict[str, Any]:
-        def index(name: NameDep) -> None: ...
-
-        index.__module__ = "other_service.tasks"
-        return {"other_service.tasks.index": index}
-
-    assert told(build, shop()) == []
+    assert report(build, shop(TAX=None)) == []
 
 
 def test_all_at_once() -> None:
     """All faults are told together: of the graph, of markers, of configuration."""
 
-    class Bad(graphs.Circle):
+    class Bad(test_lifetimes.Circle):
         keeper = Once(Mailer, Shop.session)
 
     def build(app: Flask) -> None:
-        wrong.typo_in_a_view(app)
-        unfilled.missing_inject_on_a_hook(app)
-        unfilled.missing_inject_on_a_command(app)
+        @app.get("/")
+        @inject
+        def view(name: Annotated[str, Provide["nmae"]]) -> str: ...
 
-    assert [text.partition("\n")[0] for text in told(build, shop(Bad))] == [
+        @app.before_request
+        def before(name: NameDep) -> None: ...
+
+        @app.cli.command("seed")
+        def seed(name: NameDep) -> None: ...
+
+    assert [text.partition("\n")[0] for text in report(build, shop(Bad))] == [
         "first depends on itself.",
         "keeper lives as long as the process and keeps session, "
         "which lives as long as a request.",
@@ -110,23 +85,20 @@ def test_all_at_once() -> None:
 
 
 TABLES = (
-    captives.TABLE,
-    graphs.TABLE,
-    hidden.TABLE,
-    late.TABLE,
-    needs.TABLE,
-    targets.TABLE,
-    unfilled.TABLE,
-    wrong.TABLE,
+    test_declarations.TABLE,
+    test_lifetimes.TABLE,
+    test_marker_cases.TABLE,
+    test_requirements.TABLE,
+    test_targets.TABLE,
 )
 
 
 def test_number_of_kinds() -> None:
-    """The tables have seventy rows and more, of forty-five faults and more.
-
-    A fault is another one when its first line is: what, and of whom.
-    """
+    """The tables have more than 70 rows, with more than 45 different first lines."""
     rows = [row.values[3] for table in TABLES for row in table.rows]
+    for case in test_markers.CASES:
+        mistake, place = case.values
+        rows.append(mistake.text.replace("TITLE", place.title))
     faults = {text.partition("\n")[0] for text in rows}
 
     assert len(rows) >= 70
