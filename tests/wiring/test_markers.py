@@ -1,4 +1,4 @@
-"""How ``@inject`` reads the markers of a function, and the functions that it refuses."""
+"""How ``@inject`` reads the markers of a function, and what it refuses."""
 
 import inspect
 from collections.abc import Callable
