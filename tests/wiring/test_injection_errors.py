@@ -1,4 +1,4 @@
-"""What ``@inject`` refuses, where it is written and where it is called."""
+"""Errors of a call, of ``bind`` and of ``find``."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -19,7 +19,7 @@ from modern_flask.wiring.errors import (
 
 
 class Shop(containers.DeclarativeContainer):
-    """What the functions here ask for."""
+    """The container of the functions here."""
 
     config = providers.Configuration()
     name = providers.Object("shop")
@@ -37,7 +37,7 @@ def app(service: Callable[..., Flask]) -> Flask:
 
 
 def test_no_app() -> None:
-    """Outside of an app there is one clear error."""
+    """Outside of an app, a call raises NoApp, which says what to do."""
 
     @inject
     def name(found: NameDep) -> str:
@@ -54,7 +54,7 @@ def test_no_app() -> None:
 
 
 def test_app_without_container() -> None:
-    """A Flask app that was never given a container is named."""
+    """The error names a Flask app that has no container."""
 
     @inject
     def name(found: NameDep) -> str:
@@ -71,7 +71,7 @@ def test_app_without_container() -> None:
 
 @pytest.mark.parametrize("wanted", ["nmae", "name.first", "wire", "providers"])
 def test_unknown_provider(app: Flask, wanted: str) -> None:
-    """What the container does not provide is a fault, its methods included."""
+    """An unknown name is an error, even if the container has such a method."""
 
     @inject
     def view(found: Annotated[str, Provide[wanted]]) -> None: ...
@@ -85,7 +85,7 @@ def test_unknown_provider(app: Flask, wanted: str) -> None:
 
 
 def test_bound_twice(app: Flask) -> None:
-    """An app is given one container only."""
+    """An app can have one container only."""
     from modern_flask.wiring import bind
 
     with pytest.raises(AlreadyBound) as fault:
@@ -98,7 +98,7 @@ def test_bound_twice(app: Flask) -> None:
 
 
 def test_wired_by_hand(app: Flask) -> None:
-    """A module that was wired by the library's own ``wire`` stays as it was wired."""
+    """A module that was wired by the library's own ``wire`` keeps its container."""
     import sys
     import types
 
@@ -126,7 +126,7 @@ def test_wired_by_hand(app: Flask) -> None:
 
 
 def test_plans_belong_to_the_app(app: Flask) -> None:
-    """What a function was resolved to is kept by the app, not by the function."""
+    """The app, not the function, keeps the providers that a function resolves to."""
 
     @inject
     def name(found: NameDep) -> str:
@@ -138,8 +138,8 @@ def test_plans_belong_to_the_app(app: Flask) -> None:
     assert len(get_bound(app).plans) == 1
 
 
-def test_find_of_nothing(app: Flask) -> None:
-    """What is looked up by name and is not there is told with the nearest name."""
+def test_find_an_unknown_name(app: Flask) -> None:
+    """``find`` with an unknown name raises an error with the nearest name."""
     with app.app_context(), pytest.raises(UnknownProvider) as raised:
         find("baskte")
 

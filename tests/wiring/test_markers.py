@@ -17,7 +17,7 @@ from tests.wiring.shop import NameDep
 
 
 def test_closing() -> None:
-    """``Closing`` is refused where it is written."""
+    """``@inject`` refuses ``Closing`` where the function is defined."""
     with pytest.raises(ClosingMarker, match=r"asks for Closing\[\.\.\.\]"):
 
         @inject
@@ -97,7 +97,7 @@ MISPLACED = {
 
 @pytest.mark.parametrize("make", MISPLACED, ids=lambda make: make.__name__)
 def test_misplaced(make: Callable[[], Any]) -> None:
-    """``@inject`` over what it can't fill says so, and where it belongs."""
+    """``@inject`` over an object that it can't fill says where it belongs."""
     why, remedy = MISPLACED[make]
 
     with pytest.raises(MisplacedInject) as fault:
@@ -109,13 +109,13 @@ def test_misplaced(make: Callable[[], Any]) -> None:
 
 
 def test_positional_only() -> None:
-    """A parameter that can't be passed by name can't be filled."""
+    """A positional-only parameter can't be filled."""
     with pytest.raises(MisplacedInject, match="can't be passed by name"):
         inject(_positional())
 
 
 def test_signature_shows_what_callers_pass() -> None:
-    """Celery and others see only the parameters that a caller is to pass."""
+    """The signature has only the parameters that a caller, such as Celery, passes."""
 
     @inject
     def view(number: int, name: NameDep) -> None: ...

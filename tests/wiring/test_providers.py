@@ -1,4 +1,4 @@
-"""Objects of the process, late imports and choices."""
+"""``Opened`` and ``Once``: objects of the process, made once, imported late."""
 
 import sys
 import threading
@@ -14,7 +14,7 @@ THREADS = 8
 
 
 def race(call: Callable[[], Any]) -> list[Any]:
-    """What eight threads get that call at the same time."""
+    """The objects that eight threads get from ``call`` at the same time."""
     start = threading.Barrier(THREADS)
     found: list[Any] = []
 
@@ -37,7 +37,7 @@ def test_once_under_threads(kind: Any) -> None:
     second = threading.Event()
 
     def make() -> object:
-        # Long enough for the others to come: an unlocked provider makes more.
+        # Long enough for the other threads: a provider without a lock makes more.
         second.wait(0.05)
         made.append(object())
         return made[-1]
@@ -64,7 +64,7 @@ def test_closed_once_under_threads() -> None:
 
 
 def test_opens_again() -> None:
-    """What was closed is made anew when it is asked for."""
+    """An object that was closed is made again at the next call."""
     provider = Opened(object)
     first = provider()
     provider.shutdown()
@@ -73,14 +73,14 @@ def test_opens_again() -> None:
 
 
 def test_value_is_not_entered() -> None:
-    """A value that is a context manager is handed over as it is."""
+    """A value that is a context manager is returned without being entered."""
     lock = Opened(threading.Lock)()
 
     assert not lock.locked()
 
 
 def test_failed_opening_is_tried_again() -> None:
-    """A target that failed is called anew by the next who asks."""
+    """A target that failed is called again by the next call."""
     answers: list[Any] = [OSError("down"), "up"]
 
     def make() -> str:
@@ -120,7 +120,7 @@ def test_observer_that_fails_closes() -> None:
 
 
 def test_late_import() -> None:
-    """A target that is named by its path is imported at the first use."""
+    """A target that is given by its path is imported at the first use."""
     sys.modules.pop("this", None)
     sys.modules.pop("colorsys", None)
     provider = Opened("colorsys.rgb_to_yiq", 0, 0, 0)
@@ -132,7 +132,7 @@ def test_late_import() -> None:
 
 
 def test_copies_do_not_share() -> None:
-    """Two containers of one class have an object each."""
+    """Two containers of one class have different objects."""
 
     class Container(containers.DeclarativeContainer):
         thing = Opened(object)
@@ -143,8 +143,8 @@ def test_copies_do_not_share() -> None:
     assert one.thing() is one.thing()
 
 
-def test_delegated_is_handed_over() -> None:
-    """A delegated provider and an aggregate are handed over, not what they provide."""
+def test_delegated_provider_is_passed_on() -> None:
+    """A delegated provider or an aggregate is passed as it is, without being called."""
 
     class Shop(containers.DeclarativeContainer):
         basket = providers.DelegatedFactory(list)

@@ -38,7 +38,7 @@ def test_section() -> None:
 
 
 def test_section_that_is_not_set() -> None:
-    """A component that needs a key says which, and where it was looked for."""
+    """The error names the required key and the places that were read."""
     with pytest.raises(NotConfigured) as fault:
         store().mail()
 
@@ -51,7 +51,7 @@ def test_section_that_is_not_set() -> None:
 
 
 def test_configured() -> None:
-    """What stands on a component that is not configured is not configured."""
+    """A provider is configured if all its dependencies are."""
     assert not is_configured(store().mail)
     assert not is_configured(store().letter)
     assert not is_configured(store().storage)
@@ -60,7 +60,7 @@ def test_configured() -> None:
 
 
 def test_override_is_configured() -> None:
-    """A double counts as configured."""
+    """A provider that is overridden is configured."""
     container = store()
     with container.mail.override({}):
         assert is_configured(container.letter)
@@ -75,7 +75,7 @@ def test_choice() -> None:
 
 
 def test_choice_not_set() -> None:
-    """An unset choice says which key to set."""
+    """A choice whose key is not set raises an error that names the key."""
     with pytest.raises(NotConfigured) as fault:
         store().storage()
 
@@ -84,7 +84,7 @@ def test_choice_not_set() -> None:
 
 @pytest.mark.parametrize("vendor", ["s3", "", 7, ["memory"]])
 def test_unknown_choice(vendor: Any) -> None:
-    """A value that names no branch is told with its place and what may stand there."""
+    """A value that names no branch is an error with its origin and the choices."""
     with pytest.raises(UnknownChoice) as fault:
         store(STORAGE_VENDOR=vendor).storage()
 

@@ -1,4 +1,4 @@
-"""Containers that can't work, whoever asks for what."""
+"""Containers with declarations that can't work, whatever a service injects."""
 
 from typing import Any
 
@@ -14,24 +14,24 @@ TABLE = Table()
 row = TABLE.row
 
 
-class Anew(Shop):
-    """Declares ``mailer`` anew; ``letters`` stands on the old one."""
+class Redeclaring(Shop):
+    """Redeclares ``mailer``; ``letters`` still uses the mailer of the base class."""
 
     mailer = Once(Mailer)
 
 
 @row(
     """
-        Anew redeclares mailer, but letters still uses Shop's.
-          fix      put @containers.copy(Shop) over class Anew(Shop)
+        Redeclaring redeclares mailer, but letters still uses Shop's.
+          fix      put @containers.copy(Shop) over class Redeclaring(Shop)
         """,
-    Anew,
+    Redeclaring,
 )
 def redeclared(app: Flask) -> None: ...
 
 
 class Lost(Shop):
-    """A target whose module is there, and whose name is not."""
+    """The path of a target: its module exists, its function does not."""
 
     engine = Opened("modern_flask.database.open_engnie")
 
@@ -48,7 +48,7 @@ def target_without_a_function(app: Flask) -> None: ...
 
 
 class Homeless(Shop):
-    """A target whose module is not there."""
+    """The path of a target: its module does not exist."""
 
     engine = Opened("nowhere.open_engine")
 
@@ -69,7 +69,7 @@ def test_fault(build: Any, kind: Any, values: dict[str, Any], expected: str) -> 
 
 
 def test_decorated_redeclaration() -> None:
-    """A provider that wraps the one it replaces is no fault."""
+    """A provider that wraps the provider it replaces is correct."""
 
     class Wrapped(Shop):
         name = providers.Factory(str, Shop.name)

@@ -1,4 +1,4 @@
-"""Objects of a request that something longer-lived would keep, on every way."""
+"""Cycles, and objects of a request that an object with a longer life keeps."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ session = Shop.session
 
 
 class Circle(Shop):
-    """``first`` needs ``second``, which needs ``first``."""
+    """``first`` depends on ``second``, which depends on ``first``."""
 
     first = providers.Factory(list)
     second = providers.Factory(list, first)
@@ -39,7 +39,7 @@ def cycle(app: Flask) -> None: ...
 
 
 class Selfish(Shop):
-    """``first`` needs itself, behind an attribute."""
+    """``first`` depends on itself, through an attribute."""
 
     first = Opened(Mailer)
     first.add_kwargs(own=first.provided.arguments)
@@ -57,7 +57,7 @@ def cycle_of_one(app: Flask) -> None: ...
 
 
 class Keeping(Shop):
-    """An object of the process that keeps a request's."""
+    """An object of the process that keeps an object of a request."""
 
     keeper = Once(Mailer, Shop.session)
 
@@ -75,7 +75,7 @@ def captive(app: Flask) -> None: ...
 
 
 class Hoarding(Shop):
-    """A resource that keeps a request's object through two others."""
+    """A resource that keeps an object of a request through two other providers."""
 
     reader = providers.Factory(Mailer, Shop.catalog.provided.copy.call())
     keeper = providers.Resource(Mailer, by=reader)
@@ -91,11 +91,11 @@ class Hoarding(Shop):
         """,
     Hoarding,
 )
-def captive_on_a_long_way(app: Flask) -> None: ...
+def captive_on_a_long_path(app: Flask) -> None: ...
 
 
 class Single(Shop):
-    """The library's own singleton as the keeper."""
+    """A singleton of the library that keeps an object of a request."""
 
     keeper = providers.Singleton(Mailer, Shop.session)
 
@@ -113,7 +113,7 @@ def captive_of_a_singleton(app: Flask) -> None: ...
 
 
 class Local(Shop):
-    """An object of each thread: it outlives the request."""
+    """An object of each thread: it lives longer than the request."""
 
     keeper = providers.ThreadLocalSingleton(Mailer, session)
 
@@ -131,7 +131,7 @@ def captive_of_a_thread(app: Flask) -> None: ...
 
 
 class OfThread(Shop):
-    """The first thread's object, shown to all others."""
+    """An object of the process that keeps the object of the first thread."""
 
     local = providers.ThreadLocalSingleton(Mailer)
     keeper = Once(Mailer, local)
@@ -150,14 +150,14 @@ def captive_from_a_thread(app: Flask) -> None: ...
 
 
 class Service:
-    """A class that asks by itself."""
+    """A class whose initializer has a marker."""
 
     @inject
     def __init__(self, session: SessionDep) -> None: ...
 
 
-class Asking(Shop):
-    """The request's object comes by a marker, not as an argument."""
+class Marked(Shop):
+    """The object of a request is injected by a marker, not passed as an argument."""
 
     keeper = Once(Service)
 
@@ -169,20 +169,20 @@ class Asking(Shop):
           path     keeper (Once) -> session (Scoped)
           fix      declare keeper as Scoped, or give it `session.provider`
         """,
-    Asking,
+    Marked,
 )
 def captive_by_a_marker(app: Flask) -> None: ...
 
 
 class Inner(containers.DeclarativeContainer):
-    """A container in another one, that is given what it stands on."""
+    """A container inside another one, which passes it a dependency."""
 
     given = providers.Dependency()
     keeper = Once(Mailer, given)
 
 
 class Nested(Shop):
-    """Hands a request's object to the container inside."""
+    """Passes the object of a request to the container inside."""
 
     inner = providers.Container(Inner, given=session)
 
@@ -226,7 +226,7 @@ def test_fault(build: Any, kind: Any, values: dict[str, Any], expected: str) -> 
     check_row(build, kind, values, expected)
 
 
-WAYS: dict[str, Callable[[Any], Any]] = {
+PATHS: dict[str, Callable[[Any], Any]] = {
     "argument": lambda s: s,
     "provided": lambda s: s.provided.items["a"].copy.call(),
     "argument of a method": lambda s: Once(dict).provided.get.call(s),
@@ -256,12 +256,12 @@ async def coroutine(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("keeper", KEEPERS)
-@pytest.mark.parametrize("way", WAYS)
-def test_every_way(keeper: Any, way: str) -> None:
-    """Whatever kind keeps it, and on whatever way: the fault is told once."""
+@pytest.mark.parametrize("path", PATHS)
+def test_every_path(keeper: Any, path: str) -> None:
+    """A captive object is reported once, for each kind of keeper and each path."""
 
     class Keeping(Shop):
-        kept = keeper(Mailer, WAYS[way](session))
+        kept = keeper(Mailer, PATHS[path](session))
 
     (text,) = report(lambda app: None, shop(Keeping, VENDOR="disk"))
 
@@ -269,7 +269,7 @@ def test_every_way(keeper: Any, way: str) -> None:
 
 
 def test_keeper_behind_a_keeper() -> None:
-    """Each keeper is told of what it keeps itself, however else it may be reached."""
+    """A keeper is reported only for what it keeps without another keeper between."""
 
     class Chain(Shop):
         first = Once(Mailer, session)
@@ -282,7 +282,7 @@ def test_keeper_behind_a_keeper() -> None:
 
 
 def test_override_of_another_kind() -> None:
-    """A provider that is overridden by one of a shorter life makes a captive."""
+    """An override by a provider with a shorter life is reported as a captive."""
 
     class Keeping(Shop):
         engine = Once(Mailer)
@@ -300,13 +300,13 @@ def test_override_of_another_kind() -> None:
 
 
 class Scoping(containers.DeclarativeContainer):
-    """A container with a request's object."""
+    """A container with an object of a request."""
 
     session = Scoped(open_session)
 
 
-class Own(Shop):
-    """What is handed over, and not made: no object is kept."""
+class Correct(Shop):
+    """Providers that are passed on without being called."""
 
     delegate = Once(Mailer, session.provider)
     delegated = providers.Singleton(Mailer, providers.DelegatedFactory(Mailer, session))
@@ -320,12 +320,12 @@ class Own(Shop):
 
 
 def test_nothing_is_kept() -> None:
-    """What is handed over to be called later is no captive."""
-    assert report(lambda app: None, shop(Own, VENDOR="memory")) == []
+    """A provider that is passed on, to be called later, is not a captive."""
+    assert report(lambda app: None, shop(Correct, VENDOR="memory")) == []
 
 
 def test_lazy_request_object_is_no_captive() -> None:
-    """A singleton that is given the provider keeps no request's object."""
+    """A singleton that receives the provider keeps no object of a request."""
 
     class Lazy(Shop):
         keeper = Once(Mailer, Shop.session.provider)

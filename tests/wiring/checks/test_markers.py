@@ -40,7 +40,7 @@ from tests.wiring.checks.places.place import (
     TypoDep,
     keep,
     library_inject_without_markers,
-    typed,
+    use_annotation,
     with_the_name_only,
     with_wraps,
 )
@@ -70,13 +70,15 @@ CORRECT = {
     "inject under a decorator without wraps": Form(
         lambda f: with_the_name_only(inject(f))
     ),
-    "annotation that is text": Form(typed("NameDep")),
-    "annotation that is an alias": Form(typed(Named)),
-    "marker as the default": Form(typed(Any, inject, Provide["name"])),
-    "provider itself": Form(typed(Annotated[Any, Provider["session"]])),
-    "required key": Form(typed(Annotated[str, Provide["config.VENDOR", required()]])),
+    "annotation that is text": Form(use_annotation("NameDep")),
+    "annotation that is an alias": Form(use_annotation(Named)),
+    "marker as the default": Form(use_annotation(Any, inject, Provide["name"])),
+    "provider itself": Form(use_annotation(Annotated[Any, Provider["session"]])),
+    "required key": Form(
+        use_annotation(Annotated[str, Provide["config.VENDOR", required()]])
+    ),
     "the library's inject": Form(library_inject),
-    "no marker is missing": Form(typed(str, keep, "own")),
+    "no marker is missing": Form(use_annotation(str, keep, "own")),
 }
 
 
@@ -126,12 +128,14 @@ MISSING = f"""
         """
 for name, form in {
     "inject is missing": Form(),
-    "inject is missing, marker as the default": Form(typed(Any, keep, Provide["name"])),
-    "inject is missing, marker in an alias": Form(typed(Named, keep)),
-    "inject is missing, annotation is text": Form(typed("NameDep", keep)),
+    "inject is missing, marker as the default": Form(
+        use_annotation(Any, keep, Provide["name"])
+    ),
+    "inject is missing, marker in an alias": Form(use_annotation(Named, keep)),
+    "inject is missing, annotation is text": Form(use_annotation("NameDep", keep)),
     # The library does not read text, and leaves the function as it is.
     "library's inject over text": Form(
-        typed("NameDep", library_inject_without_markers)
+        use_annotation("NameDep", library_inject_without_markers)
     ),
     "inject is missing under a decorator with wraps": Form(with_wraps),
     "inject is missing under a decorator without wraps": Form(with_the_name_only),
@@ -174,11 +178,13 @@ for name, annotation in {
     "marker is in a union": NameDep | None,
     "marker is in a list": list[NameDep],
 }.items():
-    mistake(name, Form(typed(annotation, inject, None)), UnfilledMarker, INSIDE)
+    mistake(
+        name, Form(use_annotation(annotation, inject, None)), UnfilledMarker, INSIDE
+    )
 
 mistake(
     "annotation is not defined",
-    Form(typed("NowhereDep")),
+    Form(use_annotation("NowhereDep")),
     UnresolvedAnnotation,
     """
         TITLE can't be injected: NowhereDep is not defined.
@@ -195,16 +201,16 @@ TYPO_TEXT = """
           did you mean  name or mailer
         """
 for name, form in {
-    "provider has another name": Form(typed(TypoDep)),
+    "provider has another name": Form(use_annotation(TypoDep)),
     "provider has another name, marker as the default": Form(
-        typed(Any, inject, Provide["nmae"])
+        use_annotation(Any, inject, Provide["nmae"])
     ),
-    "provider has another name, annotation is text": Form(typed("TypoDep")),
+    "provider has another name, annotation is text": Form(use_annotation("TypoDep")),
     "provider has another name under a decorator without wraps": Form(
-        lambda function: with_the_name_only(typed(TypoDep)(function))
+        lambda function: with_the_name_only(use_annotation(TypoDep)(function))
     ),
     "provider has another name under the library's inject": Form(
-        typed(TypoDep, library_inject)
+        use_annotation(TypoDep, library_inject)
     ),
 }.items():
     mistake(name, form, UnknownProvider, TYPO_TEXT)
@@ -218,7 +224,7 @@ for marker, wanted, nearest in (
 ):
     mistake(
         f"container does not provide {wanted}",
-        Form(typed(Annotated[Any, marker])),
+        Form(use_annotation(Annotated[Any, marker])),
         UnknownProvider,
         f"""
         TITLE asks for "{wanted}", which Shop does not provide.
@@ -238,7 +244,7 @@ mistake(
 )
 mistake(
     "marker is Closing",
-    Form(typed(Annotated[Any, Closing[Provide["session"]]], library_inject)),
+    Form(use_annotation(Annotated[Any, Closing[Provide["session"]]], library_inject)),
     ClosingMarker,
     """
         TITLE asks for Closing[...], which closes an object that is shared.
@@ -274,7 +280,7 @@ for annotation, expects in (
     alias = " behind an alias" if annotation is Numbered else ""
     mistake(
         f"annotation expects {expects}{alias}",
-        Form(typed(annotation)),
+        Form(use_annotation(annotation)),
         Contradiction,
         f"""
         TITLE expects {expects}.

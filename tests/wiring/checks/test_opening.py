@@ -1,4 +1,4 @@
-"""Components that don't open: each is reported once, with its reason and its keys."""
+"""Components that can't be opened: each is reported once, with its reason and keys."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_component_that_does_not_open() -> None:
     "secret", ["hunter2", "hunter 2/&", "it's hunter2", "line\nbreak2"]
 )
 def test_reason_has_no_secret(secret: str) -> None:
-    """A value of a secret key is masked as it is, as ``repr`` and in a URL."""
+    """The value of a secret key is masked in plain text, in ``repr`` and in a URL."""
 
     def fail(settings: Any) -> None:
         password = settings["password"]
@@ -103,7 +103,7 @@ def test_reason_has_no_secret(secret: str) -> None:
 
 
 def test_dependent_component_is_not_reported() -> None:
-    """Two components that fail are two faults; one that depends on them is none."""
+    """Each component that fails is reported; one that depends on it is not."""
     found = report(shop(**MAIL, **POST))
 
     assert [text.partition(" can't")[0] for text in found] == ["mailer", "post"]
@@ -123,7 +123,7 @@ def test_chosen_branch_is_reported_by_its_keys() -> None:
 
 
 def test_key_that_is_no_section() -> None:
-    """A single key that a component is made with is reported as well."""
+    """A component that uses a single key is reported with that key."""
 
     class Own(Shop):
         till = Opened(int, Shop.config.TILL)
@@ -143,7 +143,7 @@ def test_key_that_is_no_section() -> None:
 
 
 def test_component_without_keys() -> None:
-    """A component without configuration is reported by the line that raised."""
+    """A component without configuration is reported with the line that raised."""
 
     class Own(containers.DeclarativeContainer):
         mailer = Opened(open_mailer, {"host": "mx", "password": "no"})
@@ -186,7 +186,7 @@ def test_value_of_a_wrong_type(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each component of the kit tells a wrong type by its name and its keys, once."""
+    """Each component of the kit reports a value of a wrong type once, with its keys."""
     monkeypatch.chdir(tmp_path)
     app = modern_flask.create_app("shop", Container(), config=values)
 

@@ -1,4 +1,4 @@
-"""What is injected and was not configured."""
+"""Components and keys that are injected but not configured."""
 
 from typing import Annotated, Any
 
@@ -60,7 +60,7 @@ def selector_without_a_branch(app: Flask) -> None:
         """,
     Library,
 )
-def selector_that_nothing_chooses(app: Flask) -> None:
+def selector_without_its_key(app: Flask) -> None:
     @app.get("/")
     @inject
     def view(post: Annotated[Any, Provide["post"]]) -> str: ...
@@ -72,7 +72,7 @@ def selector_that_nothing_chooses(app: Flask) -> None:
           looked in  config.py and FLASK_*
           fix      {set_key("VENDOR")}
         """)
-def choice_that_is_not_made(app: Flask) -> None:
+def choice_without_its_key(app: Flask) -> None:
     @app.get("/")
     @inject
     def view(storage: Annotated[Any, Provide["storage"]]) -> str: ...
@@ -96,7 +96,7 @@ def component_that_is_not_configured(app: Flask) -> None:
 
 
 class Rate:
-    """An object whose annotation says that it can't do without a number."""
+    """A class whose annotation requires a number."""
 
     def __init__(self, tax: float) -> None: ...
 
@@ -131,7 +131,7 @@ def key_that_is_not_set(app: Flask) -> None:
           fix      {set_key("LIMIT")}
         """
 )
-def key_that_views_ask_for(app: Flask) -> None:
+def key_that_views_inject(app: Flask) -> None:
     for number in ("", 1, 2, 3):
 
         @app.get(f"/{number}", endpoint=f"view{number}")
@@ -152,7 +152,7 @@ def dependency_that_was_not_given(app: Flask) -> None:
 
 
 def test_branch_that_is_not_chosen() -> None:
-    """What only another branch of the library's selector needs is no fault."""
+    """A selector's branch that is not chosen requires no key."""
 
     def build(app: Flask) -> None:
         @app.get("/")

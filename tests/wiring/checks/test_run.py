@@ -1,4 +1,4 @@
-"""The check as a whole: all faults at once, and no false alarm."""
+"""The check as a whole: it reports all faults at once, and no false alarm."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -21,10 +21,10 @@ from tests.wiring.fault_table import report
 from tests.wiring.shop import Mailer, NameDep, SessionDep, Shop, shop
 
 
-def test_nothing_is_wrong() -> None:
-    """A service without a fault is told nothing, with the odd things that are right."""
+def test_correct_service() -> None:
+    """A correct service has no faults, even if it is written in unusual ways."""
 
-    def through(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             return function(*args, **kwargs)
@@ -33,7 +33,7 @@ def test_nothing_is_wrong() -> None:
 
     def build(app: Flask) -> None:
         @app.get("/<int:number>")
-        @through
+        @decorate
         @inject
         def view(number: int, name: NameDep, session: SessionDep) -> str: ...
 
@@ -57,7 +57,7 @@ def test_nothing_is_wrong() -> None:
 
 
 def test_all_at_once() -> None:
-    """All faults are told together: of the graph, of markers, of configuration."""
+    """The faults of the graph and of the markers are reported together."""
 
     class Bad(test_lifetimes.Circle):
         keeper = Once(Mailer, Shop.session)
@@ -93,7 +93,7 @@ TABLES = (
 )
 
 
-def test_number_of_kinds() -> None:
+def test_number_of_faults() -> None:
     """The tables have more than 70 rows, with more than 45 different first lines."""
     rows = [row.values[3] for table in TABLES for row in table.rows]
     for case in test_markers.CASES:

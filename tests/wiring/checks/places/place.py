@@ -74,8 +74,10 @@ class Places(dict[str, Place]):
         return note
 
 
-def typed(annotation: Any, over: Decorator = inject, *defaults: Any) -> Decorator:
-    """A decorator that annotates ``name`` anew, and puts ``over`` on the function.
+def use_annotation(
+    annotation: Any, over: Decorator = inject, *defaults: Any
+) -> Decorator:
+    """A decorator that changes the annotation of ``name``, and then applies ``over``.
 
     Args:
         annotation: The annotation in place of ``NameDep``.
