@@ -11,7 +11,7 @@ from dependency_injector.wiring import Provide
 from flask import Blueprint, Flask, copy_current_request_context, request
 
 from modern_flask.wiring import Scoped, find, inject, scope
-from modern_flask.wiring.errors import NoScope, ScopeClosed
+from modern_flask.wiring.errors import FIX_APP_CONTEXT, NoScope, ScopeClosed
 
 UnitDep = Annotated[Any, Provide["unit"]]
 ENTERED = ["open engine", "open unit"]
@@ -176,7 +176,7 @@ def test_outside() -> None:
 
     assert str(fault.value) == (
         "dict lives as long as a request or a task, and there is none here.\n"
-        "  fix      call it inside `with app.app_context():`"
+        f"  fix      {FIX_APP_CONTEXT}"
     )
 
 

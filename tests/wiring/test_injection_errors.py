@@ -11,6 +11,7 @@ from flask import Flask
 
 from modern_flask.wiring import find, get_bound, inject
 from modern_flask.wiring.errors import (
+    FIX_APP_CONTEXT,
     AlreadyBound,
     NoApp,
     NotBound,
@@ -49,7 +50,7 @@ def test_no_app() -> None:
     assert str(fault.value) == (
         f"{__name__}.test_no_app.<locals>.name is injected, and there is no current "
         "app to inject from.\n"
-        "  fix      call it inside `with app.app_context():`"
+        f"  fix      {FIX_APP_CONTEXT}"
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from dependency_injector import containers, providers
 
 from modern_flask.config.values import Origin, Values
-from modern_flask.errors import NotConfigured, UnknownChoice
+from modern_flask.errors import NotConfigured, UnknownChoice, set_key
 from modern_flask.wiring import Choice, Opened, is_configured, section
 
 
@@ -45,8 +45,7 @@ def test_section_that_is_not_set() -> None:
     assert str(fault.value) == (
         "mail is not configured: MAIL_HOST is not set.\n"
         "  looked in  config.py and FLASK_*\n"
-        "  fix      set MAIL_HOST in the configuration, or FLASK_MAIL_HOST in the "
-        "environment"
+        f"  fix      {set_key('MAIL_HOST')}"
     )
 
 

@@ -78,7 +78,7 @@ CORRECT = {
         use_annotation(Annotated[str, Provide["config.VENDOR", required()]])
     ),
     "the library's inject": Form(library_inject),
-    "no marker is missing": Form(use_annotation(str, keep, "own")),
+    "no marker": Form(use_annotation(str, keep, "own")),
 }
 
 
@@ -191,7 +191,7 @@ mistake(
           in       FILE:N, parameter `name`
           fix      import it at run time, not under `if TYPE_CHECKING:`
         """,
-    # Other functions may be given an argument for it.
+    # The caller of any other function may pass an argument for the parameter.
     has_url,
 )
 
