@@ -41,6 +41,7 @@ from tests.wiring.checks.places.place import (
     keep,
     library_inject_without_markers,
     use_annotation,
+    with_argument,
     with_the_name_only,
     with_wraps,
 )
@@ -78,6 +79,7 @@ CORRECT = {
         use_annotation(Annotated[str, Provide["config.VENDOR", required()]])
     ),
     "the library's inject": Form(library_inject),
+    "argument of a decorator": Form(with_argument),
     "no marker": Form(use_annotation(str, keep, "own")),
 }
 

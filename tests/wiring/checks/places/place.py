@@ -124,6 +124,16 @@ def with_the_name_only(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def with_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator that passes ``name`` itself: no marker has to be filled."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, name="own", **kwargs)
+
+    return call
+
+
 class Logged:
     """A decorator that is a class."""
 
