@@ -21,6 +21,7 @@ __all__ = [
     "is_setting",
     "is_undecided",
     "is_value",
+    "kept_objects",
     "key_of",
     "lifetime",
     "settings_of",
@@ -83,6 +84,22 @@ def dependencies(
         if isinstance(found, REACHING):
             yield from dependencies(found)
         elif not hands_over_provider(found):
+            yield found
+
+
+def kept_objects(
+    provider: providers.Provider[Any],
+) -> Iterator[providers.Provider[Any]]:
+    """The providers whose objects the object of ``provider`` may keep.
+
+    An attribute, an item or the result of a method may live longer than the object that
+    it comes from, as an engine outlives its session: that is not known.
+    """
+    for found in active_dependencies(provider):
+        if isinstance(found, providers.ProvidedInstance):
+            source: Any = found.provides
+            yield source
+        elif not isinstance(found, REACHING) and not hands_over_provider(found):
             yield found
 
 

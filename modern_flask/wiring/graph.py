@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from .edges import (
     is_setting,
     is_undecided,
     is_value,
+    kept_objects,
     key_of,
     lifetime,
     settings_of,
@@ -136,7 +137,7 @@ class Graph:
         self, start: providers.Provider[Any], rank: int
     ) -> Iterator[Path]:
         # What another lasting object keeps is reported for that one.
-        for path in self.paths(start, _keeps, through=_passes_on):
+        for path in self.paths(start, _keeps, _passes_on, self._find_kept):
             if _RANK[lifetime(path[-1])] > rank:
                 yield (*path, *_get_overriding(path[-1]))
 
@@ -145,6 +146,7 @@ class Graph:
         start: providers.Provider[Any],
         wanted: Callable[[providers.Provider[Any]], bool],
         through: Callable[[providers.Provider[Any]], bool] = lambda _: True,
+        follow: Callable[[providers.Provider[Any]], Iterable[Any]] | None = None,
     ) -> Iterator[Path]:
         """One short path from ``start`` to each provider that is ``wanted``.
 
@@ -152,6 +154,7 @@ class Graph:
 
         Args:
             through: No path leads beyond a provider for which this is false.
+            follow: The next providers of a path; all dependencies and settings if None.
         """
         seen = {start}
         waiting: list[Path] = [(start,)]
@@ -160,7 +163,7 @@ class Graph:
                 yield path
             if len(path) > 1 and not through(path[-1]):
                 continue
-            for needed in self._edges(path[-1]):
+            for needed in (follow or self._edges)(path[-1]):
                 if needed not in seen:
                     seen.add(needed)
                     waiting.append((*path, needed))
@@ -170,6 +173,17 @@ class Graph:
     ) -> Iterator[providers.Provider[Any]]:
         """What ``provider`` calls or keeps: its arguments, and its target's markers."""
         yield from dependencies(provider)
+        for found in self.target_injections(provider).values():
+            if not hands_over_provider(found):
+                yield found
+
+    def _find_kept(
+        self, provider: providers.Provider[Any]
+    ) -> Iterator[providers.Provider[Any]]:
+        """What the object of ``provider`` may keep."""
+        if is_undecided(provider):
+            return
+        yield from kept_objects(provider)
         for found in self.target_injections(provider).values():
             if not hands_over_provider(found):
                 yield found

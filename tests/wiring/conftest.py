@@ -1,4 +1,4 @@
-"""Small services: a Flask app and a container, without what the kit puts around."""
+"""Small services: a Flask app and a container, without the rest of the kit."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from modern_flask.wiring import Bound, Once, Opened, Scoped, bind, guard
 
 
 class Journal:
-    """What was opened and closed, in order."""
+    """Records what was opened and closed, in order."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -42,7 +42,7 @@ def service() -> Iterator[Callable[..., Flask]]:
 
 
 class Unit:
-    """A request's object; it knows how it ended."""
+    """An object of a request that records how it was closed."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal

@@ -1,4 +1,4 @@
-"""A table of faults: what is built, and what the check tells of it, to the letter."""
+"""A table of faults: how a service is built, and the text that the check reports."""
 
 import re
 from collections.abc import Callable
@@ -12,22 +12,24 @@ from modern_flask.wiring.checks.run import check_wiring
 from tests.wiring.shop import Shop, shop
 
 Build = Callable[[Flask], dict[str, Any] | None]
+_FILE = re.compile(r"\S*tests/wiring/(?:\w+/)*(\w+)\.py, line \d+")
 
 
 class Table:
-    """Rows, added with :meth:`row` as a decorator of what builds the service."""
+    """Rows; :meth:`row` is a decorator of the function that builds a service."""
 
     def __init__(self) -> None:
         self.rows: list[Any] = []
 
     def row(self, text: str, kind: Any = Shop, **values: Any) -> Callable[[Any], Any]:
-        """Args:
-        text: What is told; a line that ends with a backslash goes on in the next.
-        kind: The container's class.
-        values: Its configuration.
+        """Add a row.
+
+        Args:
+            text: The report; a line that ends with a backslash continues in the next.
+            kind: The container's class.
+            values: The container's configuration.
         """
-        text = re.sub(r" \\\n\s+", " ", text)
-        expected = re.sub(r"\n {8}", "\n", text).strip()
+        expected = read_text(text)
 
         def note(build: Build) -> Build:
             case = (build, kind, values, expected)
@@ -37,14 +39,30 @@ class Table:
         return note
 
 
-def told(build: Build, container: Any) -> list[str]:
-    """What the check says; a place is the file's name and ``:N``."""
+def read_text(text: str) -> str:
+    """The text of a fault, as it is written in a table: indented by 8 spaces."""
+    text = re.sub(r" \\\n\s+", " ", text)
+    return re.sub(r"\n {8}", "\n", text).strip()
+
+
+def find_faults(build: Build, container: Any) -> list[Exception]:
+    """The faults that the check finds in a service."""
     app = Flask(__name__)
     bound = bind(app, container)
     tasks = build(app) or {}
-    texts = [str(fault) for fault in check_wiring(app, bound, tasks)]
-    return [re.sub(r"\S*tests/wiring/(\w+)\.py, line \d+", r"\1:N", t) for t in texts]
+    return list(check_wiring(app, bound, tasks))
+
+
+def write(fault: Exception) -> str:
+    """The text of a fault; a place is the file's name and ``:N``."""
+    return _FILE.sub(r"\1:N", str(fault))
+
+
+def report(build: Build, container: Any) -> list[str]:
+    """The texts of the faults that the check finds in a service."""
+    return [write(fault) for fault in find_faults(build, container)]
 
 
 def check_row(build: Build, kind: Any, values: dict[str, Any], expected: str) -> None:
-    assert told(build, shop(kind, **values)) == [expected]
+    """Assert that the check reports the text of a row, and nothing else."""
+    assert report(build, shop(kind, **values)) == [expected]

@@ -22,11 +22,11 @@ lock = threading.Lock()
 
 
 class Rejected(Exception):
-    """What an error handler turns into an answer."""
+    """An error for which an error handler returns a response."""
 
 
-def counted_session(factory: sessionmaker[Session]) -> Iterator[Session]:
-    """A session; how many were opened and closed in this process is counted."""
+def open_counted_session(factory: sessionmaker[Session]) -> Iterator[Session]:
+    """A session, counted when it is opened and when it is closed in this process."""
     with lock:
         counts["opened"] += 1
     try:
@@ -37,7 +37,7 @@ def counted_session(factory: sessionmaker[Session]) -> Iterator[Session]:
 
 
 class Repository:
-    """A nested service on the request's session."""
+    """A nested service that uses the request's session."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -50,15 +50,15 @@ class Repository:
 
 
 class Container(modern_flask.Container):
-    """The kit's, with sessions that are counted."""
+    """The kit's container, with sessions that are counted."""
 
-    session = Scoped(counted_session, modern_flask.Container.session_factory)
+    session = Scoped(open_counted_session, modern_flask.Container.session_factory)
     repository = providers.Factory(Repository, session)
 
 
 @transactional
 def write(number: int) -> None:
-    """Nested: it joins the view's transaction."""
+    """Write an order in the transaction of the view, which calls this function."""
     repository = find("repository")
     assert repository.session is find("session")
     repository.write(number)
@@ -82,7 +82,7 @@ def stream(number: int, session: SessionDep) -> Response:
     def body() -> Iterator[str]:
         assert find("session") is session
         for _ in range(20):
-            # More in all than a socket takes at once: a client's leaving is felt.
+            # More than a socket buffers: the service notices if the client leaves.
             yield f"{session.scalar(text('select 1'))}" * 32768
 
     return Response(stream_with_context(body()))

@@ -1,4 +1,4 @@
-"""A container with one of everything, and what its functions ask for."""
+"""A container with a provider of each kind, for the services of the tests."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -11,11 +11,11 @@ from modern_flask.wiring import Choice, Once, Opened, Scoped, section
 
 
 class Session:
-    """What a request is given."""
+    """An object of a request."""
 
 
 class Mailer:
-    """What sends mail."""
+    """A class that accepts any arguments."""
 
     def __init__(self, *arguments: Any) -> None:
         self.arguments = arguments

@@ -1,4 +1,4 @@
-"""The container, drawn."""
+"""The drawing of a container as a graph."""
 
 import re
 import subprocess
@@ -26,7 +26,7 @@ from modern_flask.wiring.draw import draw, make_picture
 
 
 class Container(containers.DeclarativeContainer):
-    """One provider of each lifetime, a choice, and what is not configured."""
+    """A provider of each lifetime, a choice, and a component without a key."""
 
     config = providers.Configuration()
     engine = Opened(dict, section(config, "DATABASE_", "URL"))
@@ -50,14 +50,14 @@ def app() -> Flask:
     return app
 
 
-def drawn(app: Flask, language: str) -> list[str]:
+def draw_lines(app: Flask, language: str) -> list[str]:
     lines = draw(make_picture(app, get_bound(app), {}), language).splitlines()
     return [line.strip() for line in lines if "classDef" not in line]
 
 
 def test_mermaid(app: Flask) -> None:
-    """Kinds, lifetimes, keys, the branch that is chosen, and who asks."""
-    assert drawn(app, "mermaid") == [
+    """The graph shows kinds, lifetimes, keys, the chosen branch and the functions."""
+    assert draw_lines(app, "mermaid") == [
         "flowchart LR",
         'n0(["View view"])',
         'n1["engine<br>Opened<br>DATABASE_*"]:::process',
@@ -76,8 +76,8 @@ def test_mermaid(app: Flask) -> None:
 
 
 def test_dot(app: Flask) -> None:
-    """The same in the language of Graphviz."""
-    lines = drawn(app, "dot")
+    """The graph has the same content in Graphviz's language."""
+    lines = draw_lines(app, "dot")
 
     assert lines[0] == "digraph container {"
     assert 'n0 [label="View view", shape=oval];' in lines
@@ -88,22 +88,24 @@ def test_dot(app: Flask) -> None:
 
 
 def test_names_are_escaped() -> None:
-    """A name that the language would read is written as text."""
+    """A name with characters of the language is escaped."""
     app = Flask("shop")
     container = containers.DynamicContainer()
     container.thing = providers.Factory(dict)
     bind(app, container)
     app.add_url_rule("/", 'a "quoted" <name>', inject(_view))
 
-    assert 'n0(["View a &quot;quoted&quot; &lt;name>"])' in drawn(app, "mermaid")
-    assert 'n0 [label="View a \\"quoted\\" <name>", shape=oval];' in drawn(app, "dot")
+    assert 'n0(["View a &quot;quoted&quot; &lt;name>"])' in draw_lines(app, "mermaid")
+    assert 'n0 [label="View a \\"quoted\\" <name>", shape=oval];' in draw_lines(
+        app, "dot"
+    )
 
 
 def _view(thing: Annotated[Any, Provide["thing"]]) -> str: ...
 
 
 class Anonymous(containers.DeclarativeContainer):
-    """Providers without a name, of the same kind and target; one for each thread."""
+    """Providers of the same kind and target, without a name; one is for each thread."""
 
     config = providers.Configuration()
     engine = Once(dict)
@@ -115,9 +117,9 @@ class Anonymous(containers.DeclarativeContainer):
 
 
 def shapes(lines: list[str], language: str) -> tuple[dict[str, str], list[Any]]:
-    """The nodes that are declared, by id, and the ends of each arrow.
+    """The declared nodes, by id, and the ends of each arrow.
 
-    A line that is neither is no part of the language, as far as we use it.
+    The test fails for any line that is neither.
     """
     text = r'"(?:[^"\\]|\\.)*"'
     if language == "mermaid":
@@ -141,7 +143,7 @@ def shapes(lines: list[str], language: str) -> tuple[dict[str, str], list[Any]]:
     return nodes, arrows
 
 
-def bound_to(container: Any) -> Flask:
+def bind_app(container: Any) -> Flask:
     app = Flask("shop")
     bind(app, container)
     return app
@@ -150,8 +152,8 @@ def bound_to(container: Any) -> Flask:
 @pytest.mark.parametrize("language", ["mermaid", "dot"])
 @pytest.mark.parametrize("container", [None, Anonymous, modern_flask.Container])
 def test_every_arrow_has_ends(app: Flask, container: Any, language: str) -> None:
-    """Each line is a node or an arrow, each arrow has ends that are declared once."""
-    lines = drawn(app if container is None else bound_to(container()), language)
+    """Each line is a node or an arrow, and both ends of an arrow are declared once."""
+    lines = draw_lines(app if container is None else bind_app(container()), language)
 
     nodes, arrows = shapes(lines, language)
 
@@ -161,8 +163,8 @@ def test_every_arrow_has_ends(app: Flask, container: Any, language: str) -> None
 
 @pytest.mark.parametrize("language", ["mermaid", "dot"])
 def test_without_names(language: str) -> None:
-    """Two providers without a name are two nodes, though they look alike."""
-    nodes, arrows = shapes(drawn(bound_to(Anonymous()), language), language)
+    """Two providers without a name are two nodes, even if they look alike."""
+    nodes, arrows = shapes(draw_lines(bind_app(Anonymous()), language), language)
 
     lists = [number for number, text in nodes.items() if text.startswith('"List')]
     ways = {
@@ -176,24 +178,24 @@ def test_without_names(language: str) -> None:
 @pytest.mark.parametrize("language", ["mermaid", "dot"])
 def test_functions_of_one_name(language: str) -> None:
     """Two hooks of the same name are two nodes."""
-    app = bound_to(Anonymous())
+    app = bind_app(Anonymous())
     for name in ("one", "two"):
         blueprint = Blueprint(name, __name__)
 
         @blueprint.before_request
         @inject
-        def ask(engine: Annotated[Any, Provide["engine"]]) -> None: ...
+        def note(engine: Annotated[Any, Provide["engine"]]) -> None: ...
 
         app.register_blueprint(blueprint)
 
-    nodes, _ = shapes(drawn(app, language), language)
+    nodes, _ = shapes(draw_lines(app, language), language)
 
-    assert list(nodes.values()).count('"Hook before_request ask"') == 2
+    assert list(nodes.values()).count('"Hook before_request note"') == 2
 
 
-def test_what_is_reached_and_handed_over() -> None:
-    """An arrow leads to what a marker reaches into, and to what it hands over."""
-    app = bound_to(Anonymous())
+def test_attributes_and_providers_of_markers() -> None:
+    """An arrow leads to each provider that a marker reaches into or passes on."""
+    app = bind_app(Anonymous())
 
     @app.get("/")
     @inject
@@ -202,14 +204,14 @@ def test_what_is_reached_and_handed_over() -> None:
         make: Annotated[Any, Provider["orders"]],
     ) -> str: ...
 
-    nodes, arrows = shapes(drawn(app, "mermaid"), "mermaid")
-    asked = {nodes[end] for start, end in arrows if "View" in nodes[start]}
+    nodes, arrows = shapes(draw_lines(app, "mermaid"), "mermaid")
+    targets = {nodes[end] for start, end in arrows if "View" in nodes[start]}
 
-    assert asked == {'"engine<br>Once"', '"orders<br>Factory"'}
+    assert targets == {'"engine<br>Once"', '"orders<br>Factory"'}
 
 
 def test_marker_of_a_target() -> None:
-    """What a provider's own function asks for by a marker is an arrow too."""
+    """A marker in a function that a provider calls is drawn as an arrow."""
 
     @inject
     def make(engine: Annotated[Any, Provide["engine"]]) -> str: ...
@@ -217,7 +219,7 @@ def test_marker_of_a_target() -> None:
     class Marked(Anonymous):
         thing = providers.Factory(make)
 
-    nodes, arrows = shapes(drawn(bound_to(Marked()), "mermaid"), "mermaid")
+    nodes, arrows = shapes(draw_lines(bind_app(Marked()), "mermaid"), "mermaid")
 
     assert ('"thing<br>Factory"', '"engine<br>Once"') in {
         (nodes[start], nodes[end]) for start, end in arrows

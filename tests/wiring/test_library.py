@@ -1,4 +1,4 @@
-"""The private names of dependency-injector: this fails when one of them moves."""
+"""The private names of dependency-injector: these tests fail if one of them changes."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ PRIVATE = re.compile(
 
 
 class Container(containers.DeclarativeContainer):
-    """What is asked for here."""
+    """The container of the functions here."""
 
     config = providers.Configuration()
     name = providers.Object("name")
@@ -60,7 +60,7 @@ def test_registry() -> None:
 
 
 def test_markers() -> None:
-    """Markers know their kind, what they ask for and how it is modified."""
+    """A marker has a kind, a provider and a modifier."""
     marker: Any = Provide["name"]
 
     assert library.is_marker(marker)
@@ -71,7 +71,7 @@ def test_markers() -> None:
 
 
 def test_providers_map() -> None:
-    """The map resolves texts, providers and keys; a subclass's for a base's."""
+    """The map resolves texts, providers and keys, also from a base to a subclass."""
 
     class Sub(Container):
         name = providers.Object("sub")
@@ -86,7 +86,7 @@ def test_providers_map() -> None:
 
 
 def test_option_knows_its_configuration() -> None:
-    """An option of the configuration leads to the whole of it."""
+    """An option of the configuration leads to the whole configuration."""
     container = Container()
     container.config.from_dict({"KEY": 1})
 
@@ -95,7 +95,7 @@ def test_option_knows_its_configuration() -> None:
 
 
 def test_providers_can_be_subclassed() -> None:
-    """A subclass's ``_provide`` is what a call runs, below its overrides."""
+    """A call runs the ``_provide`` of a subclass, unless the provider is overridden."""
 
     class Late(providers.Resource[Any]):
         def _provide(self, args: Any, kwargs: Any) -> Any:
@@ -112,7 +112,7 @@ def test_providers_can_be_subclassed() -> None:
 
 
 def test_only_one_module_touches_them() -> None:
-    """The private names stand in ``wiring/library.py`` and nowhere else."""
+    """Only ``wiring/library.py`` uses the private names."""
     files = [path for path in ROOM.rglob("*.py") if path.name != "library.py"]
 
     touching = {

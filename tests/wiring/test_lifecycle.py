@@ -1,4 +1,4 @@
-"""Opening in order, closing in reverse, whatever fails."""
+"""Opening in order and closing in reverse, whatever fails."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from tests.servers.eventually import eventually
 
 @pytest.fixture
 def opener(journal: Any) -> Callable[..., Any]:
-    """``opener("a")`` notes its opening and closing; ``fail`` may be either."""
+    """``opener("a")`` records its opening and closing; one of them may fail."""
 
     def make(name: str, fail: str = "") -> Callable[..., Iterator[str]]:
         def open_(*_: Any) -> Iterator[str]:
@@ -32,7 +32,7 @@ def opener(journal: Any) -> Callable[..., Any]:
 
 
 def test_order(opener: Any, journal: Any) -> None:
-    """What something stands on opens before it, closes after it; ties as declared."""
+    """Dependencies open first and close last; others follow the declaration."""
 
     class Container(containers.DeclarativeContainer):
         one = Opened(opener("one"))
@@ -56,8 +56,8 @@ def test_order(opener: Any, journal: Any) -> None:
     ]
 
 
-def test_late_openings_count(opener: Any, journal: Any) -> None:
-    """The order of closing is that of opening, whoever opened first."""
+def test_order_of_late_openings(opener: Any, journal: Any) -> None:
+    """The order of closing is the reverse of the order of opening, whoever opened."""
 
     class Container(containers.DeclarativeContainer):
         first = Opened(opener("first"))
@@ -87,7 +87,7 @@ def test_library_resources(opener: Any, journal: Any) -> None:
 
 
 def test_container_in_a_container(opener: Any, journal: Any) -> None:
-    """What a container inside of another one holds is opened and closed with it."""
+    """The resources of a container inside another one are opened and closed with it."""
 
     class Inner(containers.DeclarativeContainer):
         given = providers.Dependency()
@@ -111,7 +111,7 @@ def test_container_in_a_container(opener: Any, journal: Any) -> None:
 
 
 def test_only_what_is_configured(opener: Any, journal: Any) -> None:
-    """What is not configured stays closed; of a choice, one branch opens."""
+    """Only components that are configured open, and one branch of a choice."""
 
     class Container(containers.DeclarativeContainer):
         config = providers.Configuration()
@@ -129,7 +129,7 @@ def test_only_what_is_configured(opener: Any, journal: Any) -> None:
 
 
 def test_every_closer_runs(opener: Any, journal: Any) -> None:
-    """A closer that fails does not stop the others; all failures are told."""
+    """A closer that fails does not stop the others, and all failures are raised."""
 
     class Container(containers.DeclarativeContainer):
         one = Opened(opener("one", "close"))
@@ -146,8 +146,8 @@ def test_every_closer_runs(opener: Any, journal: Any) -> None:
     assert [str(e) for e in failures.value.exceptions] == ["three", "one"]
 
 
-def test_half_done_start_is_undone(opener: Any, journal: Any) -> None:
-    """A start that fails closes what it had opened, and raises what failed."""
+def test_failed_start_is_undone(opener: Any, journal: Any) -> None:
+    """A start that fails closes everything that it opened, and raises the failure."""
 
     class Container(containers.DeclarativeContainer):
         one = Opened(opener("one", "close"))
@@ -168,7 +168,7 @@ def test_half_done_start_is_undone(opener: Any, journal: Any) -> None:
 
 
 def test_closer_that_hangs(journal: Any) -> None:
-    """A closer that does not end is left at its deadline, and the others still run."""
+    """A closer that hangs is left at its deadline, and the others still run."""
     release = threading.Event()
 
     def hang() -> Iterator[str]:
@@ -200,7 +200,7 @@ def test_closer_that_hangs(journal: Any) -> None:
 def test_no_thread_can_be_started(
     opener: Any, journal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the interpreter ends, closers run all the same, and failures are told."""
+    """While the interpreter exits, all closers run, and their failures are raised."""
 
     class Container(containers.DeclarativeContainer):
         first = Opened(opener("first"))
@@ -241,7 +241,7 @@ def test_closer_that_exits(journal: Any) -> None:
 
 
 def test_idempotent(opener: Any, journal: Any) -> None:
-    """Opening and closing twice do it once."""
+    """Opening or closing a second time does nothing."""
 
     class Container(containers.DeclarativeContainer):
         one = Opened(opener("one"))
@@ -254,7 +254,7 @@ def test_idempotent(opener: Any, journal: Any) -> None:
 
 
 def test_nested_running(opener: Any, journal: Any) -> None:
-    """Inside ``running()`` another one opens nothing and closes nothing."""
+    """A ``running()`` inside another one opens nothing and closes nothing."""
 
     class Container(containers.DeclarativeContainer):
         one = Opened(opener("one"))
@@ -269,7 +269,7 @@ def test_nested_running(opener: Any, journal: Any) -> None:
 
 
 def test_two_threads(opener: Any, journal: Any) -> None:
-    """Threads that open at once, and close at once, do each once."""
+    """Threads that open or close at the same time do it once."""
 
     class Container(containers.DeclarativeContainer):
         one = Opened(opener("one"))
@@ -287,7 +287,7 @@ def test_two_threads(opener: Any, journal: Any) -> None:
 
 
 def test_singletons_are_dropped(opener: Any) -> None:
-    """What was built from a closed resource is built anew."""
+    """A singleton that was made from a closed resource is made again."""
 
     class Container(containers.DeclarativeContainer):
         engine = Opened(opener("engine"))
@@ -304,7 +304,7 @@ def test_singletons_are_dropped(opener: Any) -> None:
 
 
 def test_overridden_resource_is_closed(opener: Any, journal: Any) -> None:
-    """What was opened before it was overridden is closed, and so is its double."""
+    """A resource that was opened before its override is closed, and the override."""
 
     class Container(containers.DeclarativeContainer):
         engine = Opened(opener("engine"))
@@ -319,7 +319,7 @@ def test_overridden_resource_is_closed(opener: Any, journal: Any) -> None:
 
 
 def test_library_resource_that_is_overridden(opener: Any, journal: Any) -> None:
-    """What it opened before its override closes after it, though it has no name."""
+    """An overridden resource closes before its dependency, which has no name."""
 
     class Container(containers.DeclarativeContainer):
         user = providers.Resource(opener("user"), providers.Resource(opener("engine")))
@@ -334,8 +334,10 @@ def test_library_resource_that_is_overridden(opener: Any, journal: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [providers.Selector, Choice])
-def test_branch_that_is_chosen_no_more(opener: Any, journal: Any, kind: Any) -> None:
-    """A branch that was opened is closed in order, though another is chosen by now."""
+def test_branch_that_is_not_chosen_any_more(
+    opener: Any, journal: Any, kind: Any
+) -> None:
+    """A branch that was opened is closed, even if another one is chosen now."""
 
     class Container(containers.DeclarativeContainer):
         config = providers.Configuration()

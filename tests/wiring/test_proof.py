@@ -35,7 +35,7 @@ def rows(database: Engine) -> list[int]:
 
 
 def connections(database: Engine) -> int:
-    """Connections to the database beside the one that asks."""
+    """The number of connections to the database, without the one that counts."""
     query = (
         "select count(*) - 1 from pg_stat_activity where datname = current_database()"
     )
@@ -48,7 +48,7 @@ def environment(url: str, **more: str) -> dict[str, str | None]:
     return {"CONFIG_SOURCE": None, "PYTHONPATH": str(ROOT), **keys}
 
 
-def ask(port: int, number: int) -> int:
+def send_order(port: int, number: int) -> int:
     """Send one order; every fifth is streamed, every tenth aborted after its status."""
     kind = "streams" if number % 5 == 0 else "orders"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER)
@@ -67,7 +67,7 @@ def test_requests(
     tmp_path: Path,
     proof_size: Callable[[int], int],
 ) -> None:
-    """No row of a failed request, every row of the others, one session a request."""
+    """Failed requests leave no row, the others leave one; each has one session."""
     number, port = proof_size(3000), free_port()
     server = python("-m", "gunicorn", "-c", "python:modern_flask.server.settings")
     options = ["-k", "gthread", "--threads", "8", "-b", f"127.0.0.1:{port}"]
@@ -79,8 +79,8 @@ def test_requests(
         process.wait_for_line(r"Booting worker", 60)
         wanted = range(1, number + 1)
         with ThreadPoolExecutor(16) as clients:
-            answers = list(clients.map(lambda n: ask(port, n), wanted))
-        ended = eventually(lambda: ended_counts(port), 30)
+            answers = list(clients.map(lambda n: send_order(port, n), wanted))
+        ended = eventually(lambda: read_final_counts(port), 30)
         process.stop()
 
     assert answers == [422 if n % 3 == 0 else 200 for n in wanted]
@@ -90,7 +90,7 @@ def test_requests(
     assert "Traceback" not in log.read_text()
 
 
-def ended_counts(port: int) -> dict[str, Any] | None:
+def read_final_counts(port: int) -> dict[str, Any] | None:
     """The service's counts, once all its sessions are closed."""
     import json
 
@@ -112,7 +112,7 @@ def test_tasks(
     monkeypatch: Any,
     proof_size: Callable[[int], int],
 ) -> None:
-    """The same for tasks in Celery's pools: each is a scope of its own."""
+    """In Celery's pools, failed tasks leave no row, and each task has its own scope."""
     number = proof_size(1000)
     keys = environment(postgresql_url, FLASK_CELERY_BROKER_URL=redis_url)
     worker = python("-m", "modern_flask.cli", "--app", SERVICE, "worker", "-c", "4")
@@ -129,7 +129,7 @@ def test_tasks(
     assert rows(database) == [n for n in range(1, number + 1) if n % 3]
     with database.begin() as connection:
         most = connection.scalar(text("select max(open) from orders"))
-    # How many sessions were open in the process that ran the task.
+    # The largest number of sessions that were open in a process at once.
     assert most == 1 if pool == "prefork" else most <= 4
     eventually(lambda: connections(database) == 0)
 

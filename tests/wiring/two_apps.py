@@ -1,4 +1,4 @@
-"""Two services in one process: prints what each of them saw.
+"""Two services in one process: prints what each of them did.
 
 python -m tests.wiring.two_apps turn|together NAME TRACES BROKER NAME TRACES BROKER
 """
@@ -36,13 +36,13 @@ def order(session: SessionDep, storage: StorageDep) -> str:
 
 
 class Service(Container):
-    """Knows its own name."""
+    """An object that has its service's name."""
 
     name = Container.config.SERVICE_NAME
 
 
 class Life:
-    """One service, from its making to its end."""
+    """One service, from its creation to its end."""
 
     def __init__(self, name: str, traces: str, broker: str) -> None:
         self.traces = traces
@@ -54,7 +54,7 @@ class Life:
         }
 
     def open(self) -> None:
-        # The environment names the backend, and is read when tracing is opened.
+        # Tracing reads the back end from the environment when it is opened.
         os.environ["OTEL_EXPORTER_ZIPKIN_ENDPOINT"] = self.traces
         name = self.keys["SERVICE_NAME"]
         self.app = app = modern_flask.create_app(
@@ -64,10 +64,10 @@ class Life:
         self.running = app.running()
         self.running.__enter__()
 
-    def ask(self) -> dict[str, Any]:
-        """Ask twice; the answers, all that were counted, and the current broker."""
+    def send_requests(self) -> dict[str, Any]:
+        """Send two requests; return the answers, their count and the broker."""
         client = self.app.test_client()
-        # Read to the end and closed, as a server does it: then it is counted.
+        # A request is counted when its body is read to the end and closed.
         answers = [client.get("/orders", buffered=True).status_code for _ in range(2)]
         metrics = client.get("/metrics", buffered=True).get_data(as_text=True)
         with self.app.app_context():
@@ -80,7 +80,7 @@ class Life:
         }
 
     def close(self) -> list[str]:
-        """The kinds of what is still alive afterwards."""
+        """The kinds of the objects that are still alive afterwards."""
         opened = [self.app.container.engine(), self.app.container.celery()]
         kept = [
             (type(one).__name__, weakref.ref(one))
@@ -93,18 +93,24 @@ class Life:
 
 
 def main(order: str, *words: str) -> None:
-    # Found before the first app is made, as services do it that import their tasks.
+    # Before the first app is made, as in a service that imports its tasks.
     proxy = celery.current_app
     lives = first, second = Life(*words[:3]), Life(*words[3:])
     seen: list[Any] = []
     if order == "turn":
         for life in lives:
             life.open()
-            seen += [life.ask(), life.close()]
+            seen += [life.send_requests(), life.close()]
     else:
         for life in lives:
             life.open()
-        seen += [first.ask(), second.ask(), first.close(), second.ask(), second.close()]
+        seen += [
+            first.send_requests(),
+            second.send_requests(),
+            first.close(),
+            second.send_requests(),
+            second.close(),
+        ]
     sys.stdout.write(json.dumps([*seen, proxy.main]))
 
 

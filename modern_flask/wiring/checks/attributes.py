@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from .. import library
@@ -55,16 +55,17 @@ def _find_defaults(module: ModuleType) -> set[int]:
 
 def _find_functions(owner: Any) -> Iterator[Any]:
     for member in list(vars(owner).values()):
-        if isinstance(member, staticmethod | classmethod):
+        # By its type: a proxy among the members may not be touched.
+        if type(member) in (staticmethod, classmethod):
             member = member.__func__
-        if inspect.isfunction(member):
+        if type(member) is FunctionType:
             yield inspect.unwrap(member)
         elif isinstance(owner, ModuleType) and _is_class_of(member, owner):
             yield from _find_functions(member)
 
 
 def _is_class_of(member: Any, module: ModuleType) -> bool:
-    return isinstance(member, type) and member.__module__ == module.__name__
+    return issubclass(type(member), type) and member.__module__ == module.__name__
 
 
 def _check_module(module: ModuleType, defaults: set[int]) -> Iterator[MarkerAttribute]:

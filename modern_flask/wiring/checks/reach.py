@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from flask import Flask
@@ -66,23 +66,31 @@ def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
 def _get_wrapper(function: Any) -> Any:
     """What stands in the module for the function: with its markers read."""
     found = _find_in_module(function.__module__, function.__qualname__)
-    return found if get_injected(found) is not None else None
+    plain = type(found) is FunctionType
+    return found if plain and get_injected(found) is not None else None
 
 
 def _find_owner(function: Any) -> Any:
     """The class of a method, by its qualified name."""
     path = function.__qualname__.rpartition(".")[0]
     owner = _find_in_module(function.__module__, path) if path else None
-    return owner if isinstance(owner, type) else None
+    return owner if issubclass(type(owner), type) else None
 
 
 def _find_in_module(module: str, path: str) -> Any:
     found: Any = sys.modules.get(module)
     for part in path.split("."):
         found = inspect.getattr_static(found, part, None)
-        if isinstance(found, staticmethod | classmethod):
-            found = found.__func__
+        found = _unwrap_method(found)
     return found
+
+
+def _unwrap_method(found: Any) -> Any:
+    """The function of a static or class method.
+
+    By its type: a proxy, such as a shared task of Celery's, may not be touched.
+    """
+    return found.__func__ if type(found) in (staticmethod, classmethod) else found
 
 
 def _find_reached(checked: CheckedApp) -> Iterator[CodeType]:
@@ -120,7 +128,7 @@ def _find_called(
 ) -> Iterator[Any]:
     """The service's functions that the names in the code of ``function`` lead to."""
     for found in _resolve_names(function, methods):
-        if inspect.isfunction(found) and belongs_to(app, found.__module__):
+        if type(found) is FunctionType and belongs_to(app, found.__module__):
             yield found
 
 
@@ -146,17 +154,16 @@ def _resolve_names(function: Any, methods: dict[str, list[Any]]) -> Iterator[Any
         found = scope.get(name)
         if type(found) is ModuleType:
             yield from (vars(found).get(other) for other in names)
-        elif isinstance(type(found), type) and not inspect.isroutine(found):
-            owner = found if type(found) is type else type(found)
-            members = (_get_member(owner, each) for each in {*names, "__init__"})
-            yield from members
+        elif type(found) is not FunctionType:
+            kind: Any = found if issubclass(type(found), type) else type(found)
+            yield from (_get_member(kind, each) for each in {*names, "__init__"})
         else:
             yield found
 
 
 def _get_member(owner: type, name: str) -> Any:
     found = inspect.getattr_static(owner, name, None)
-    return found.__func__ if isinstance(found, staticmethod | classmethod) else found
+    return _unwrap_method(found)
 
 
 def _find_code(code: CodeType) -> Iterator[CodeType]:

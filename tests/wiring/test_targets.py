@@ -1,4 +1,4 @@
-"""What the functions and classes that providers call ask for by themselves."""
+"""Markers in the functions and classes that providers call."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -8,8 +8,10 @@ from dependency_injector import providers
 from dependency_injector.wiring import Provide, Provider
 from flask import Flask
 
+from modern_flask.errors import set_key
 from modern_flask.wiring import Once, Opened, inject
-from tests.wiring.fault_table import Table, check_row, told
+from modern_flask.wiring.markers import OVER
+from tests.wiring.fault_table import Table, check_row, report
 from tests.wiring.shop import Mailer, Session, SessionDep, Shop, shop
 
 TABLE = Table()
@@ -17,22 +19,22 @@ row = TABLE.row
 
 
 class Unfilled:
-    """A class whose marker nothing fills."""
+    """A class with a marker and without ``@inject``."""
 
     def __init__(self, session: SessionDep) -> None: ...
 
 
 class Half(Shop):
-    """Its provider does not fill it either."""
+    """A provider that does not pass the argument either."""
 
     orders = providers.Factory(Unfilled)
 
 
 @row(
-    """
+    f"""
         Provider orders has a marker that nothing fills: @inject is missing.
-          in       test_target_markers:N, parameter `session`
-          fix      put @inject directly over the function, under what registers it
+          in       test_targets:N, parameter `session`
+          fix      {OVER}
         """,
     Half,
 )
@@ -40,19 +42,19 @@ def missing_inject_on_a_target(app: Flask) -> None: ...
 
 
 @inject
-def mistaken(session: Annotated[Any, Provide["sesion"]]) -> Any: ...
+def make_mistaken(session: Annotated[Any, Provide["sesion"]]) -> Any: ...
 
 
 class Mistaken(Shop):
-    """A target that asks for what there is not."""
+    """A target whose marker names no provider."""
 
-    orders = providers.Factory(mistaken)
+    orders = providers.Factory(make_mistaken)
 
 
 @row(
     """
         Provider orders asks for "sesion", which Mistaken does not provide.
-          in       test_target_markers:N, parameter `session`
+          in       test_targets:N, parameter `session`
           did you mean  session
         """,
     Mistaken,
@@ -61,13 +63,13 @@ def typo_in_a_target(app: Flask) -> None: ...
 
 
 @inject
-def circular(second: Annotated[Any, Provide["second"]]) -> Any: ...
+def make_first(second: Annotated[Any, Provide["second"]]) -> Any: ...
 
 
 class Circular(Shop):
-    """A circle that is closed by a marker."""
+    """A cycle that is closed by a marker."""
 
-    first = providers.Factory(circular)
+    first = providers.Factory(make_first)
     second = providers.Factory(list, first)
 
 
@@ -83,23 +85,22 @@ def cycle_by_a_marker(app: Flask) -> None: ...
 
 
 @inject
-def mailing(mailer: Annotated[Mailer, Provide["mailer"]]) -> Any: ...
+def make_post(mailer: Annotated[Mailer, Provide["mailer"]]) -> Any: ...
 
 
 class Mailing(Shop):
-    """A target that needs what is not configured."""
+    """A target whose marker names a component that is not configured."""
 
-    post = providers.Factory(mailing)
+    post = providers.Factory(make_post)
 
 
 @row(
-    """
+    f"""
         mail is not configured: MAIL_HOST is not set.
           in       View view (`post`)
           path     post -> mailer
           looked in  config.py and FLASK_*
-          fix      set MAIL_HOST in the configuration, or FLASK_MAIL_HOST in the \\
-            environment
+          fix      {set_key("MAIL_HOST")}
         """,
     Mailing,
 )
@@ -110,21 +111,21 @@ def target_that_needs_what_is_not_configured(app: Flask) -> None:
 
 
 @inject
-def limited(limit: Annotated[int, Provide["config.LIMIT"]]) -> Any: ...
+def make_limited(limit: Annotated[int, Provide["config.LIMIT"]]) -> Any: ...
 
 
 class Limited(Shop):
-    """A target that needs a key that is not set."""
+    """A target whose marker names a key that is not set."""
 
-    orders = providers.Factory(limited)
+    orders = providers.Factory(make_limited)
 
 
 @row(
-    """
+    f"""
         LIMIT is not set, and something injected requires it.
           in       View view (`orders`)
           looked in  config.py and FLASK_*
-          fix      set LIMIT in the configuration, or FLASK_LIMIT in the environment
+          fix      {set_key("LIMIT")}
         """,
     Limited,
 )
@@ -136,12 +137,12 @@ def target_that_needs_a_key_that_is_not_set(app: Flask) -> None:
 
 @pytest.mark.parametrize(("build", "kind", "values", "expected"), TABLE.rows)
 def test_fault(build: Any, kind: Any, values: dict[str, Any], expected: str) -> None:
-    """The fault is told once, in these words, and nothing else is."""
+    """The check reports exactly this text."""
     check_row(build, kind, values, expected)
 
 
 class Lazy:
-    """InjectedFunction for the provider, to call it when it is needed."""
+    """A class that is injected with a provider, to call it later."""
 
     @inject
     def __init__(
@@ -149,24 +150,24 @@ class Lazy:
     ) -> None: ...
 
 
-class Asking:
-    """InjectedFunction for a request's object, unless it is given one."""
+class Injected:
+    """A class that is injected with an object of a request."""
 
     @inject
     def __init__(self, session: SessionDep) -> None: ...
 
 
 class Filled(Shop):
-    """Targets with markers that need nothing."""
+    """Providers of targets whose markers are correct."""
 
     lazy = Once(Lazy)
     given = Once(Unfilled, providers.Object("own"))
     named = Once(Unfilled, session=providers.Object("own"))
-    asking = Once(Asking, providers.Object("own"))
-    asking_by_name = Once(Asking, session=providers.Object("own"))
-    late = Opened("tests.wiring.test_target_markers.Lazy")
+    injected = Once(Injected, providers.Object("own"))
+    injected_by_name = Once(Injected, session=providers.Object("own"))
+    late = Opened("tests.wiring.test_targets.Lazy")
 
 
-def test_nothing_is_wrong() -> None:
-    """What the provider gives, or a target asks for to call it later, is no fault."""
-    assert told(lambda app: None, shop(Filled)) == []
+def test_correct_targets() -> None:
+    """A parameter that the provider fills, or that receives a provider, is correct."""
+    assert report(lambda app: None, shop(Filled)) == []

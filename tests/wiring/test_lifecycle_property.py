@@ -16,7 +16,7 @@ KINDS = ("opened", "once", "singleton", "factory")
 
 @dataclass
 class Plan:
-    """Providers by number: the kind of each and the earlier ones that it needs."""
+    """Numbered providers: the kind of each, and the earlier ones it depends on."""
 
     kinds: list[str]
     needs: list[list[int]]
@@ -39,7 +39,7 @@ def plans(draw: Any) -> Plan:
 
 
 class Run:
-    """A container after a plan, and what it did."""
+    """A container that is made from a plan, and a record of what it did."""
 
     def __init__(self, plan: Plan, failing: bool) -> None:
         self.plan, self.failing = plan, failing
@@ -88,15 +88,15 @@ class Run:
 
 
 def check_order(run: Run) -> None:
-    """Each was opened after all that it stands on, and closed in the exact reverse."""
+    """Each was opened after its dependencies, and closed in the exact reverse order."""
     for position, number in enumerate(run.opened):
         assert not run.reachable(number) & set(run.opened[position + 1 :])
     assert len(set(run.opened)) == len(run.opened)
     assert run.closed == run.opened[::-1]
 
 
-def closing(lifecycle: Lifecycle) -> list[str]:
-    """What the closers raised, in order."""
+def close(lifecycle: Lifecycle) -> list[str]:
+    """The errors of the closers, in order."""
     try:
         lifecycle.close()
     except ExceptionGroup as failures:
@@ -127,7 +127,7 @@ def test_order(plan: Plan) -> None:
 @many
 @given(plans())
 def test_order_under_failures(plan: Plan) -> None:
-    """What was opened is closed in reverse, whatever fails to open or to close."""
+    """Everything that was opened is closed in reverse, whatever fails."""
     run = Run(plan, failing=True)
     lifecycle = Lifecycle(run.container)
     refusing = [n for n in plan.fails_to_open if plan.kinds[n] == "opened"]
@@ -137,7 +137,7 @@ def test_order_under_failures(plan: Plan) -> None:
     else:
         lifecycle.open()
         failing = [n for n in reversed(run.opened) if n in plan.fails_to_close]
-        assert closing(lifecycle) == [f"close {n}" for n in failing]
+        assert close(lifecycle) == [f"close {n}" for n in failing]
 
     check_order(run)
     run.opened.clear()
@@ -148,7 +148,7 @@ def test_order_under_failures(plan: Plan) -> None:
 @many
 @given(plans(), st.data())
 def test_order_of_first_use(plan: Plan, data: st.DataObject) -> None:
-    """Opened one by one at first use, in any order, they close in the reverse."""
+    """Providers that open at their first use close in the reverse order."""
     run = Run(plan, failing=False)
     names = data.draw(st.lists(st.sampled_from(range(len(plan.kinds))), max_size=8))
     for number in names:

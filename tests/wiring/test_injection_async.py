@@ -1,4 +1,4 @@
-"""``async def``: what Flask awaits is injected, scoped and committed as usual."""
+"""``async def``: functions that Flask awaits are injected, scoped and committed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,9 +15,6 @@ import modern_flask
 from modern_flask import SessionDep, inject, on_commit, transactional
 from modern_flask.database.errors import GeneratorTransaction
 from modern_flask.wiring import find
-from modern_flask.wiring.checks import markers as marker_rules
-from tests.wiring.fault_table import told
-from tests.wiring.shop import NameDep, shop
 
 UnitDep = Annotated[Any, Provide["unit"]]
 
@@ -70,13 +67,13 @@ def ledger(
 
 @transactional
 async def write(number: int) -> None:
-    """Nested: it joins the view's transaction."""
+    """Write an order in the transaction of the view, which calls this function."""
     await asyncio.sleep(0)
     find("session").execute(text("insert into orders values (:n)"), {"n": number})
 
 
 def test_transaction(ledger: modern_flask.App) -> None:
-    """An awaited view commits at its return, and is rolled back by a handled error."""
+    """An awaited view commits when it returns; a handled error rolls it back."""
     client = ledger.test_client()
 
     answers = [client.post(f"/orders/{n}").status_code for n in (1, 13, 2)]
@@ -86,14 +83,14 @@ def test_transaction(ledger: modern_flask.App) -> None:
     assert sorted(client.get("/orders").text.split()) == ["1", "2"]
 
 
-def test_what_waits_for_the_commit(ledger: modern_flask.App) -> None:
+def test_on_commit(ledger: modern_flask.App) -> None:
     """``on_commit`` of an awaited view runs after the commit, and only after one."""
     done: list[str] = []
 
-    @ledger.post("/told/<int:number>")
+    @ledger.post("/notified/<int:number>")
     @transactional
     @inject
-    async def tell(number: int, session: SessionDep) -> str:
+    async def notify(number: int, session: SessionDep) -> str:
         await asyncio.sleep(0)
         on_commit(lambda: done.append(str(number)))
         if number == 13:
@@ -102,12 +99,12 @@ def test_what_waits_for_the_commit(ledger: modern_flask.App) -> None:
 
     client = ledger.test_client()
 
-    assert [client.post(f"/told/{n}").text for n in (7, 13)] == ["", "no"]
+    assert [client.post(f"/notified/{n}").text for n in (7, 13)] == ["", "no"]
     assert done == ["7"]
 
 
 def test_threads(ledger: modern_flask.App) -> None:
-    """Requests of many threads, each with a loop of its own, have each a session."""
+    """Requests in many threads, each with its event loop, have their own sessions."""
 
     def post(number: int) -> int:
         return ledger.test_client().post(f"/orders/{number}").status_code
@@ -168,7 +165,7 @@ async def _later() -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("function", [_letters, _later])
 def test_generators_are_refused(function: Any) -> None:
-    """A generator runs after its call has returned: nothing could be committed."""
+    """``transactional`` refuses a generator, which runs after its call has returned."""
     with pytest.raises(GeneratorTransaction) as fault:
         transactional(function)
 
@@ -177,37 +174,3 @@ def test_generators_are_refused(function: Any) -> None:
         "generator.\n"
         "  fix      put @transactional on a function that the generator calls"
     )
-
-
-def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without what Flask runs ``async`` functions with, each is told at start."""
-    monkeypatch.setattr(marker_rules, "find_spec", lambda name: None)
-
-    def build(app: Flask) -> None:
-        @app.get("/")
-        @inject
-        async def view(name: NameDep) -> str: ...
-
-        @app.before_request
-        async def before() -> None: ...
-
-    assert told(build, shop()) == [
-        "View view is async, and the package asgiref is not installed.\n"
-        "  in       test_async:N\n"
-        "  fix      pip install 'flask[async]'",
-        "Hook before_request before is async, and the package asgiref is not "
-        "installed.\n"
-        "  in       test_async:N\n"
-        "  fix      pip install 'flask[async]'",
-    ]
-
-
-def test_nothing_is_wrong() -> None:
-    """With it, nothing is told of them."""
-
-    def build(app: Flask) -> None:
-        @app.get("/")
-        @inject
-        async def view(name: NameDep) -> str: ...
-
-    assert told(build, shop()) == []

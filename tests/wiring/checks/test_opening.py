@@ -1,4 +1,4 @@
-"""Components that don't open: each is reported once, with its reason and its keys."""
+"""Components that can't be opened: each is reported once, with its reason and keys."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +58,7 @@ def shop(**values: Any) -> Any:
     return container
 
 
-def told(container: Any) -> list[str]:
+def report(container: Any) -> list[str]:
     return [str(fault) for fault in check_opening(container)]
 
 
@@ -81,7 +81,7 @@ def test_component_that_does_not_open() -> None:
     "secret", ["hunter2", "hunter 2/&", "it's hunter2", "line\nbreak2"]
 )
 def test_reason_has_no_secret(secret: str) -> None:
-    """A value of a secret key is masked as it is, as ``repr`` and in a URL."""
+    """The value of a secret key is masked in plain text, in ``repr`` and in a URL."""
 
     def fail(settings: Any) -> None:
         password = settings["password"]
@@ -95,7 +95,7 @@ def test_reason_has_no_secret(secret: str) -> None:
     container = Own()
     container.config.override(Values({"RELAY_PASSWORD": secret}, {}))
 
-    (text,) = told(container)
+    (text,) = report(container)
 
     assert "******" in text
     assert secret not in text
@@ -103,15 +103,15 @@ def test_reason_has_no_secret(secret: str) -> None:
 
 
 def test_dependent_component_is_not_reported() -> None:
-    """Two components that fail are two faults; one that depends on them is none."""
-    found = told(shop(**MAIL, **POST))
+    """Each component that fails is reported; one that depends on it is not."""
+    found = report(shop(**MAIL, **POST))
 
     assert [text.partition(" can't")[0] for text in found] == ["mailer", "post"]
 
 
 def test_chosen_branch_is_reported_by_its_keys() -> None:
     """A choice is reported with the keys of the branch that is chosen."""
-    (text,) = told(shop(**POST))
+    (text,) = report(shop(**POST))
 
     assert text == (
         "post can't be opened: ValueError: refused ****** for mx.\n"
@@ -123,7 +123,7 @@ def test_chosen_branch_is_reported_by_its_keys() -> None:
 
 
 def test_key_that_is_no_section() -> None:
-    """A single key that a component is made with is reported as well."""
+    """A component that uses a single key is reported with that key."""
 
     class Own(Shop):
         till = Opened(int, Shop.config.TILL)
@@ -131,7 +131,7 @@ def test_key_that_is_no_section() -> None:
     container = Own()
     container.config.override(Values({"TILL": "x"}, {"TILL": Origin("config.py", 9)}))
 
-    (text,) = told(container)
+    (text,) = report(container)
 
     assert text.splitlines()[0] == (
         "till can't be opened: ValueError: invalid literal for int() with base 10: 'x'."
@@ -143,12 +143,12 @@ def test_key_that_is_no_section() -> None:
 
 
 def test_component_without_keys() -> None:
-    """A component without configuration is reported by the line that raised."""
+    """A component without configuration is reported with the line that raised."""
 
     class Own(containers.DeclarativeContainer):
         mailer = Opened(open_mailer, {"host": "mx", "password": "no"})
 
-    assert told(Own()) == [
+    assert report(Own()) == [
         f"mailer can't be opened: ValueError: refused no for mx.\n  in       {OPENS}"
     ]
 
@@ -186,7 +186,7 @@ def test_value_of_a_wrong_type(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each component of the kit tells a wrong type by its name and its keys, once."""
+    """Each component of the kit reports a value of a wrong type once, with its keys."""
     monkeypatch.chdir(tmp_path)
     app = modern_flask.create_app("shop", Container(), config=values)
 

@@ -1,4 +1,4 @@
-"""Sessions of requests and commands on PostgreSQL: what is kept, what is undone."""
+"""Sessions of requests and commands on PostgreSQL: which rows are committed."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,13 +35,13 @@ def app(
 
 @pytest.fixture
 def numbers(app: modern_flask.App) -> Callable[[], list[int]]:
-    """What is stored."""
+    """The numbers that the table has."""
 
-    def ask() -> list[int]:
+    def read() -> list[int]:
         with app.container.engine().connect() as connection:
             return sorted(connection.scalars(text("select number from orders")))
 
-    return ask
+    return read
 
 
 def insert(number: int) -> None:
@@ -49,7 +49,7 @@ def insert(number: int) -> None:
 
 
 def test_failed_commit(app: modern_flask.App, numbers: Any) -> None:
-    """A commit that fails is a 500 instead of the view's answer, and undoes all."""
+    """If the commit fails, the answer becomes a 500 and everything is rolled back."""
     done: list[str] = []
 
     @app.post("/orders/<int:number>")
@@ -69,7 +69,7 @@ def test_failed_commit(app: modern_flask.App, numbers: Any) -> None:
 
 
 def test_without_a_transaction(app: modern_flask.App, numbers: Any) -> None:
-    """A session that is used without ``transactional`` is rolled back at its close."""
+    """A session without ``transactional`` is rolled back when it is closed."""
 
     @app.post("/")
     @inject
@@ -91,7 +91,7 @@ def test_without_a_transaction(app: modern_flask.App, numbers: Any) -> None:
     ],
 )
 def test_errors(app: modern_flask.App, numbers: Any, error: Any, status: int) -> None:
-    """An error undoes all, handled, unhandled or an abort."""
+    """A handled error, an unhandled error and ``abort`` all roll back everything."""
 
     @app.post("/")
     @transactional
@@ -106,7 +106,7 @@ def test_errors(app: modern_flask.App, numbers: Any, error: Any, status: int) ->
 
 
 def test_work_of_hooks(app: modern_flask.App, numbers: Any) -> None:
-    """What a hook wrote is committed with the view's, on the same session."""
+    """What a hook wrote is committed with the view's rows, in the same session."""
 
     @app.before_request
     def before() -> None:
@@ -123,9 +123,9 @@ def test_work_of_hooks(app: modern_flask.App, numbers: Any) -> None:
 
 
 def test_stream(app: modern_flask.App) -> None:
-    """A stream that asks for its context reads on; its connection is then given back.
+    """A stream with its context can read on, and returns its connection at the end.
 
-    One that does not is refused its closed session, where it uses it.
+    A stream without it raises where it uses its closed session.
     """
     used: list[int] = []
 
@@ -153,7 +153,7 @@ def test_stream(app: modern_flask.App) -> None:
 
 
 def test_command(app: modern_flask.App, numbers: Any) -> None:
-    """A command commits at its return, and undoes all when it fails."""
+    """A command commits when it returns, and rolls back everything if it fails."""
 
     @app.cli.command("seed")
     @click.argument("number", type=int)
@@ -174,7 +174,7 @@ def test_command(app: modern_flask.App, numbers: Any) -> None:
 
 
 def test_app_context_around_requests(app: modern_flask.App, numbers: Any) -> None:
-    """Under one app context each request commits or undoes its own work only."""
+    """Under one app context, each request commits or rolls back only its own work."""
 
     @app.post("/<int:number>")
     @transactional

@@ -1,4 +1,4 @@
-"""A request's object under a body that is produced after the view has returned."""
+"""A request's object while a body is produced, after the view has returned."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
@@ -16,8 +16,8 @@ UnitDep = Annotated[Any, Provide["unit"]]
 
 
 @pytest.fixture(autouse=True)
-def nothing_open() -> Iterator[None]:
-    """However a stream ends, no scope is held after it."""
+def check_no_scope() -> Iterator[None]:
+    """No scope stays open after a stream, however it ends."""
     yield
     assert scope._open == set()
 
@@ -95,7 +95,7 @@ def test_lives_until_the_body_is_closed(
 
 
 def test_made_in_the_body(app: Flask, units: list[Any]) -> None:
-    """An object that only the body asks for is closed with it."""
+    """An object that only the body injects is closed with the body."""
     response = app.test_client().get("/late")
 
     assert response.text == "True"
@@ -104,7 +104,7 @@ def test_made_in_the_body(app: Flask, units: list[Any]) -> None:
 
 
 def test_abort(app: Flask, units: list[Any], journal: Any) -> None:
-    """A client that goes away in the middle ends the object, which is told."""
+    """If the client disconnects, the object is closed with GeneratorExit."""
     parts, status, _ = run_wsgi_app(app.wsgi_app, Builder("/kept").get_environ())
     assert status == "200 OK"
     assert next(iter(parts)) == b"0 True;"
@@ -117,8 +117,8 @@ def test_abort(app: Flask, units: list[Any], journal: Any) -> None:
 
 
 def test_abort_before_the_body(app: Flask, units: list[Any], journal: Any) -> None:
-    """A body that is closed unread closes the object."""
-    # Not by run_wsgi_app, which reads the first part.
+    """A body that is closed before it is read closes the object."""
+    # run_wsgi_app is not used here because it reads the first part.
     serve: Any = app.wsgi_app
     parts = serve(Builder("/kept").get_environ(), lambda *_: None)
     assert units[0].open
@@ -138,7 +138,7 @@ def test_head(app: Flask, units: list[Any], journal: Any) -> None:
 
 
 def test_error_in_the_body(app: Flask, units: list[Any], journal: Any) -> None:
-    """What the body raises is what the object is closed with."""
+    """The object is closed with the error that the body raises."""
     with pytest.raises(ValueError):
         Client(app.wsgi_app).get("/failing", buffered=True)
 
@@ -151,14 +151,14 @@ def test_without_the_context(app: Flask, units: list[Any]) -> None:
     assert app.test_client().get("/bare").text == "False"
 
 
-def test_asked_for_without_the_context(app: Flask) -> None:
-    """A body that asks without its context is told so."""
+def test_injected_without_the_context(app: Flask) -> None:
+    """A body that injects without ``stream_with_context`` raises NoApp."""
     with pytest.raises(NoApp):
         Client(app.wsgi_app).get("/bare-late", buffered=True)
 
 
 def test_streams_one_after_the_other(app: Flask, journal: Any) -> None:
-    """Each of many streams has an object of its own."""
+    """Each of many streams has its own object."""
     client = app.test_client()
     for _ in range(5):
         response = client.get("/kept")
@@ -170,7 +170,7 @@ def test_streams_one_after_the_other(app: Flask, journal: Any) -> None:
 
 
 def test_error_after_the_stream_was_made(app: Flask, units: list[Any]) -> None:
-    """A hook that fails when the body is made closes the object of what is dropped."""
+    """A hook that fails after the view drops the stream and closes its object."""
 
     @app.after_request
     def refuse(response: Response) -> Response:
@@ -186,7 +186,7 @@ def test_error_after_the_stream_was_made(app: Flask, units: list[Any]) -> None:
 
 @pytest.mark.parametrize("hook", ["teardown_request", "teardown_appcontext"])
 def test_error_in_teardown(app: Flask, units: list[Any], hook: str) -> None:
-    """A teardown function that fails drops the body: the object is closed at once."""
+    """A teardown function that fails drops the body, which closes the object."""
 
     @getattr(app, hook)  # type: ignore[untyped-decorator]
     def refuse(error: BaseException | None) -> None:
@@ -202,7 +202,7 @@ def test_error_in_teardown(app: Flask, units: list[Any], hook: str) -> None:
 def test_stream_in_a_client_that_keeps_its_context(
     app: Flask, units: list[Any]
 ) -> None:
-    """``with client`` keeps the context; the object is closed with the body."""
+    """``with client`` keeps the context, and the object is closed with the body."""
     with app.test_client() as client:
         response = client.get("/kept")
         assert response.text == "0 True;1 True;2 True;"
@@ -212,7 +212,7 @@ def test_stream_in_a_client_that_keeps_its_context(
 
 
 def test_streams_under_an_app_context(app: Flask, units: list[Any]) -> None:
-    """Under an app context of the test a stream closes its object as well."""
+    """Under an app context of the test, a stream closes its object as well."""
     with app.app_context():
         response = app.test_client().get("/kept")
         assert response.text == "0 True;1 True;2 True;"

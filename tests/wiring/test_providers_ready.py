@@ -1,4 +1,4 @@
-"""An injected function sees an open object without a call, and never a stale one."""
+"""An injected function reads an open object without a call, and never an old one."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
@@ -14,12 +14,12 @@ from modern_flask.wiring import Lifecycle, Opened, get_bound, inject
 
 @inject
 def user(engine: Annotated[Any, Provide["engine"]]) -> Any:
-    """What an injected function receives."""
+    """Returns the object that it is injected with."""
     return engine
 
 
 class Container(containers.DeclarativeContainer):
-    """An engine that stands on a pool."""
+    """An engine that depends on a pool."""
 
     pool = Opened(object)
     engine = Opened(list, providers.List(pool))
@@ -33,7 +33,7 @@ def app(service: Callable[..., Flask]) -> Iterator[Flask]:
 
 
 def test_closed(app: Flask) -> None:
-    """After the lifecycle's end a function receives a new object."""
+    """After the lifecycle's end, a function receives a new object."""
     bound = get_bound(app)
     first = user()  # type: ignore[call-arg]
     assert user() is first  # type: ignore[call-arg]
@@ -43,8 +43,8 @@ def test_closed(app: Flask) -> None:
     assert user() is not first  # type: ignore[call-arg]
 
 
-def test_put_aside(app: Flask) -> None:
-    """In an override of what it stands on there is another, and the former after."""
+def test_overridden_dependency(app: Flask) -> None:
+    """An override of a dependency gives a new object; the first one returns later."""
     container = get_bound(app).container
     first = user()  # type: ignore[call-arg]
 
@@ -54,8 +54,8 @@ def test_put_aside(app: Flask) -> None:
     assert user() is first  # type: ignore[call-arg]
 
 
-def test_put_back_keeps_its_place(app: Flask, journal: Any) -> None:
-    """What was put back closes in its former order."""
+def test_order_after_an_override(app: Flask, journal: Any) -> None:
+    """An object that returns after an override closes in its first order."""
 
     def opener(name: str) -> Callable[..., Iterator[str]]:
         def open_(*_: Any) -> Iterator[str]:
@@ -80,7 +80,7 @@ def test_put_back_keeps_its_place(app: Flask, journal: Any) -> None:
 
 
 def test_overridden_while_it_opens(service: Callable[..., Flask]) -> None:
-    """A double that comes while the object is made is what a function receives."""
+    """A function receives an override that begins while the object is made."""
 
     def open_engine() -> str:
         container.engine.override(providers.Object("double"))
@@ -95,8 +95,8 @@ def test_overridden_while_it_opens(service: Callable[..., Flask]) -> None:
         assert user() == "double"  # type: ignore[call-arg]
 
 
-def test_closed_while_it_is_handed_over(service: Callable[..., Flask]) -> None:
-    """An object that is closed in the moment of its handing over is not kept."""
+def test_closed_while_it_is_injected(service: Callable[..., Flask]) -> None:
+    """An object that is closed in the moment of its injection is not kept."""
 
     class Closed(Opened):
         def _open(self, args: Any, kwargs: Any) -> Any:
@@ -112,7 +112,7 @@ def test_closed_while_it_is_handed_over(service: Callable[..., Flask]) -> None:
 
 
 def test_arguments_of_a_call() -> None:
-    """Those of a call come after the declared ones, and win by name."""
+    """Arguments of a call follow the declared ones, and replace them by name."""
     provider = Opened(lambda *args, **kwargs: (args, kwargs), 1, a=1, b=1)
 
     assert provider(2, b=2) == ((1, 2), {"a": 1, "b": 2})

@@ -1,4 +1,4 @@
-"""An object of a request or task: made once, closed once, with what was raised."""
+"""An object of a request: made once, and closed once with the error of the request."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
@@ -15,8 +15,8 @@ ENTERED = ["open engine", "open unit"]
 
 
 @pytest.fixture(autouse=True)
-def nothing_open() -> Iterator[None]:
-    """However a request or a task ends, no scope is held after it."""
+def check_no_scope() -> Iterator[None]:
+    """No scope stays open after a request or a task, however it ends."""
     yield
     assert scope._open == set()
 
@@ -54,8 +54,8 @@ def test_one_object_for_everything(app: Flask, journal: Any) -> None:
     assert journal.lines == [*ENTERED, "return", "close unit"]
 
 
-def test_each_request_its_own(app: Flask, journal: Any) -> None:
-    """The next request never sees the object of the one before."""
+def test_new_object_for_each_request(app: Flask, journal: Any) -> None:
+    """Each request has a new object."""
 
     @app.get("/")
     @inject
@@ -71,8 +71,8 @@ def test_each_request_its_own(app: Flask, journal: Any) -> None:
     assert journal.lines.count("close unit") == 3
 
 
-def test_unused_is_never_made(app: Flask, journal: Any) -> None:
-    """A request that does not ask opens nothing."""
+def test_unused_object_is_not_made(app: Flask, journal: Any) -> None:
+    """A request that injects nothing opens nothing."""
     app.add_url_rule("/", "view", lambda: "")
 
     app.test_client().get("/")
@@ -81,7 +81,7 @@ def test_unused_is_never_made(app: Flask, journal: Any) -> None:
 
 
 def test_handled_error(app: Flask, journal: Any) -> None:
-    """The object sees the view's error even when an error handler answers for it."""
+    """The object receives the view's error even if an error handler answers for it."""
     app.register_error_handler(ValueError, lambda error: ("no", 422))
 
     @app.get("/")
@@ -94,7 +94,7 @@ def test_handled_error(app: Flask, journal: Any) -> None:
 
 
 def test_unhandled_error(app: Flask, journal: Any) -> None:
-    """An error that nobody handles reaches the object, once."""
+    """The object receives an unhandled error, once."""
 
     @app.get("/")
     @inject
@@ -106,7 +106,7 @@ def test_unhandled_error(app: Flask, journal: Any) -> None:
 
 
 def test_abort(app: Flask, journal: Any) -> None:
-    """``abort`` is an error as any other."""
+    """``abort`` is an error like any other."""
 
     @app.get("/")
     @inject
@@ -120,7 +120,7 @@ def test_abort(app: Flask, journal: Any) -> None:
 
 
 def test_error_in_after_request(app: Flask, journal: Any) -> None:
-    """A hook that fails after the view is what the object is closed with."""
+    """The object is closed with the error of a hook that fails after the view."""
 
     @app.after_request
     def after(response: Any) -> Any:
@@ -154,7 +154,7 @@ def test_error_in_teardown(app: Flask, journal: Any) -> None:
 
 
 def test_failing_closer_becomes_a_500(service: Callable[..., Flask]) -> None:
-    """A closer that fails, such as a commit, is answered before a byte has left."""
+    """If a closer fails, such as a commit, the answer becomes a 500."""
 
     def open_unit() -> Iterator[str]:
         yield "unit"
@@ -174,7 +174,7 @@ def _answer(unit: UnitDep) -> str:
 
 
 def test_every_closer_runs(service: Callable[..., Flask], journal: Any) -> None:
-    """Closers run in reverse, each, whatever another one raises."""
+    """All closers run, in reverse order, even if some of them raise."""
 
     def opener(name: str) -> Callable[..., Iterator[str]]:
         def open_(*_: Any) -> Iterator[str]:
@@ -199,7 +199,7 @@ def test_every_closer_runs(service: Callable[..., Flask], journal: Any) -> None:
 
 
 def test_closer_that_exits(service: Callable[..., Flask], journal: Any) -> None:
-    """A closer that ends the process does not keep the others from running."""
+    """A closer that raises SystemExit does not keep the other closers from running."""
 
     def open_first() -> Iterator[str]:
         yield "first"

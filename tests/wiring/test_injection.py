@@ -1,4 +1,4 @@
-"""Parameters filled from the container of the app that is current."""
+"""Parameters that are filled from the container of the current app."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from modern_flask.wiring.errors import NoApp, NotBound
 
 
 class Shop(containers.DeclarativeContainer):
-    """What the functions here ask for."""
+    """The container of the functions here."""
 
     config = providers.Configuration()
     name = providers.Object("shop")
@@ -38,7 +38,7 @@ def app(service: Callable[..., Flask]) -> Flask:
 
 
 def test_view(app: Flask) -> None:
-    """A view receives what its marker names."""
+    """A view receives the object that its marker names."""
 
     @app.get("/<int:number>")
     @inject
@@ -49,7 +49,7 @@ def test_view(app: Flask) -> None:
 
 
 def test_late_view(app: Flask) -> None:
-    """A view that is defined after the app was bound is served like the others."""
+    """A view that is defined after the app was bound is injected like the others."""
     blueprint = Blueprint("late", __name__)
 
     @blueprint.get("/late")
@@ -64,7 +64,7 @@ def test_late_view(app: Flask) -> None:
 
 @pytest.mark.parametrize("every", [True, False])
 def test_method_view(app: Flask, every: bool) -> None:
-    """Methods and the initializer of a class-based view are served, however made."""
+    """Methods and the initializer of a view are injected, in both ways to make it."""
 
     class Page(MethodView):
         init_every_request = every
@@ -88,7 +88,7 @@ def test_method_view(app: Flask, every: bool) -> None:
 
 
 def test_hooks(app: Flask) -> None:
-    """Hooks before and after a request and error handlers are served."""
+    """Hooks and error handlers are injected."""
     seen: list[str] = []
 
     @app.before_request
@@ -117,7 +117,7 @@ def test_hooks(app: Flask) -> None:
 
 
 def test_command(app: Flask) -> None:
-    """A command of the command line is served."""
+    """A command of the command line is injected."""
 
     @app.cli.command("greet")
     @click.argument("whom")
@@ -131,7 +131,7 @@ def test_command(app: Flask) -> None:
 
 
 def test_coroutine(app: Flask) -> None:
-    """A coroutine function stays one, and is served."""
+    """A coroutine function stays a coroutine function, and is injected."""
 
     @inject
     async def answer(name: NameDep) -> str:
@@ -142,7 +142,7 @@ def test_coroutine(app: Flask) -> None:
 
 
 def test_generator(app: Flask) -> None:
-    """A generator function is served when it is called."""
+    """A generator function is injected when it is called."""
 
     @inject
     def letters(name: NameDep) -> Any:
@@ -152,8 +152,8 @@ def test_generator(app: Flask) -> None:
         assert list(letters()) == ["s", "h", "o", "p"]
 
 
-def test_given_arguments_win(app: Flask) -> None:
-    """What the caller passes, by position or by name, is not replaced."""
+def test_passed_arguments_are_kept(app: Flask) -> None:
+    """An argument that the caller passes, by position or by name, is not replaced."""
 
     @inject
     def both(first: str, name: NameDep, basket: Annotated[Any, Provide["basket"]]):  # type: ignore[no-untyped-def]
@@ -165,8 +165,8 @@ def test_given_arguments_win(app: Flask) -> None:
         assert both("a", "own", None) == ("a", "own", None)
 
 
-def test_all_given_needs_no_app() -> None:
-    """A unit test that passes every dependency itself needs no app."""
+def test_all_passed_needs_no_app() -> None:
+    """A call that passes every dependency needs no app."""
 
     @inject
     def both(first: str, name: NameDep, *, basket: Annotated[Any, Provide["basket"]]):  # type: ignore[no-untyped-def]
@@ -179,7 +179,7 @@ def test_all_given_needs_no_app() -> None:
 
 
 def test_keyword_after_any_number_of_arguments(app: Flask) -> None:
-    """A parameter behind ``*args`` is filled however many arguments come before."""
+    """A parameter after ``*args`` is filled, however many arguments come before it."""
 
     @inject
     def all_of(*numbers: int, name: NameDep, **more: int) -> tuple[Any, ...]:
@@ -192,7 +192,7 @@ def test_keyword_after_any_number_of_arguments(app: Flask) -> None:
 
 
 def test_alias(app: Flask) -> None:
-    """A marker behind ``type Name = ...``, as Python 3.12 has it, is filled."""
+    """A marker behind ``type Name = ...`` (PEP 695) is filled."""
     name_dep = TypeAliasType("name_dep", NameDep)
 
     @inject
@@ -204,7 +204,7 @@ def test_alias(app: Flask) -> None:
 
 
 def test_default_marker(app: Flask) -> None:
-    """A marker may be the default, and name the provider itself."""
+    """A marker may be the default, and may name the provider itself."""
 
     @inject
     def name(found: str = Provide[Shop.name]) -> str:  # type: ignore[valid-type]
@@ -216,7 +216,7 @@ def test_default_marker(app: Flask) -> None:
 
 
 def test_configuration(app: Flask) -> None:
-    """One key of the configuration can be asked for, with a type and as required."""
+    """One key of the configuration can be injected, with a type and as required."""
 
     @inject
     def tax(
@@ -231,7 +231,7 @@ def test_configuration(app: Flask) -> None:
 
 
 def test_provider_marker(app: Flask) -> None:
-    """``Provider[...]`` hands over the provider, to call when it is needed."""
+    """``Provider[...]`` injects the provider itself, to be called later."""
 
     @inject
     def baskets(make: Annotated[Any, Provider["basket"]]) -> list[Any]:
@@ -242,7 +242,7 @@ def test_provider_marker(app: Flask) -> None:
 
 
 def test_override_is_seen(app: Flask) -> None:
-    """An override counts from the next call on, and is gone after its block."""
+    """An override takes effect at the next call, and ends with its block."""
 
     @inject
     def name(found: NameDep) -> str:
@@ -280,7 +280,7 @@ def test_two_apps(service: Callable[..., Flask]) -> None:
 
 
 def test_subclass(service: Callable[..., Flask]) -> None:
-    """A provider that a subclass declares anew is found by the base's marker."""
+    """A marker that names the base's provider finds the provider of a subclass."""
 
     class Corner(Shop):
         name = providers.Object("corner shop")
@@ -296,7 +296,7 @@ def test_subclass(service: Callable[..., Flask]) -> None:
 
 
 def test_library_inject(app: Flask) -> None:
-    """A function under the library's own ``@inject`` is served without ``wire()``."""
+    """A function under the library's own ``@inject`` is injected without ``wire()``."""
 
     @library_inject
     def name(found: NameDep) -> str:

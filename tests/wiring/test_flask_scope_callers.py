@@ -1,4 +1,4 @@
-"""Whatever Flask calls within a request shares the request's objects."""
+"""All functions that Flask calls within a request share the request's objects."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
@@ -31,13 +31,13 @@ def app(service: Callable[..., Flask], container: Any) -> Flask:
 
 @pytest.fixture
 def seen() -> list[Any]:
-    """The objects that were given, one for each function that was called."""
+    """The injected objects, one for each function that was called."""
     return []
 
 
 @pytest.mark.parametrize("every", [True, False])
 def test_method_view(app: Flask, journal: Any, seen: list[Any], every: bool) -> None:
-    """Each request of a class-based view has its own, however the view is made."""
+    """Each request of a class-based view has its own object, however it is made."""
 
     class Page(MethodView):
         init_every_request = every
@@ -71,7 +71,7 @@ def test_method_view(app: Flask, journal: Any, seen: list[Any], every: bool) -> 
 
 
 def test_initializer_of_a_view(app: Flask, journal: Any, seen: list[Any]) -> None:
-    """An initializer that runs for each request is given that request's object."""
+    """An initializer that runs for each request gets that request's object."""
 
     class Page(View):
         @inject
@@ -100,7 +100,7 @@ def test_hooks_of_a_blueprint(app: Flask, journal: Any, seen: list[Any]) -> None
     """All hooks of a blueprint, for itself and for the app, share one object."""
     blueprint = Blueprint("orders", __name__)
 
-    def noting(*given: Any, answer: Any = None) -> Callable[..., Any]:
+    def make_hook(*given: Any, answer: Any = None) -> Callable[..., Any]:
         @inject
         def note(*args: Any, unit: UnitDep) -> Any:
             seen.append(unit)
@@ -108,17 +108,17 @@ def test_hooks_of_a_blueprint(app: Flask, journal: Any, seen: list[Any]) -> None
 
         return note
 
-    blueprint.url_value_preprocessor(noting())
-    blueprint.app_url_value_preprocessor(noting())
-    blueprint.before_request(noting())
-    blueprint.before_app_request(noting())
-    blueprint.after_request(noting("the response"))
-    blueprint.after_app_request(noting("the response"))
-    blueprint.context_processor(noting(answer={}))
-    blueprint.app_context_processor(noting(answer={}))
-    blueprint.url_defaults(noting())
-    blueprint.app_url_defaults(noting())
-    blueprint.errorhandler(ValueError)(noting(answer=("no", 422)))
+    blueprint.url_value_preprocessor(make_hook())
+    blueprint.app_url_value_preprocessor(make_hook())
+    blueprint.before_request(make_hook())
+    blueprint.before_app_request(make_hook())
+    blueprint.after_request(make_hook("the response"))
+    blueprint.after_app_request(make_hook("the response"))
+    blueprint.context_processor(make_hook(answer={}))
+    blueprint.app_context_processor(make_hook(answer={}))
+    blueprint.url_defaults(make_hook())
+    blueprint.app_url_defaults(make_hook())
+    blueprint.errorhandler(ValueError)(make_hook(answer=("no", 422)))
 
     @blueprint.get("/")
     @inject
@@ -171,8 +171,8 @@ def test_templates(app: Flask, journal: Any, seen: list[Any]) -> None:
 
 
 @pytest.fixture
-def connected(app: Flask) -> Iterator[Callable[..., None]]:
-    """``connected(signal, function)`` until the end of the test."""
+def connect(app: Flask) -> Iterator[Callable[..., None]]:
+    """``connect(signal, function)``: a receiver until the end of the test."""
     made: list[Any] = []
 
     def connect(signal: Any, function: Any) -> None:
@@ -185,15 +185,15 @@ def connected(app: Flask) -> Iterator[Callable[..., None]]:
 
 
 def test_signal(
-    app: Flask, journal: Any, seen: list[Any], connected: Callable[..., None]
+    app: Flask, journal: Any, seen: list[Any], connect: Callable[..., None]
 ) -> None:
-    """What a signal calls in a request shares its object."""
+    """A receiver of a signal within a request shares the request's object."""
 
     @inject
     def note(sender: Flask, unit: UnitDep, **_: Any) -> None:
         seen.append(unit)
 
-    connected(request_started, note)
+    connect(request_started, note)
 
     @app.get("/")
     @inject
@@ -207,15 +207,15 @@ def test_signal(
 
 
 def test_signal_of_the_app_context(
-    app: Flask, journal: Any, seen: list[Any], connected: Callable[..., None]
+    app: Flask, journal: Any, seen: list[Any], connect: Callable[..., None]
 ) -> None:
-    """Before there is a request, a receiver has the app context's own object."""
+    """Before there is a request, a receiver gets an object of the app context."""
 
     @inject
     def note(sender: Flask, unit: UnitDep, **_: Any) -> None:
         seen.append(unit)
 
-    connected(appcontext_pushed, note)
+    connect(appcontext_pushed, note)
 
     @app.get("/")
     @inject
@@ -229,10 +229,10 @@ def test_signal_of_the_app_context(
 
 
 def test_signal_after_the_end(
-    app: Flask, journal: Any, connected: Callable[..., None]
+    app: Flask, journal: Any, connect: Callable[..., None]
 ) -> None:
-    """A receiver that asks when the request's objects are closed is told so."""
-    told: list[Exception] = []
+    """A receiver that runs after the objects are closed can't inject one."""
+    raised: list[Exception] = []
 
     @inject
     def note(unit: UnitDep) -> None: ...
@@ -241,9 +241,9 @@ def test_signal_after_the_end(
         try:
             note()  # type: ignore[call-arg]
         except ScopeClosed as fault:
-            told.append(fault)
+            raised.append(fault)
 
-    connected(request_finished, late)
+    connect(request_finished, late)
 
     @app.get("/")
     @inject
@@ -251,12 +251,12 @@ def test_signal_after_the_end(
         return ""
 
     assert app.test_client().get("/").status_code == 200
-    assert len(told) == 1
+    assert len(raised) == 1
     assert journal.lines == [*ENTERED, *CLOSED]
 
 
 def test_error_handler_that_fails(app: Flask, journal: Any) -> None:
-    """What the view raised is what the object sees, though its handler fails too."""
+    """The object receives the view's error even if the error handler fails too."""
 
     @app.errorhandler(ValueError)
     def refuse(error: Exception) -> str:
@@ -272,7 +272,7 @@ def test_error_handler_that_fails(app: Flask, journal: Any) -> None:
 
 
 def test_error_handler_that_fails_in_a_test(app: Flask, journal: Any) -> None:
-    """The same where errors are handed on to the test."""
+    """The object receives the view's error also where errors propagate to the test."""
     app.testing = True
 
     @app.errorhandler(ValueError)
@@ -290,7 +290,7 @@ def test_error_handler_that_fails_in_a_test(app: Flask, journal: Any) -> None:
 
 
 def test_error_before_the_view(app: Flask, journal: Any) -> None:
-    """A hook's error reaches an object that an earlier hook has asked for."""
+    """A hook's error reaches an object that an earlier hook was injected with."""
 
     @app.before_request
     @inject
@@ -307,7 +307,7 @@ def test_error_before_the_view(app: Flask, journal: Any) -> None:
 
 
 def test_teardowns(app: Flask, journal: Any) -> None:
-    """Teardown functions that ask first have an object, which is closed after them."""
+    """Teardown functions are injected with an open object, which is closed later."""
     open_then: list[bool] = []
 
     @app.teardown_request

@@ -1,4 +1,4 @@
-"""Where a scope holds: blueprints, commands, contexts, threads, tests."""
+"""Where a scope begins and ends: blueprints, commands, contexts, threads, tests."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,15 +11,15 @@ from dependency_injector.wiring import Provide
 from flask import Blueprint, Flask, copy_current_request_context, request
 
 from modern_flask.wiring import Scoped, find, inject, scope
-from modern_flask.wiring.errors import NoScope, ScopeClosed
+from modern_flask.wiring.errors import FIX_APP_CONTEXT, NoScope, ScopeClosed
 
 UnitDep = Annotated[Any, Provide["unit"]]
 ENTERED = ["open engine", "open unit"]
 
 
 @pytest.fixture(autouse=True)
-def nothing_open() -> Iterator[None]:
-    """However a request or a task ends, no scope is held after it."""
+def check_no_scope() -> Iterator[None]:
+    """No scope stays open after a request or a task, however it ends."""
     yield
     assert scope._open == set()
 
@@ -30,7 +30,7 @@ def app(service: Callable[..., Flask], container: Any) -> Flask:
 
 
 def test_blueprint_and_its_handler(app: Flask, journal: Any) -> None:
-    """It holds in blueprints with error handlers of their own."""
+    """A request of a blueprint with its own error handler has a scope."""
     blueprint = Blueprint("orders", __name__)
 
     @blueprint.errorhandler(ValueError)
@@ -49,7 +49,7 @@ def test_blueprint_and_its_handler(app: Flask, journal: Any) -> None:
 
 
 def test_command(app: Flask, journal: Any) -> None:
-    """A command is a scope as a request is."""
+    """A command has a scope, like a request."""
 
     @app.cli.command("seed")
     @inject
@@ -74,7 +74,7 @@ def test_failing_command(app: Flask, journal: Any) -> None:
 
 
 def test_app_context_around_requests(app: Flask, journal: Any) -> None:
-    """Under one app context, each request still has an object of its own."""
+    """Under one app context, each request still has its own object."""
 
     @app.get("/")
     @inject
@@ -96,7 +96,7 @@ def test_app_context_around_requests(app: Flask, journal: Any) -> None:
 
 
 def test_app_context_inside_a_request(app: Flask) -> None:
-    """An app context pushed in a view, as an eager task does it, is a new scope."""
+    """An app context in a view, as an eager task pushes it, is a new scope."""
     units: list[Any] = []
 
     @app.get("/")
@@ -126,7 +126,7 @@ def test_test_request_context(app: Flask) -> None:
 
 
 def test_client_that_keeps_its_context(app: Flask) -> None:
-    """``with client`` keeps the context: the object is closed all the same."""
+    """``with client`` keeps the context, and the object is still closed."""
     units: list[Any] = []
 
     @app.get("/")
@@ -144,7 +144,7 @@ def test_client_that_keeps_its_context(app: Flask) -> None:
 
 
 def test_thread_with_the_request(app: Flask) -> None:
-    """A thread that takes the request along has an object of its own, and closes it."""
+    """A thread with a copy of the request has its own object, and closes it."""
     units: list[Any] = []
 
     @app.get("/")
@@ -176,12 +176,12 @@ def test_outside() -> None:
 
     assert str(fault.value) == (
         "dict lives as long as a request or a task, and there is none here.\n"
-        "  fix      call it inside `with app.app_context():`"
+        f"  fix      {FIX_APP_CONTEXT}"
     )
 
 
 def test_after_close(app: Flask) -> None:
-    """An object that is used after the answer, outside of any hook, is a fault."""
+    """After the answer, outside of any hook, an object can't be used."""
 
     @app.get("/")
     @inject
@@ -200,7 +200,7 @@ def test_after_close(app: Flask) -> None:
 
 
 def test_plain_target(service: Callable[..., Flask]) -> None:
-    """A target that is no generator function needs no closing."""
+    """A target that is not a generator function is not closed."""
 
     class Container(containers.DeclarativeContainer):
         config = providers.Configuration()
@@ -211,7 +211,7 @@ def test_plain_target(service: Callable[..., Flask]) -> None:
 
 
 def test_target_that_fails(service: Callable[..., Flask], journal: Any) -> None:
-    """A target that fails leaves nothing behind; what it stood on is closed."""
+    """If a target fails, its dependencies are closed at the end of the scope."""
 
     def open_unit() -> Iterator[str]:
         yield "unit"
@@ -234,7 +234,7 @@ def test_target_that_fails(service: Callable[..., Flask], journal: Any) -> None:
 
 
 def test_override(app: Flask, container: Any) -> None:
-    """A request's object can be overridden, and the double is not closed."""
+    """A request's object can be overridden, and the override is not closed."""
     with container.unit.override("double"), app.app_context():
         assert find("unit") == "double"
         assert find("service") == ["double", "double"]

@@ -1,4 +1,4 @@
-"""What is injected and was not configured."""
+"""Components and keys that are injected but not configured."""
 
 from typing import Annotated, Any
 
@@ -7,8 +7,9 @@ from dependency_injector import providers
 from dependency_injector.wiring import Provide
 from flask import Flask
 
+from modern_flask.errors import set_key
 from modern_flask.wiring import inject, is_configured
-from tests.wiring.fault_table import Table, check_row, told
+from tests.wiring.fault_table import Table, check_row, report
 from tests.wiring.shop import Shop, shop
 
 TABLE = Table()
@@ -51,39 +52,38 @@ def selector_without_a_branch(app: Flask) -> None:
 
 
 @row(
-    """
+    f"""
         POST is not set, and something injected requires it.
           in       View view (`post`)
           looked in  config.py and FLASK_*
-          fix      set POST in the configuration, or FLASK_POST in the environment
+          fix      {set_key("POST")}
         """,
     Library,
 )
-def selector_that_nothing_chooses(app: Flask) -> None:
+def selector_without_its_key(app: Flask) -> None:
     @app.get("/")
     @inject
     def view(post: Annotated[Any, Provide["post"]]) -> str: ...
 
 
-@row("""
+@row(f"""
         vendor is not configured: VENDOR is not set.
           in       View view (`storage`)
           looked in  config.py and FLASK_*
-          fix      set VENDOR in the configuration, or FLASK_VENDOR in the environment
+          fix      {set_key("VENDOR")}
         """)
-def choice_that_is_not_made(app: Flask) -> None:
+def choice_without_its_key(app: Flask) -> None:
     @app.get("/")
     @inject
     def view(storage: Annotated[Any, Provide["storage"]]) -> str: ...
 
 
-@row("""
+@row(f"""
         mail is not configured: MAIL_HOST is not set.
           in       View view (`letters`) and Command send (`mailer`)
           path     letters -> mailer
           looked in  config.py and FLASK_*
-          fix      set MAIL_HOST in the configuration, or FLASK_MAIL_HOST in the \\
-            environment
+          fix      {set_key("MAIL_HOST")}
         """)
 def component_that_is_not_configured(app: Flask) -> None:
     @app.get("/")
@@ -96,7 +96,7 @@ def component_that_is_not_configured(app: Flask) -> None:
 
 
 class Rate:
-    """An object whose annotation says that it can't do without a number."""
+    """A class whose annotation requires a number."""
 
     def __init__(self, tax: float) -> None: ...
 
@@ -106,12 +106,12 @@ class Rated(Shop):
 
 
 @row(
-    """
+    f"""
         TAX is not set, and something injected requires it.
           in       View view (`rate`)
           looked in  config.py and FLASK_*
           did you mean  TAXI
-          fix      set TAX in the configuration, or FLASK_TAX in the environment
+          fix      {set_key("TAX")}
         """,
     Rated,
     TAXI=1,
@@ -123,15 +123,15 @@ def key_that_is_not_set(app: Flask) -> None:
 
 
 @row(
-    """
+    f"""
         LIMIT is not set, and something injected requires it.
           in       View view (`limit`), View view1 (`limit`), View view2 (`limit`) \\
             and 1 more
           looked in  config.py and FLASK_*
-          fix      set LIMIT in the configuration, or FLASK_LIMIT in the environment
+          fix      {set_key("LIMIT")}
         """
 )
-def key_that_views_ask_for(app: Flask) -> None:
+def key_that_views_inject(app: Flask) -> None:
     for number in ("", 1, 2, 3):
 
         @app.get(f"/{number}", endpoint=f"view{number}")
@@ -152,7 +152,7 @@ def dependency_that_was_not_given(app: Flask) -> None:
 
 
 def test_branch_that_is_not_chosen() -> None:
-    """What only another branch of the library's selector needs is no fault."""
+    """A selector's branch that is not chosen requires no key."""
 
     def build(app: Flask) -> None:
         @app.get("/")
@@ -161,11 +161,11 @@ def test_branch_that_is_not_chosen() -> None:
 
     container = shop(Library, POST="word")
 
-    assert told(build, container) == []
+    assert report(build, container) == []
     assert is_configured(container.post)
 
 
 @pytest.mark.parametrize(("build", "kind", "values", "expected"), TABLE.rows)
 def test_fault(build: Any, kind: Any, values: dict[str, Any], expected: str) -> None:
-    """The fault is told once, in these words, and nothing else is."""
+    """The check reports exactly this text."""
     check_row(build, kind, values, expected)

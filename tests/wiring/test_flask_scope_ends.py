@@ -1,4 +1,4 @@
-"""The end of a request's objects, where something else fails with them."""
+"""The end of a request's objects, where another function fails as well."""
 
 import gc
 import threading
@@ -23,7 +23,7 @@ def app(service: Callable[..., Flask], container: Any) -> Flask:
     return service(container)
 
 
-def serving(service: Callable[..., Flask], target: Any, view: Any) -> Flask:
+def make_app(service: Callable[..., Flask], target: Any, view: Any) -> Flask:
     """An app that has ``target`` as its only provider, and one view."""
 
     class Container(containers.DeclarativeContainer):
@@ -36,7 +36,7 @@ def serving(service: Callable[..., Flask], target: Any, view: Any) -> Flask:
 
 
 def test_hook_that_fails_once(app: Flask, journal: Any) -> None:
-    """A hook's error is what the object sees, though the answer to it goes well."""
+    """The object receives a hook's error, though the answer to it is complete."""
     errors = [KeyError()]
 
     @app.after_request
@@ -55,7 +55,7 @@ def test_hook_that_fails_once(app: Flask, journal: Any) -> None:
 
 
 def test_closer_fails_after_an_error(service: Callable[..., Flask]) -> None:
-    """A closer that fails of its own is a 500, though the view's error was handled."""
+    """A closer that raises its own error is a 500 after a handled error, too."""
 
     def open_unit() -> Iterator[str]:
         try:
@@ -66,7 +66,7 @@ def test_closer_fails_after_an_error(service: Callable[..., Flask]) -> None:
     def view(unit: UnitDep) -> str:
         raise ValueError
 
-    app = serving(service, open_unit, view)
+    app = make_app(service, open_unit, view)
 
     assert app.test_client().get("/").status_code == 500
 
@@ -75,7 +75,7 @@ def test_closer_fails_after_an_error(service: Callable[..., Flask]) -> None:
 def test_yields_twice(
     service: Callable[..., Flask], journal: Any, error: type[Exception] | None
 ) -> None:
-    """A target that yields again is closed there, before the answer leaves."""
+    """A target that yields a second time is closed there, before the answer is sent."""
     made: list[Any] = []
 
     def generate() -> Iterator[str]:
@@ -97,7 +97,7 @@ def test_yields_twice(
             raise error
         return ""
 
-    app = serving(service, open_unit, view)
+    app = make_app(service, open_unit, view)
 
     assert app.test_client().get("/").status_code == (422 if error else 200)
     assert journal.lines == [*(["roll back"] if error else []), "closed"]
@@ -130,7 +130,7 @@ def test_nothing_is_kept(app: Flask) -> None:
 
 
 def test_head_of_a_stream(app: Flask) -> None:
-    """What HEAD has opened is closed before the answer leaves: it has no body."""
+    """HEAD has no body: its objects are closed before the answer is sent."""
     units: list[Any] = []
 
     @app.get("/")
@@ -148,7 +148,7 @@ def test_head_of_a_stream(app: Flask) -> None:
 
 
 def test_overridden(app: Flask) -> None:
-    """A double of a request's provider is what views and ``find`` receive."""
+    """Views and ``find`` receive the override of a request's provider."""
 
     @app.get("/")
     @inject
@@ -161,7 +161,7 @@ def test_overridden(app: Flask) -> None:
 
 
 def test_threads_that_share_a_context(service: Callable[..., Flask]) -> None:
-    """Threads in one context get one object, and all that was made is closed."""
+    """Threads in one context get one object, and every object made is closed."""
     closed: list[object] = []
     start = threading.Barrier(8)
 
@@ -171,7 +171,7 @@ def test_threads_that_share_a_context(service: Callable[..., Flask]) -> None:
         yield unit
         closed.append(unit)
 
-    app = serving(service, open_unit, lambda: "")
+    app = make_app(service, open_unit, lambda: "")
     found: list[object] = []
 
     with app.app_context():
@@ -195,7 +195,7 @@ def test_threads_that_share_a_context(service: Callable[..., Flask]) -> None:
 
 
 def test_request_that_never_ended(service: Callable[..., Flask], journal: Any) -> None:
-    """An app context closes what was left open in it, the last first, all of it."""
+    """An app context closes all scopes left open in it, the last one first."""
     numbers = iter(["one", "two"])
 
     def open_unit() -> Iterator[str]:
@@ -213,7 +213,7 @@ def test_request_that_never_ended(service: Callable[..., Flask], journal: Any) -
             assert find("unit") == "one"
             copy_context().run(leave_open)
 
-    app = serving(service, open_unit, lambda: "")
+    app = make_app(service, open_unit, lambda: "")
     with pytest.raises(OSError, match="two"):
         work()
 
