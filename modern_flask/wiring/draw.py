@@ -10,7 +10,7 @@ from dependency_injector import providers
 from flask import Flask
 
 from . import library
-from .checks.injections import CheckedApp
+from .checks.checked_app import CheckedApp
 from .edges import (
     REACHING,
     Lifetime,

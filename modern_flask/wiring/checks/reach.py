@@ -17,8 +17,8 @@ from flask import Flask
 from ..callables import find_layers
 from ..markers import get_injected, iterate_decorated
 from ..targets import get_called
+from .checked_app import CheckedApp
 from .functions import AppFunction, belongs_to
-from .injections import CheckedApp
 from .markers import check_function
 
 __all__ = ["check_helpers", "warn_of_unreached"]

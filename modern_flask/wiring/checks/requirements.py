@@ -25,7 +25,7 @@ from ..markers import resolve_annotation
 from ..providers import OWN_KEYWORDS
 from ..settings import Choice, Settings
 from ..targets import find_injected, get_called
-from .injections import CheckedApp, Use
+from .checked_app import CheckedApp, Use
 from .types import get_provided, is_plain
 
 __all__ = [

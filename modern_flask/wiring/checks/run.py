@@ -15,8 +15,8 @@ from flask import Flask
 from ..injection import Bound, bind_library_functions
 from .arguments import check_arguments
 from .attributes import check_attributes
+from .checked_app import CheckedApp
 from .declarations import check_redeclared, check_targets
-from .injections import CheckedApp
 from .lifetimes import check_generator_views, check_lifetimes
 from .markers import check_markers
 from .opening import check_opening, is_kit_component, open_injected

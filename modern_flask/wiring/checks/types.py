@@ -19,7 +19,7 @@ from ..callables import is_context_manager_function
 from ..errors import WiringFault
 from ..providers import Late
 from ..settings import active_dependencies
-from .injections import CheckedApp, Injection
+from .checked_app import CheckedApp, Injection
 
 __all__ = ["Contradiction", "Provided", "check_types", "get_provided", "is_plain"]
 
