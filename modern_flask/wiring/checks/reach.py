@@ -48,10 +48,11 @@ def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
         for function in (*checked.functions, *checked.targets)
         for layer in find_layers(function.function)
     }
+    modules = _find_modules(checked)
     found: dict[CodeType, AppFunction] = {}
     for function in iterate_decorated():
         code = function.__code__
-        if code in registered or not belongs_to(checked.app, function.__module__):
+        if code in registered or function.__module__ not in modules:
             continue
         if "<locals>" in function.__qualname__:
             # Another app's, or a test's: who calls it is not known.
@@ -61,6 +62,31 @@ def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
         if wrapper is not None:
             found[code] = AppFunction(title, wrapper)
     return dict(sorted(found.items(), key=lambda item: item[1].title))
+
+
+def _find_modules(checked: CheckedApp) -> set[str]:
+    """The service's modules that the app's module and its functions lead to.
+
+    A package may hold several services: one of them does not answer for the others.
+    """
+    functions = [each.function for each in (*checked.functions, *checked.targets)]
+    named = [str(getattr(function, "__module__", "")) for function in functions]
+    own = [name for name in named if belongs_to(checked.app, name)]
+    waiting = list(dict.fromkeys([checked.app.import_name, *own]))
+    found = set(waiting)
+    for name in waiting:
+        for value in list(getattr(sys.modules.get(name), "__dict__", {}).values()):
+            kind = type(value)
+            if kind is ModuleType:
+                other = value.__name__
+            elif kind is FunctionType or issubclass(kind, type):
+                other = str(value.__module__)
+            else:
+                continue
+            if other not in found and belongs_to(checked.app, other):
+                found.add(other)
+                waiting.append(other)
+    return found
 
 
 def _get_wrapper(function: Any) -> Any:

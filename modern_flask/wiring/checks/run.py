@@ -7,6 +7,7 @@ opening can show is reported there.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ from .types import check_types
 from .unused import find_unused
 
 __all__ = ["check_app", "check_start", "check_wiring", "find_warnings"]
+
+logger = logging.getLogger(__name__)
 
 _RULES: tuple[Callable[[CheckedApp], Iterable[Exception]], ...] = (
     # The first one imports what is configured: the others see its markers.
@@ -76,7 +79,25 @@ def _prepare(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> CheckedApp:
 
 
 def _run_rules(checked: CheckedApp) -> list[Exception]:
-    return _unique(fault for rule in _RULES for fault in rule(checked))
+    return _unique(fault for rule in _RULES for fault in _run_rule(rule, checked))
+
+
+def _run_rule(
+    rule: Callable[[CheckedApp], Iterable[Exception]], checked: CheckedApp
+) -> list[Exception]:
+    """The faults of one rule; a rule that fails itself finds none.
+
+    A mistake of the kit's must not keep a correct service from serving.
+    """
+    try:
+        return list(rule(checked))
+    except Exception:
+        _report_failure(rule.__name__)
+        return []
+
+
+def _report_failure(rule: str) -> None:
+    logger.exception("The rule %s failed, so its faults are not reported.", rule)
 
 
 def _unique(faults: Iterable[Exception]) -> list[Exception]:
