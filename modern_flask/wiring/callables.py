@@ -17,6 +17,7 @@ __all__ = [
     "get_name",
     "get_partial_arguments",
     "get_signature",
+    "is_async_function",
     "is_context_manager_function",
     "is_framework",
     "locate",
@@ -31,6 +32,7 @@ _TRANSPARENT = ("flask.", "modern_flask.", "celery.", "dependency_injector.", "c
 _CALL = "__call__"
 _ANYTHING = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 _CONTEXT_MANAGER = contextlib.contextmanager(lambda: iter(())).__code__
+_ASYNC_CONTEXT_MANAGER = contextlib.asynccontextmanager(lambda: iter(())).__code__  # type: ignore[arg-type, return-value]
 # A wrapper whose code does one of these may add an argument to its own ones.
 _ADDING = frozenset({"LIST_EXTEND", "LIST_APPEND", "STORE_SUBSCR", "DICT_UPDATE"})
 _ADDING_NAMES = frozenset({"update", "setdefault", "append", "insert"})
@@ -157,6 +159,15 @@ def _mentions(constant: object, parameter: str) -> bool:
 def is_context_manager_function(function: Any) -> bool:
     """Whether ``contextlib.contextmanager`` made it."""
     return getattr(function, "__code__", None) is _CONTEXT_MANAGER
+
+
+def is_async_function(function: Any) -> bool:
+    """Whether a call returns what only an event loop can finish."""
+    return (
+        inspect.iscoroutinefunction(function)
+        or inspect.isasyncgenfunction(function)
+        or getattr(function, "__code__", None) is _ASYNC_CONTEXT_MANAGER
+    )
 
 
 def get_function(called: Any) -> Any:

@@ -15,6 +15,7 @@ from flask import Flask
 
 from ..injection import Bound, bind_library_functions
 from .arguments import check_arguments
+from .asynchronous import check_async
 from .attributes import check_attributes
 from .checked_app import CheckedApp
 from .declarations import check_redeclared, check_targets
@@ -39,6 +40,7 @@ _RULES: tuple[Callable[[CheckedApp], Iterable[Exception]], ...] = (
     check_helpers,
     check_attributes,
     check_types,
+    check_async,
     check_generator_views,
     check_requirements,
     check_arguments,
