@@ -50,7 +50,7 @@ def on_exit(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Open the configured components after the fork, before the first request."""
-    from ..app import start
+    from ..startup import start
     from ..wiring import get_bound
 
     # For every app, with or without a container: no query and no decoded line break
