@@ -66,6 +66,6 @@ def _run(ping: Ping, seconds: float) -> str | None:
     try:
         # In an empty context: a ping belongs to no trace and to no request.
         Context().run(ping, seconds)
-    except Exception as error:
+    except BaseException as error:  # its thread is its own: SystemExit is a failure too
         return describe(error)
     return None

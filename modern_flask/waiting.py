@@ -150,9 +150,11 @@ class BackgroundCall(Generic[T]):
         self._results: list[T] = []
         self._error: BaseException | None = None
         run = contextvars.copy_context().run
-        thread = threading.Thread(target=run, args=(self._run,), name=name, daemon=True)
+        self._thread = threading.Thread(
+            target=run, args=(self._run,), name=name, daemon=True
+        )
         try:
-            thread.start()
+            self._thread.start()
         except RuntimeError:
             # From Python 3.12 on no thread starts once the interpreter ends: better
             # without a deadline than not at all.
@@ -168,7 +170,8 @@ class BackgroundCall(Generic[T]):
 
     @property
     def ended(self) -> bool:
-        return self._ended.is_set()
+        """Whether it is over; in a forked child, that of the parent always is."""
+        return self._ended.is_set() or not self._thread.is_alive()
 
     def result(self, seconds: float) -> T:
         """What the call returned.

@@ -232,3 +232,12 @@ def test_not_traced(app: modern_flask.App, path: str) -> None:
 
     assert "trace_id" not in response.text
     assert seen in ([], [False])
+
+
+def test_ping_that_exits_is_a_failure() -> None:
+    """A ping that raises SystemExit does not end the process: it fails."""
+
+    def leave(seconds: float) -> None:
+        raise SystemExit(3)
+
+    assert Health(deadline=60).check({"mailer": leave}) == {"mailer": "SystemExit"}

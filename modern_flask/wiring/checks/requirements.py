@@ -80,8 +80,8 @@ class InjectedUnconfigured(WiringFault, NotConfigured):
     def __init__(
         self, lack: NotConfigured, functions: Sequence[str], path: Sequence[str]
     ) -> None:
-        idle = lack.idle
-        NotConfigured.__init__(self, lack.component, lack.key, lack.searched, idle)
+        unused = lack.unused
+        NotConfigured.__init__(self, lack.component, lack.key, lack.searched, unused)
         self.functions, self.path = tuple(functions), tuple(path)
         self.lines[:0] = [line for line in _describe(functions, path) if line[1]]
 
