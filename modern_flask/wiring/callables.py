@@ -7,7 +7,7 @@ import dis
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from types import CellType, CodeType
 from typing import Any
 
@@ -182,10 +182,22 @@ def get_signature(target: Any) -> inspect.Signature | None:
 
     The function under a decorator is not looked at: the decorator may pass arguments.
     """
+    if isinstance(target, type) and target.__module__ == "builtins":
+        return _get_builtin_signature(target)
+    return _read_signature(target)
+
+
+def _read_signature(target: Any) -> inspect.Signature | None:
     try:
         return inspect.signature(target, follow_wrapped=False)
     except (TypeError, ValueError):
         return None
+
+
+@lru_cache
+def _get_builtin_signature(target: type) -> inspect.Signature | None:
+    # Parsed from text each time: ``list`` costs as much as fifty functions.
+    return _read_signature(target)
 
 
 def get_name(function: Any) -> str:

@@ -71,11 +71,18 @@ class Graph:
         """``session (Scoped)`` for each provider of a path."""
         return [f"{self.name(p)} ({type(p).__name__})" for p in path]
 
+    @cached_property
+    def _nodes(self) -> list[providers.Provider[Any]]:
+        return list(self._iterate_nodes())
+
     def nodes(self) -> Iterator[providers.Provider[Any]]:
         """All providers that make something, as declared, then their dependencies.
 
         Every branch of a selector is among them.
         """
+        yield from self._nodes
+
+    def _iterate_nodes(self) -> Iterator[providers.Provider[Any]]:
         seen: set[providers.Provider[Any]] = set()
         waiting = list(self.names)
         for provider in waiting:

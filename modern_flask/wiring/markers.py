@@ -77,6 +77,18 @@ class InjectedFunction:
             else sys.maxsize
             for name in markers
         }
+        #: The annotation of each, evaluated; ``Parameter.empty`` where there is none.
+        self.annotations = {
+            name: resolve_annotation(parameters[name], self.function, {})[0]
+            for name in markers
+        }
+        #: The default of each; ``Parameter.empty`` for none, and for a marker.
+        self.defaults = {
+            name: inspect.Parameter.empty
+            if library.is_marker(parameters[name].default)
+            else parameters[name].default
+            for name in markers
+        }
 
     def resolve(self) -> None:
         """Read the annotations again that could not be resolved before."""
@@ -94,16 +106,6 @@ class InjectedFunction:
         full = inspect.signature(self.function)
         kept = [p for name, p in full.parameters.items() if name not in self.markers]
         return full.replace(parameters=kept)
-
-    def annotation(self, name: str) -> Any:
-        """The annotation of a parameter; ``Parameter.empty`` where there is none."""
-        parameter = inspect.signature(self.function).parameters[name]
-        return resolve_annotation(parameter, self.function, {})[0]
-
-    def default(self, name: str) -> Any:
-        """A parameter's own default; ``Parameter.empty`` for none, and for a marker."""
-        found = inspect.signature(self.function).parameters[name].default
-        return inspect.Parameter.empty if library.is_marker(found) else found
 
     def are_given(self, given: int, named: Container[str]) -> bool:
         """Whether a call with ``given`` positional arguments needs no injection."""

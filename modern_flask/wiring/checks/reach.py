@@ -27,39 +27,43 @@ __all__ = ["check_helpers", "warn_of_unreached"]
 def check_helpers(checked: CheckedApp) -> Iterator[Exception]:
     """Faults of unregistered functions that a registered one calls."""
     helpers = _find_helpers(checked)
-    for code in _find_reached(checked):
+    for code in _find_reached(checked) if helpers else ():
         if code in helpers:
             yield from check_function(helpers[code], checked.bound)
 
 
 def warn_of_unreached(checked: CheckedApp) -> Iterator[str]:
     """Faults of unregistered functions that nothing of the app seems to call."""
-    reached = set(_find_reached(checked))
-    for code, helper in _find_helpers(checked).items():
+    helpers = _find_helpers(checked)
+    reached = set(_find_reached(checked)) if helpers else set()
+    for code, helper in helpers.items():
         if code not in reached:
             for fault in check_function(helper, checked.bound):
                 yield str(fault)
 
 
 def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
-    """The service's functions under ``@inject`` that the app does not call itself."""
-    registered = {
-        getattr(layer, "__code__", None)
-        for function in (*checked.functions, *checked.targets)
-        for layer in find_layers(function.function)
+    """The service's functions under ``@inject`` that the app does not call itself.
+
+    A function inside another is left out: who calls it is not known.
+    """
+    own = {
+        function.__code__: function
+        for function in iterate_decorated()
+        if "<locals>" not in function.__qualname__
+        and belongs_to(checked.app, function.__module__)
     }
-    modules = _find_modules(checked)
+    if not own:
+        return {}
+    for function in (*checked.functions, *checked.targets):
+        for layer in find_layers(function.function):
+            own.pop(getattr(layer, "__code__", None), None)
+    modules = _find_modules(checked) if own else set()
     found: dict[CodeType, AppFunction] = {}
-    for function in iterate_decorated():
-        code = function.__code__
-        if code in registered or function.__module__ not in modules:
-            continue
-        if "<locals>" in function.__qualname__:
-            # Another app's, or a test's: who calls it is not known.
-            continue
-        wrapper = _get_wrapper(function)
-        title = f"Function {function.__module__}.{function.__qualname__}"
+    for code, function in own.items():
+        wrapper = _get_wrapper(function) if function.__module__ in modules else None
         if wrapper is not None:
+            title = f"Function {function.__module__}.{function.__qualname__}"
             found[code] = AppFunction(title, wrapper)
     return dict(sorted(found.items(), key=lambda item: item[1].title))
 

@@ -229,12 +229,12 @@ def _check_selector(selector: providers.Selector[Any]) -> Iterator[Configuration
     option = selector.selector
     if not isinstance(option, providers.ConfigurationOption):
         return
-    key, value, choices = key_of(option), option(), sorted(selector.providers)
+    key, value, choices = key_of(option), option(), list(selector.providers)
     if value is not None and value not in choices:
         whole = library.configuration_of(option)
         origin = whole.origin(key) if isinstance(whole, Values) else None
         noun = key.partition("_")[0].lower()
-        yield UnknownChoice(key, value, noun, origin, choices)
+        yield UnknownChoice(key, value, noun, origin, sorted(map(str, choices)))
 
 
 def _check_option(
@@ -305,7 +305,7 @@ def _expects_object(annotation: Any, default: Any) -> bool:
 def _marker_expects_object(function: Any, name: str) -> bool:
     injected = find_injected(function)
     return injected is not None and _expects_object(
-        injected.annotation(name), inspect.Parameter.empty
+        injected.annotations[name], inspect.Parameter.empty
     )
 
 
