@@ -8,9 +8,10 @@ under ``if TYPE_CHECKING:``, does not hide the marker beside it: in
 from __future__ import annotations
 
 import builtins
-import inspect
 from collections.abc import Mapping
 from typing import Any
+
+from .callables import unwrap
 
 __all__ = ["MISSING", "evaluate"]
 
@@ -39,7 +40,7 @@ class _Namespace(dict[str, Any]):
 
     def __init__(self, function: Any, local: Mapping[str, Any]) -> None:
         super().__init__(local)
-        inner = inspect.unwrap(function)
+        inner = unwrap(function)
         self.missing: list[str] = []
         self._globals = getattr(inner, "__globals__", {})
         code = getattr(inner, "__code__", None)

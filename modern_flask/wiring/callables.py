@@ -8,7 +8,13 @@ import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
-from types import CellType, CodeType
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    FunctionType,
+    MethodType,
+    WrapperDescriptorType,
+)
 from typing import Any
 
 __all__ = [
@@ -20,8 +26,10 @@ __all__ = [
     "is_async_function",
     "is_context_manager_function",
     "is_framework",
+    "is_routine",
     "locate",
     "may_pass",
+    "unwrap",
 ]
 
 # Flask, the kit and their libraries: their functions have no markers.
@@ -30,17 +38,25 @@ _FRAMEWORKS = ("flask.", "jinja2.", "builtins.", "modern_flask.", "celery.")
 _TRANSPARENT = ("flask.", "modern_flask.", "celery.", "dependency_injector.", "click.")
 
 _CALL = "__call__"
+_INJECTED = "__modern_flask_injected__"
 _ANYTHING = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 _CONTEXT_MANAGER = contextlib.contextmanager(lambda: iter(())).__code__
 _ASYNC_CONTEXT_MANAGER = contextlib.asynccontextmanager(lambda: iter(())).__code__  # type: ignore[arg-type, return-value]
-# A wrapper whose code does one of these may add an argument to its own ones.
-_ADDING = frozenset({"LIST_EXTEND", "LIST_APPEND", "STORE_SUBSCR", "DICT_UPDATE"})
-_ADDING_NAMES = frozenset({"update", "setdefault", "append", "insert"})
+_MOST_LAYERS = 50  # decorators over one function; an object may make new ones for ever
+_ROUTINES = (FunctionType, MethodType, BuiltinFunctionType, WrapperDescriptorType)
 
 
 def is_framework(function: Any) -> bool:
     """Whether ``function`` belongs to Flask, Celery or the kit."""
     return f"{getattr(function, '__module__', '')}.".startswith(_FRAMEWORKS)
+
+
+def is_routine(found: Any) -> bool:
+    """Whether it is a function or method, by its type alone.
+
+    ``isinstance`` would ask a proxy for its class, and so run what it stands for.
+    """
+    return issubclass(type(found), _ROUTINES)
 
 
 def find_layers(function: Any) -> Iterator[Any]:
@@ -51,43 +67,70 @@ def find_layers(function: Any) -> Iterator[Any]:
     seen: set[int] = set()
     waiting = [function]
     for layer in waiting:
-        if id(layer) not in seen:
+        if id(layer) not in seen and len(seen) < _MOST_LAYERS:
             seen.add(id(layer))
             yield layer
             waiting += _find_inner(layer)
 
 
+def unwrap(function: Any) -> Any:
+    """The function under all decorators that kept ``__wrapped__``."""
+    for _ in range(_MOST_LAYERS):
+        inner = _get_wrapped(function)
+        if inner is None:
+            break
+        function = inner
+    return function
+
+
+def _get_wrapped(function: Any) -> Any:
+    """``__wrapped__`` of a wrapper; an object that has every attribute has none."""
+    if type(function).__module__.partition(".")[0] == "wrapt":
+        return function.__wrapped__
+    found = _get_attributes(function).get("__wrapped__")
+    return found if callable(found) else None
+
+
+def _get_attributes(found: Any) -> Mapping[str, Any]:
+    try:
+        return {**vars(found)}
+    except Exception:  # it has none, or is a proxy of nothing
+        return {}
+
+
 def _find_inner(function: Any) -> list[Any]:
-    if isinstance(function, partial):
+    kind = type(function)
+    if issubclass(kind, partial):
         return [function.func]
-    if inspect.ismethod(function):
+    if kind is MethodType:
         return [function.__func__]
-    wrapped = getattr(function, "__wrapped__", None)
-    if callable(wrapped):
+    wrapped = _get_wrapped(function)
+    if wrapped is not None:
         return [wrapped]
-    if inspect.isfunction(function):
+    if kind is FunctionType:
         return _find_in_closure(function)
-    call = getattr(type(function), _CALL, None)
-    if not inspect.isfunction(call):
+    call = _get_call(kind)
+    if call is None:
         return []
     # A decorator that is a class keeps the function in an attribute.
-    return [
-        call,
-        *filter(inspect.isfunction, getattr(function, "__dict__", {}).values()),
-    ]
+    kept = _get_attributes(function).values()
+    return [call, *(each for each in kept if type(each) is FunctionType)]
+
+
+def _get_call(kind: type) -> Any:
+    """The function behind a call of an object, if it is one of Python's."""
+    call = inspect.getattr_static(kind, _CALL, None)
+    return call if type(call) is FunctionType else None
 
 
 def _find_in_closure(function: Any) -> list[Any]:
     """The functions that a wrapper most likely passes its arguments to."""
-    found = []
     code = function.__code__
     named = code.co_argcount + code.co_kwonlyargcount
-    if code.co_flags & _ANYTHING and not named:
-        for cell in function.__closure__ or ():
-            content = _get_content(cell)
-            if inspect.isroutine(content) or isinstance(content, partial):
-                found.append(content)
-    return found
+    if not code.co_flags & _ANYTHING or named:
+        return []
+    contents = map(_get_content, function.__closure__ or ())
+    return [each for each in contents if is_routine(each) or type(each) is partial]
 
 
 def _get_content(cell: CellType) -> Any:
@@ -101,7 +144,7 @@ def get_partial_arguments(function: Any) -> set[str]:
     """The parameters that the partials among the layers of ``function`` fill."""
     found: set[str] = set()
     for layer in find_layers(function):
-        if isinstance(layer, partial):
+        if issubclass(type(layer), partial):
             try:
                 given = inspect.signature(layer.func).bind_partial(
                     *layer.args, **layer.keywords
@@ -112,48 +155,31 @@ def get_partial_arguments(function: Any) -> set[str]:
     return found
 
 
-def may_pass(wrapper: Any, parameter: str) -> bool:
-    """Whether ``wrapper`` may pass an argument of its own as ``parameter``.
+def may_pass(wrapper: Any) -> bool:
+    """Whether a wrapper may pass an argument that it was not called with itself.
 
-    A wrapper that only hands on ``*args`` and ``**kwargs`` does not; of any other, and
-    of one without Python code, that is not known, so it may. This reads its bytecode:
-    no name of the parameter, no second mapping, nothing added to the arguments.
+    It does not if its bytecode only hands on ``*args`` and ``**kwargs`` as they are; of
+    any other, and of one without Python code, that is not known, so it may.
     """
-    code = getattr(wrapper, "__code__", None)
-    if code is None:
-        return True
+    kind = type(wrapper)
+    if kind is not FunctionType:
+        # What these call is a layer of its own.
+        known = kind is MethodType or issubclass(kind, partial) or _get_call(kind)
+        return not known
     if f"{wrapper.__globals__.get('__name__', '')}.".startswith(_TRANSPARENT):
         return False
-    if not code.co_flags & inspect.CO_VARKEYWORDS:
+    code = wrapper.__code__
+    if code.co_flags & _ANYTHING != _ANYTHING:
         return True
-    cells = getattr(wrapper, "__closure__", None) or ()
-    if any(isinstance(_get_content(cell), Mapping) for cell in cells):
-        return True
-    return any(_adds(each, parameter) for each in _find_code(code))
-
-
-def _find_code(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _find_code(constant)
-
-
-def _adds(code: CodeType, parameter: str) -> bool:
-    if _ADDING_NAMES & {*code.co_names}:
-        return True
-    if any(_mentions(constant, parameter) for constant in code.co_consts):
-        return True
-    operations = [each.opname for each in dis.get_instructions(code)]
-    if _ADDING & {*operations}:
-        return True
-    return operations.count("DICT_MERGE") > operations.count("CALL_FUNCTION_EX")
-
-
-def _mentions(constant: object, parameter: str) -> bool:
-    if isinstance(constant, tuple):
-        return any(_mentions(each, parameter) for each in constant)
-    return constant == parameter
+    first = code.co_argcount + code.co_kwonlyargcount
+    args, kwargs = code.co_varnames[first : first + 2]
+    steps = [(each.opname, each.argval) for each in dis.get_instructions(code)]
+    values = [value for _, value in steps]
+    calls = [n for n, (name, _) in enumerate(steps) if name == "CALL_FUNCTION_EX"]
+    # Load the first, start a mapping, load the second, merge it: and call.
+    exact = all(values[n - 4 : n] == [args, 0, kwargs, 1] for n in calls)
+    uses = [value for value in values if value in (args, kwargs)]
+    return not exact or len(uses) != 2 * len(calls)
 
 
 def is_context_manager_function(function: Any) -> bool:
@@ -184,6 +210,10 @@ def get_signature(target: Any) -> inspect.Signature | None:
     """
     if isinstance(target, type) and target.__module__ == "builtins":
         return _get_builtin_signature(target)
+    # A signature that somebody has written down may be that of another function.
+    written = inspect.getattr_static(target, "__signature__", None)
+    if written is not None and not hasattr(target, _INJECTED):
+        return None
     return _read_signature(target)
 
 

@@ -124,11 +124,11 @@ def is_undecided(provider: providers.Provider[Any]) -> bool:
 
     The library's selector may choose by any function, which is the service's own code.
     """
-    return (
-        type(provider) is providers.Selector
-        and provider.last_overriding is None
-        and not isinstance(provider.selector, providers.ConfigurationOption)
-    )
+    if not isinstance(provider, providers.Selector) or isinstance(provider, Choice):
+        return False
+    by_key = isinstance(provider.selector, providers.ConfigurationOption)
+    plain = type(provider) is providers.Selector
+    return provider.last_overriding is None and not (plain and by_key)
 
 
 def lifetime(provider: providers.Provider[Any]) -> Lifetime:

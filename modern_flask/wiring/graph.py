@@ -120,7 +120,9 @@ class Graph:
                 return
             done.add(provider)
             path.append(provider)
-            for needed in self.dependencies(provider):
+            # Which branch it takes is not known, so neither is whether it ends.
+            known = not is_undecided(provider)
+            for needed in self.dependencies(provider) if known else ():
                 yield from visit(needed)
             path.pop()
 

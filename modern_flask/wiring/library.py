@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import Any
 
 from dependency_injector import providers, wiring
@@ -47,7 +48,13 @@ def is_provider_marker(marker: object) -> bool:
 
 def is_library_function(function: Any) -> bool:
     """Whether the library's own ``@inject`` made it."""
-    return bool(_registry.has_callable(function))
+    return _get_patched(function) is not None
+
+
+def _get_patched(function: Any) -> Any:
+    """The library's record of a function; other objects may have no hash."""
+    plain = type(function) is FunctionType
+    return _registry.get_callable(function) if plain else None
 
 
 def marker_name(marker: Any) -> str:
@@ -84,14 +91,14 @@ def option_of(provider: Any) -> Any:
 
 def markers_of(function: Any) -> dict[str, Any]:
     """The markers that the library's own ``@inject`` read; ``Closing`` is left out."""
-    patched = _registry.get_callable(function)
+    patched = _get_patched(function)
     found = patched.reference_injections if patched is not None else {}
     return {name: marker for name, marker in found.items() if not is_closing(marker)}
 
 
 def closing_parameters(function: Any) -> list[str]:
     """The parameters for which the library's own ``@inject`` read ``Closing``."""
-    patched = _registry.get_callable(function)
+    patched = _get_patched(function)
     return list(patched.reference_closing) if patched is not None else []
 
 

@@ -11,6 +11,7 @@ import sys
 import weakref
 from collections.abc import Callable, Container, Iterator, Mapping
 from functools import partial
+from types import FunctionType
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from . import library
@@ -186,13 +187,15 @@ def resolve_alias(annotation: Any) -> Any:
 
 
 def find_markers(annotation: Any) -> Iterator[Any]:
-    """Every marker in an annotation, however deep."""
-    annotation = resolve_alias(annotation)
-    for part in get_args(annotation):
-        if library.is_marker(part):
-            yield part
-        else:
-            yield from find_markers(part)
+    """Every marker in an annotation, however deep; an alias may contain itself."""
+    seen: set[int] = set()
+    waiting = [annotation]
+    for one in waiting:
+        if library.is_marker(one):
+            yield one
+        elif id(one) not in seen:
+            seen.add(id(one))
+            waiting += get_args(resolve_alias(one))
 
 
 def note_lookup(name: str, function: F) -> F:
@@ -214,7 +217,7 @@ def get_lookups(function: Any) -> frozenset[str]:
 
 def is_decorated(function: Any) -> bool:
     """Whether one of the kit's decorators was put over ``function`` itself."""
-    return inspect.isfunction(function) and function in _decorated
+    return type(function) is FunctionType and function in _decorated
 
 
 def iterate_decorated() -> list[Any]:

@@ -194,6 +194,8 @@ def _unchosen(selector: providers.Selector[Any]) -> list[providers.Provider[Any]
     option, choices = selector.selector, selector.providers
     if not isinstance(option, providers.ConfigurationOption):
         return []
+    if type(selector) is not providers.Selector:  # it may choose in another way
+        return []
     value = option()
     # A list, for a value that has no hash is wrong as well.
     chosen = choices[value] if value in list(choices) else None

@@ -11,7 +11,7 @@ from typing import Any
 from dependency_injector import providers
 
 from . import library
-from .callables import find_layers, is_framework
+from .callables import find_layers, is_framework, unwrap
 from .markers import InjectedFunction, get_injected
 from .providers import OWN_KEYWORDS
 
@@ -35,7 +35,7 @@ def find_injected(function: Any) -> InjectedFunction | None:
     for layer in find_layers(function):
         markers = library.markers_of(layer)
         if markers:
-            return InjectedFunction(inspect.unwrap(layer), markers)
+            return InjectedFunction(unwrap(layer), markers)
     return None
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 from collections.abc import Iterator
+from itertools import pairwise
+from types import CodeType
 from typing import Any
 
 from dependency_injector import providers
@@ -28,6 +31,8 @@ _CALLING = (
     providers.Factory,
 )
 _SELF: Any = object()
+_HEAP_TYPE = 1 << 9  # a class that Python code has made
+_SETTING = {"setattr", "vars", "__class__", "__dict__", "__setattr__"}
 
 
 class WrongArguments(WiringFault):
@@ -75,10 +80,18 @@ def check_arguments(checked: CheckedApp) -> Iterator[WiringFault]:
         if provider in seen or provider.last_overriding is not None:
             continue
         seen.add(provider)
+        if not all(map(_is_known, use.path)):
+            continue
         for found in _find_reaching(provider):
             yield from _check_reaching(found, use, checked)
         if isinstance(provider, _CALLING) and not _is_replaced(provider):
             yield from _check_target(provider, use, checked)
+
+
+def _is_known(provider: Any) -> bool:
+    """Whether its class is the library's or the kit's: another may add arguments."""
+    module = f"{type(provider).__module__}."
+    return module.startswith(("dependency_injector.", "modern_flask."))
 
 
 def _is_replaced(provider: Any) -> bool:
@@ -155,6 +168,8 @@ def _find_reaching(provider: Any) -> Iterator[Any]:
     if isinstance(provider, _CALLING):
         waiting += [*provider.args, *dict(provider.kwargs).values()]
     for found in waiting:
+        if isinstance(found, providers.List | providers.Dict):
+            waiting += [*found.args, *getattr(found, "kwargs", {}).values()]
         if isinstance(found, REACHING):
             yield found
             waiting.append(_get_source(found))
@@ -168,7 +183,10 @@ def _check_reaching(found: Any, use: Use, checked: CheckedApp) -> Iterator[Wirin
     if not isinstance(found, providers.AttributeGetter):
         return
     source, attribute = _get_first_step(found)
-    known = get_provided(source) if source is not None else None
+    # An object that others may have as well may get the attribute from them.
+    if type(source) is not providers.Factory or attribute in source.attributes:
+        return
+    known = get_provided(source)
     if known is not None and known.is_exact and _lacks(known.kind, attribute):
         name = checked.graph.name(source)
         yield MissingAttribute(name, known.kind.__name__, attribute, use)
@@ -177,7 +195,7 @@ def _check_reaching(found: Any, use: Use, checked: CheckedApp) -> Iterator[Wirin
 def _check_call(call: Any, use: Use, checked: CheckedApp) -> Iterator[WiringFault]:
     source, attribute = _get_first_step(call.provides)
     known = get_provided(source) if source is not None else None
-    if known is None or not known.is_exact:
+    if known is None or not known.is_exact or _may_set(known.kind, attribute):
         return
     method = inspect.getattr_static(known.kind, attribute, None)
     args, named = tuple(call.args), dict(call.kwargs)
@@ -210,7 +228,7 @@ def _get_first_step(found: Any) -> tuple[Any, str]:
 def _lacks(kind: type, name: str) -> bool:
     """Whether objects of ``kind`` have no attribute ``name``, as far as code shows.
 
-    Its classes are plain Python, and neither they nor their methods mention the name.
+    Its classes are plain Python, and nothing in them may set the attribute.
     """
     for cls in kind.__mro__[:-1]:
         own = vars(cls)
@@ -220,23 +238,46 @@ def _lacks(kind: type, name: str) -> bool:
             return False
         if cls.__flags__ & _HEAP_TYPE == 0:
             return False
-        if any(_mentions(each, name) for each in own.values()):
-            return False
-    return not hasattr(object, name)
+    return not hasattr(object, name) and not _may_set(kind, name)
 
 
-_HEAP_TYPE = 1 << 9
+def _may_set(kind: type, name: str) -> bool:
+    """Whether a method may set the attribute: it names it, or hands ``self`` on."""
+    return any(
+        _may_set_in(code, name)
+        for cls in kind.__mro__[:-1]
+        for member in vars(cls).values()
+        for code in _find_code(member)
+    )
 
 
-def _mentions(member: Any, name: str) -> bool:
-    """Whether the code of a member may set the attribute."""
-    if isinstance(member, staticmethod | classmethod):
+def _find_code(member: Any) -> Iterator[CodeType]:
+    """The code of a member, of what is under its decorators and of what is in it."""
+    kind = type(member)
+    if kind in (staticmethod, classmethod):
         member = member.__func__
-    if isinstance(member, property):
+    if kind is property:
         member = member.fget
-    inner = inspect.unwrap(member) if callable(member) else None
-    code = getattr(inner, "__code__", None)
-    if code is None:
-        return False
+    waiting = [getattr(layer, "__code__", None) for layer in find_layers(member)]
+    for code in waiting:
+        if isinstance(code, CodeType):
+            yield code
+            waiting += [each for each in code.co_consts if isinstance(each, CodeType)]
+
+
+def _may_set_in(code: CodeType, name: str) -> bool:
     names = {*code.co_names}
-    return name in names or bool({"setattr", "__dict__", "vars"} & names)
+    if name in names or name in code.co_consts or _SETTING & names:
+        return True
+    if not code.co_argcount:  # a decorator's function hands on ``*args``
+        return bool(code.co_flags & inspect.CO_VARARGS)
+    # ``self`` that is used for more than its attributes may get some elsewhere.
+    first = code.co_varnames[:1]
+    if first[0] in code.co_cellvars:
+        return True
+    steps = list(dis.get_instructions(code))
+    return any(
+        (one.argval,) == first and not after.opname.endswith(("_ATTR", "_METHOD"))
+        for one, after in pairwise(steps)
+        if one.opname.startswith("LOAD")
+    )

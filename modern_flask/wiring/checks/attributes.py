@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
+import dis
 import sys
 from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from .. import library
+from ..callables import find_layers
 from ..errors import WiringFault
+from ..markers import find_markers, get_injected, iterate_decorated
 from .checked_app import CheckedApp
 from .functions import belongs_to
 
 __all__ = ["FIX_ATTRIBUTE", "MarkerAttribute", "check_attributes"]
 
+_ALIASES = ("types", "typing", "typing_extensions")
 FIX_ATTRIBUTE = "make it a parameter of the function that uses it, under @inject"
 
 
@@ -30,72 +33,157 @@ class MarkerAttribute(WiringFault):
 
 
 def check_attributes(checked: CheckedApp) -> Iterator[MarkerAttribute]:
-    """Markers that the code of the service's package would use as if they were objects.
+    """Markers that the service's code would use as if they were objects.
 
-    A marker may also stand in a variable to be the default of parameters. Only code
-    that reads it inside a function, and is no such default, is wrong.
+    A marker may also stand in a variable to be the default of parameters, or a part of
+    their annotations. Only code that reads it, and is no such parameter, is wrong.
     """
-    for name, module in list(sys.modules.items()):
-        if isinstance(module, ModuleType) and belongs_to(checked.app, name):
-            defaults = _find_defaults(module)
-            yield from _check_module(module, defaults)
+    # By its type: a module that is loaded at its first use may not be touched.
+    modules = [
+        module
+        for name, module in list(sys.modules.items())
+        if belongs_to(checked.app, name) and type(module) is ModuleType
+    ]
+    classes = [cls for module in modules for cls in _find_classes(module)]
+    if not any(map(_find_named_markers, (*modules, *classes))):
+        return
+    used = _find_used(modules, classes)
+    for module in modules:
+        for name, marker in _find_named_markers(module).items():
+            if id(marker) not in used:
+                yield from _check_global(module, name, classes)
+    for cls in classes:
+        for name, marker in _find_named_markers(cls).items():
+            if id(marker) not in used:
+                yield from _check_member(cls, name)
 
 
-def _find_defaults(module: ModuleType) -> set[int]:
-    """The markers that are defaults of a function or method of the module."""
-    found: set[int] = set()
-    for function in _find_functions(module):
-        values = (
-            *(function.__defaults__ or ()),
-            *(function.__kwdefaults__ or {}).values(),
-        )
-        found |= {id(value) for value in values if library.is_marker(value)}
-    return found
+def _find_named_markers(owner: Any) -> dict[str, Any]:
+    found = list(vars(owner).items())
+    return {name: value for name, value in found if library.is_marker(value)}
+
+
+def _find_classes(module: ModuleType) -> list[type]:
+    """The classes of a module, and those inside them."""
+    found: dict[int, type] = {}
+    waiting: list[Any] = [module]
+    for owner in waiting:
+        for member in list(vars(owner).values()):
+            is_class = issubclass(type(member), type) and id(member) not in found
+            if is_class and member.__module__ == module.__name__:
+                found[id(member)] = member
+                waiting.append(member)
+    return list(found.values())
 
 
 def _find_functions(owner: Any) -> Iterator[Any]:
+    """The functions of a module or class, under their decorators."""
     for member in list(vars(owner).values()):
         # By its type: a proxy among the members may not be touched.
-        if type(member) in (staticmethod, classmethod):
-            member = member.__func__
-        if type(member) is FunctionType:
-            yield inspect.unwrap(member)
-        elif isinstance(owner, ModuleType) and _is_class_of(member, owner):
-            yield from _find_functions(member)
-
-
-def _is_class_of(member: Any, module: ModuleType) -> bool:
-    return issubclass(type(member), type) and member.__module__ == module.__name__
-
-
-def _check_module(module: ModuleType, defaults: set[int]) -> Iterator[MarkerAttribute]:
-    for name, value in list(vars(module).items()):
-        if library.is_marker(value) and id(value) not in defaults:
-            for function in _find_functions(module):
-                if _reads_global(function, name):
-                    user = f"{module.__name__}.{function.__qualname__}"
-                    yield MarkerAttribute(module.__name__, name, user)
-                    break
-        elif _is_class_of(value, module):
-            yield from _check_class(value, defaults)
-
-
-def _check_class(cls: type, defaults: set[int]) -> Iterator[MarkerAttribute]:
-    for name, value in list(vars(cls).items()):
-        if not library.is_marker(value) or id(value) in defaults:
+        kind = type(member)
+        if kind is FunctionType:
+            found = [member]
+        elif kind in (staticmethod, classmethod):
+            found = [member.__func__]
+        elif kind is property:
+            found = [member.fget, member.fset, member.fdel]
+        else:
             continue
-        for function in _find_functions(cls):
-            if name in function.__code__.co_names:
-                owner = f"{cls.__module__}.{cls.__qualname__}"
-                yield MarkerAttribute(owner, name, f"{owner}.{function.__name__}")
-                break
+        for function in found:
+            layers = find_layers(function)
+            yield from (layer for layer in layers if type(layer) is FunctionType)
 
 
-def _reads_global(function: Any, name: str) -> bool:
-    """Whether the function's own code reads a global, not a function inside it.
+def _find_used(modules: list[ModuleType], classes: list[type]) -> set[int]:
+    """The markers that are a default, or stand in an annotation."""
+    owners = (*modules, *classes)
+    functions = [one for owner in owners for one in _find_functions(owner)]
+    found: set[int] = set()
+    for function in (*functions, *iterate_decorated()):
+        named = (function.__kwdefaults__ or {}).values()
+        found |= {id(value) for value in (*(function.__defaults__ or ()), *named)}
+        injected = get_injected(function)
+        if injected is not None:
+            found |= {id(marker) for marker in injected.markers.values()}
+        for annotation in function.__annotations__.values():
+            found |= {id(marker) for marker in find_markers(annotation)}
+    # An alias, such as ``NameDep = Annotated[str, NAME]``, may be used anywhere.
+    for owner in owners:
+        for value in list(vars(owner).values()):
+            if type(value).__module__ in _ALIASES:
+                found |= {id(marker) for marker in find_markers(value)}
+    return found
+
+
+def _check_global(
+    module: ModuleType, name: str, classes: list[type]
+) -> Iterator[MarkerAttribute]:
+    own = [cls for cls in classes if cls.__module__ == module.__name__]
+    for owner in (module, *own):
+        for function in _find_functions(owner):
+            if function.__globals__ is not vars(module):
+                continue
+            if any(_reads_global(code, name) for code in _find_code(function)):
+                user = f"{module.__name__}.{function.__qualname__}"
+                yield MarkerAttribute(module.__name__, name, user)
+                return
+
+
+def _find_code(function: Any) -> Iterator[CodeType]:
+    """The code of a function, and of those inside it."""
+    waiting = [function.__code__]
+    for code in waiting:
+        yield code
+        waiting += [each for each in code.co_consts if isinstance(each, CodeType)]
+
+
+def _reads_global(code: CodeType, name: str) -> bool:
+    """Whether it reads a global, and for nothing that it may define itself.
 
     ``def create_app(): def view(db=MARKER)`` reads it for a default.
     """
-    code: CodeType = function.__code__
-    nested = any(isinstance(each, CodeType) for each in code.co_consts)
-    return name in code.co_names and not nested
+    if any(
+        isinstance(each, CodeType) and not each.co_name.startswith("<")
+        for each in code.co_consts
+    ):
+        return False
+    steps = dis.get_instructions(code)
+    return any(each.opname == "LOAD_GLOBAL" and each.argval == name for each in steps)
+
+
+def _check_member(cls: type, name: str) -> Iterator[MarkerAttribute]:
+    owner = f"{cls.__module__}.{cls.__qualname__}"
+    family = list(_find_subclasses(cls))
+    # A subclass or a method may put an object in its place.
+    if any(name in vars(one) for one in family[1:]):
+        return
+    functions = [one for member in family for one in _find_functions(member)]
+    steps = [each for one in functions for each in dis.get_instructions(one)]
+    for step in steps:
+        if step.opname == "STORE_ATTR" and step.argval == name:
+            return
+        if step.argval in ("setattr", "__dict__", "__setattr__"):
+            return
+    for function in functions:
+        if _reads_member(function, name):
+            yield MarkerAttribute(owner, name, f"{owner}.{function.__name__}")
+            return
+
+
+def _find_subclasses(cls: type) -> Iterator[type]:
+    waiting = [cls]
+    for one in waiting:
+        yield one
+        waiting += type.__subclasses__(one)
+
+
+def _reads_member(function: Any, name: str) -> bool:
+    """Whether a method reads ``self.name``."""
+    itself = function.__code__.co_varnames[:1]
+    before: Any = None
+    for step in dis.get_instructions(function):
+        reads = step.opname in ("LOAD_ATTR", "LOAD_METHOD") and step.argval == name
+        if reads and before is not None and (before.argval,) == itself:
+            return True
+        before = step
+    return False

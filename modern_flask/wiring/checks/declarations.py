@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -58,11 +59,7 @@ def _check_path(name: str, target: Any) -> Iterator[MissingTarget]:
     if not isinstance(target, str):
         return
     place, _, attribute = target.rpartition(".")
-    try:
-        found = find_spec(place)
-    except (ImportError, ValueError):
-        found = None
-    if found is None:
+    if not _may_exist(place):
         yield MissingTarget(name, target, [])
         return
     try:
@@ -72,6 +69,18 @@ def _check_path(name: str, target: Any) -> Iterator[MissingTarget]:
     if not hasattr(module, attribute):
         near = [f"{place}.{one}" for one in find_nearest(attribute, dir(module))]
         yield MissingTarget(name, target, near)
+
+
+def _may_exist(module: str) -> bool:
+    """Whether an import may find it: a module in ``sys.modules`` needs no file."""
+    if module in sys.modules:
+        return True
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+    except Exception:  # a package above it raises, or has no file
+        return True
 
 
 def check_redeclared(checked: CheckedApp) -> Iterator[Redeclared]:
@@ -85,7 +94,9 @@ def check_redeclared(checked: CheckedApp) -> Iterator[Redeclared]:
     for parent in getattr(declared, "__mro__", ())[1:]:
         for name, old in getattr(parent, "cls_providers", {}).items():
             new = own.get(name)
-            if new is None or new is old or isinstance(old, providers.Configuration):
+            if new is None or new is old or old.last_overriding is not None:
+                continue
+            if isinstance(old, providers.Configuration):
                 continue
             parts = _find_parts(new)
             users = [

@@ -6,16 +6,18 @@ import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import click
 from blinker import NamedSignal
 from flask import Flask, signals
+from flask.views import MethodView
 
-from ..callables import get_name, is_framework, locate
+from ..callables import find_layers, get_name, is_framework, is_routine, locate
 from ..markers import get_injected
 
-__all__ = ["AppFunction", "belongs_to", "find_functions", "get_package"]
+__all__ = ["AppFunction", "belongs_to", "find_functions"]
 
 _HOOKS = {
     "url_value_preprocessors": "URL value preprocessor",
@@ -36,6 +38,8 @@ _TEMPLATES = {
     "tests": "Template test",
 }
 _CALL = "__call__"
+_INITIALIZER = "__init__"
+_DISPATCH = "dispatch_request"
 _SIGNALS = [one for one in vars(signals).values() if isinstance(one, NamedSignal)]
 
 
@@ -49,7 +53,8 @@ class AppFunction:
         rules: The URL rules of a view.
         filled: The parameters that are filled without a marker's provider.
         lasting: Whether the object made with it lives as long as the process.
-        is_view: Whether its answer is the body of a response.
+        is_view: Whether it takes the URL's arguments and nothing else, and its answer
+            is the response.
     """
 
     title: str
@@ -66,8 +71,8 @@ class AppFunction:
 def find_functions(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
     """Views, hooks, handlers, signals, templates, commands, tasks: each function once.
 
-    Only tasks of the app's own package are among them: Celery gives every app the
-    shared tasks of all services in the process.
+    Only the service's own tasks are among them: Celery gives every app the shared tasks
+    of all services in the process.
     """
     seen: set[int] = set()
     for found in _find_all(app, tasks):
@@ -93,15 +98,10 @@ def _find_all(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
         yield from _with_title(f"Signal {signal.name}", signal.receivers_for(app))
     for name, task in tasks.items():
         function = getattr(task, "run", task)
-        if get_package(function.__module__) == get_package(app.import_name):
+        if belongs_to(app, str(function.__module__)):
             yield AppFunction(f"Task {name}", function)
     for group in (app.cli, *(blueprint.cli for blueprint in app.blueprints.values())):
         yield from _find_in_commands(group, "")
-
-
-def get_package(module: str) -> str:
-    """The topmost package of a module."""
-    return module.partition(".")[0]
 
 
 def belongs_to(app: Flask, module: str) -> bool:
@@ -125,35 +125,52 @@ def _find_in_templates(app: Flask) -> Iterator[AppFunction]:
     environment = vars(app).get("jinja_env")
     for attribute, title in _TEMPLATES.items() if environment is not None else ():
         for name, found in getattr(environment, attribute).items():
-            if inspect.isroutine(found) or _is_injected_object(found):
+            if is_routine(found) or _is_injected_object(found):
                 yield AppFunction(f"{title} {name}", found)
 
 
 def _is_injected_object(found: Any) -> bool:
-    return (
-        not isinstance(found, type)
-        and get_injected(getattr(type(found), _CALL, None)) is not None
-    )
+    kind = type(found)
+    call = inspect.getattr_static(kind, _CALL, None)
+    return not issubclass(kind, type) and get_injected(call) is not None
 
 
 def _find_in_view(
     title: str, view: Any, rules: tuple[Any, ...]
 ) -> Iterator[AppFunction]:
     """A class-based view is injected in each of its methods, and where it is made."""
-    view_class = getattr(view, "view_class", None)
-    if view_class is None:
+    view_class: Any = getattr(view, "view_class", None)
+    if not issubclass(type(view_class), type):
         yield AppFunction(title, view, rules, is_view=True)
         return
     methods = {str(method).lower() for method in view_class.methods or ()}
-    for name in sorted(methods | {"__init__", "dispatch_request"}):
-        function = getattr(view_class, name, None)
-        if inspect.isfunction(function):
-            named = f"{title} ({view_class.__name__}.{name})"
-            if name != "__init__":
-                yield AppFunction(named, function, rules, is_view=True)
-            else:
-                lasting = not view_class.init_every_request
-                yield AppFunction(named, function, lasting=lasting)
+    own_dispatch = view_class.dispatch_request is not MethodView.dispatch_request
+    for name in sorted(methods | {_INITIALIZER, _DISPATCH}):
+        function = inspect.getattr_static(view_class, name, None)
+        if type(function) is not FunctionType:
+            continue
+        named = f"{title} ({view_class.__name__}.{name})"
+        if name == _INITIALIZER:
+            filled = _get_view_arguments(view, function)
+            lasting = not view_class.init_every_request
+            yield AppFunction(named, function, filled=filled, lasting=lasting)
+            continue
+        # A decorator of the class, or what dispatches, may pass and return anything.
+        direct = name == _DISPATCH or not own_dispatch
+        is_view = direct and not view_class.decorators
+        yield AppFunction(named, function, rules, is_view=is_view)
+
+
+def _get_view_arguments(view: Any, initializer: Any) -> frozenset[str]:
+    """The parameters that ``View.as_view(name, ...)`` has arguments for."""
+    for layer in find_layers(view):
+        held = layer.__code__.co_freevars if type(layer) is FunctionType else ()
+        if {"class_args", "class_kwargs"} <= {*held}:
+            values = inspect.getclosurevars(layer).nonlocals
+            names = list(inspect.signature(initializer).parameters)[1:]
+            given = names[: len(values["class_args"])]
+            return frozenset({*given, *values["class_kwargs"]})
+    return frozenset()
 
 
 def _find_in_commands(group: click.Group, prefix: str) -> Iterator[AppFunction]:

@@ -133,7 +133,7 @@ def _is_closed(use: Use) -> bool:
     provider = use.provider
     if not isinstance(provider, Scoped) or provider.last_overriding is not None:
         return False
-    return inspect.isgeneratorfunction(inspect.unwrap(provider.load()))
+    return inspect.isgeneratorfunction(provider.load())
 
 
 def _runs_late(view: Any) -> bool:

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
 
+from flask import Flask
+
 from .. import library
 from ..callables import find_layers, get_partial_arguments, locate, may_pass
 from ..errors import ClosingMarker, UnknownProvider, WiringFault
-from ..injection import Bound
 from ..markers import OVER, get_injected, get_lookups, is_decorated
 from ..targets import find_injected
 from .checked_app import CheckedApp, MarkedParameter, find_marked
@@ -103,24 +104,42 @@ class Shadowed(WiringFault):
 def check_markers(checked: CheckedApp) -> Iterator[WiringFault]:
     """Everything that is wrong with the markers of the app's functions."""
     for function in (*checked.functions, *checked.targets):
-        yield from check_function(function, checked.bound)
+        yield from check_function(function, checked)
 
 
-def check_function(function: AppFunction, bound: Bound) -> Iterator[WiringFault]:
+def check_function(function: AppFunction, checked: CheckedApp) -> Iterator[WiringFault]:
     """Everything that is wrong with the markers of one function."""
-    target = function.function
-    if inspect.iscoroutinefunction(target) and find_spec("asgiref") is None:
+    target, bound = function.function, checked.bound
+    if inspect.iscoroutinefunction(target) and not _can_await(checked.app):
         yield NoAsync(function.title, locate(target))
     for name in sorted(get_lookups(target) - bound.container.providers.keys()):
         yield bound.unknown(function.title, locate(target), name)
     if is_decorated(target) and not _is_in_module(target):
-        yield from _check_lost(function)
+        if not _is_wrapped_elsewhere(target, checked):
+            yield from _check_lost(function)
         return
     for layer in find_layers(target):
         for name in library.closing_parameters(layer):
             yield ClosingMarker(function.title, function.place(name))
-    yield from _check_read(function, bound)
+    yield from _check_read(function, checked)
     yield from _check_unread(function)
+
+
+def _can_await(app: Flask) -> bool:
+    """Whether async functions run: Flask does it with a package, an app as it likes."""
+    own = (
+        name in vars(app) or getattr(type(app), name) is not getattr(Flask, name)
+        for name in ("async_to_sync", "ensure_sync")
+    )
+    return any(own) or find_spec("asgiref") is not None
+
+
+def _is_wrapped_elsewhere(target: Any, checked: CheckedApp) -> bool:
+    """Whether the app has both: ``target``, and a decorator over it."""
+    return any(
+        other.function is not target and target in find_layers(other.function)
+        for other in checked.functions
+    )
 
 
 def _is_in_module(function: Any) -> bool:
@@ -142,21 +161,25 @@ def _check_lost(function: AppFunction) -> Iterator[WiringFault]:
         yield LostDecorator(function.title, locate(function.function))
 
 
-def _check_read(function: AppFunction, bound: Bound) -> Iterator[WiringFault]:
+def _check_read(function: AppFunction, checked: CheckedApp) -> Iterator[WiringFault]:
     """What ``@inject`` has read: providers that exist, and arguments of the URL."""
     injected = find_injected(function.function)
     if injected is None:
         return
     for name in injected.markers:
         try:
-            bound.provider(injected, name, function.title)
+            checked.bound.provider(injected, name, function.title)
         except UnknownProvider as fault:
             yield fault
             continue
-        for rule in function.rules:
-            if name in rule.arguments and name not in function.filled:
-                yield Shadowed(function.title, function.place(name), name, rule.rule)
-    for name, missing in injected.unresolved.items():
+        rules = [rule for rule in function.rules if name in rule.arguments]
+        # With another rule, the URL may give it or the marker: both are meant.
+        if rules and len(rules) == len(function.rules) and name not in function.filled:
+            text = rules[0].rule
+            yield Shadowed(function.title, function.place(name), name, text)
+    # A preprocessor may add any value to what the URL gives.
+    unresolved = {} if checked.app.url_value_preprocessors else injected.unresolved
+    for name, missing in unresolved.items():
         if _gets_no_value(name, function, injected.function):
             yield UnresolvedAnnotation(function.title, function.place(name), missing)
 
@@ -174,7 +197,7 @@ def _gets_no_value(name: str, function: AppFunction, inner: Any) -> bool:
         name in rule.arguments or name in (rule.defaults or ())
         for rule in function.rules
     )
-    return not by_url and not _may_be_passed(name, function.function, inner)
+    return not by_url and not _may_be_passed(function.function, inner)
 
 
 def _check_unread(function: AppFunction) -> Iterator[WiringFault]:
@@ -184,18 +207,17 @@ def _check_unread(function: AppFunction) -> Iterator[WiringFault]:
     for marked in find_marked(function.function):
         if marked.name in known | function.filled:
             continue
-        if _may_be_passed(marked.name, function.function, marked.layer):
+        if _may_be_passed(function.function, marked.layer):
             continue
         yield from _explain(function, marked, has_inject=injected is not None)
 
 
-def _may_be_passed(parameter: str, function: Any, inner: Any) -> bool:
-    """Whether a decorator around ``inner`` may pass an argument for the parameter."""
+def _may_be_passed(function: Any, inner: Any) -> bool:
+    """Whether a decorator around ``inner`` may pass an argument of its own."""
     for layer in find_layers(function):
         if layer is inner:
             return False
-        plain = inspect.isroutine(layer) and not inspect.ismethod(layer)
-        if plain and may_pass(layer, parameter):
+        if may_pass(layer):
             return True
     return False
 

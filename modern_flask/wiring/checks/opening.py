@@ -15,12 +15,14 @@ from ...config.masking import MASK, is_secret, redact_lines
 from ...config.values import Section, Values
 from ...errors import ConfigurationError, Fault
 from .. import library
-from ..edges import dependencies, is_value, key_of, settings_of
+from ..callables import is_async_function
+from ..edges import dependencies, is_undecided, is_value, key_of, settings_of
 from ..errors import WiringFault
 from ..graph import Graph
 from ..lifecycle import Lifecycle
 from ..providers import Late
 from ..settings import Choice, Settings, active_dependencies, is_configured
+from ..targets import get_called
 from .checked_app import CheckedApp
 
 __all__ = [
@@ -138,7 +140,8 @@ def is_kit_component(provider: providers.Provider[Any]) -> bool:
             return False
         if isinstance(each, Late):
             target = each.provides
-            module = target if isinstance(target, str) else target.__module__
+            named = isinstance(target, str)
+            module = target if named else getattr(target, "__module__", "")
             if not f"{module}.".startswith("modern_flask."):
                 return False
         elif not isinstance(each, Choice) and not is_value(each):
@@ -162,7 +165,7 @@ def open_injected(checked: CheckedApp) -> Iterator[Exception]:
         if provider in seen:
             continue
         seen.add(provider)
-        if isinstance(provider, providers.BaseResource):
+        if isinstance(provider, providers.BaseResource) and not _is_async(provider):
             try:
                 provider()
             except ConfigurationError as fault:
@@ -171,7 +174,13 @@ def open_injected(checked: CheckedApp) -> Iterator[Exception]:
                 # What failed below it is met by itself.
                 if all(map(_is_open, _find_foundations(provider))):
                     logger.warning("%s", _make_fault(provider, error, checked.graph))
-        waiting.extend(dependencies(provider))
+        if not is_undecided(provider):
+            waiting.extend(dependencies(provider))
+
+
+def _is_async(provider: providers.Provider[Any]) -> bool:
+    """Whether only an event loop can open it."""
+    return is_async_function(get_called(provider))
 
 
 def _is_open(provider: providers.Provider[Any]) -> bool:

@@ -6,22 +6,33 @@ it. Of one that nothing seems to call, only a warning is due.
 
 from __future__ import annotations
 
+import dis
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
-
-from flask import Flask
 
 from ..callables import find_layers
 from ..markers import get_injected, iterate_decorated
 from ..targets import get_called
-from .checked_app import CheckedApp
+from .checked_app import CheckedApp, find_injections
 from .functions import AppFunction, belongs_to
 from .markers import check_function
 
 __all__ = ["check_helpers", "warn_of_unreached"]
+
+_UNKNOWN: Any = object()
+_LOADING = (
+    "LOAD_DEREF",
+    "LOAD_FAST",
+    "LOAD_FAST_BORROW",
+    "LOAD_FAST_CHECK",
+    "LOAD_GLOBAL",
+    "LOAD_NAME",
+)
+# They stand between a name and its call.
+_PASSING = ("KW_NAMES", "PRECALL", "PUSH_NULL")
 
 
 def check_helpers(checked: CheckedApp) -> Iterator[Exception]:
@@ -29,7 +40,7 @@ def check_helpers(checked: CheckedApp) -> Iterator[Exception]:
     helpers = _find_helpers(checked)
     for code in _find_reached(checked) if helpers else ():
         if code in helpers:
-            yield from check_function(helpers[code], checked.bound)
+            yield from check_function(helpers[code], checked)
 
 
 def warn_of_unreached(checked: CheckedApp) -> Iterator[str]:
@@ -38,7 +49,7 @@ def warn_of_unreached(checked: CheckedApp) -> Iterator[str]:
     reached = set(_find_reached(checked)) if helpers else set()
     for code, helper in helpers.items():
         if code not in reached:
-            for fault in check_function(helper, checked.bound):
+            for fault in check_function(helper, checked):
                 yield str(fault)
 
 
@@ -125,75 +136,99 @@ def _unwrap_method(found: Any) -> Any:
 
 def _find_reached(checked: CheckedApp) -> Iterator[CodeType]:
     """The code of everything that registered functions and providers may call."""
-    methods = _find_methods(checked)
+    registered = (*checked.functions, *checked.targets)
     seen: set[CodeType] = set()
-    waiting: list[Any] = [
-        layer
-        for function in (*checked.functions, *checked.targets)
-        for layer in find_layers(function.function)
-    ]
+    waiting = [each.function for each in registered]
     for function in waiting:
-        code = getattr(function, "__code__", None)
-        if code is None or code in seen:
-            continue
-        seen.add(code)
-        yield code
-        for found in _find_called(function, methods, checked.app):
-            waiting += find_layers(found)
+        provided = dict(_find_provided(function, checked))
+        for layer in find_layers(function):
+            code = getattr(layer, "__code__", None)
+            if code is not None and code not in seen:
+                seen.add(code)
+                yield code
+                waiting += _find_called(layer, provided, checked)
 
 
-def _find_methods(checked: CheckedApp) -> dict[str, list[Any]]:
-    """The methods of the classes that the container provides, by their names."""
-    found: dict[str, list[Any]] = {}
-    for provider in checked.graph.nodes():
-        called = get_called(provider)
-        if isinstance(called, type):
-            for name, member in inspect.getmembers(called, inspect.isfunction):
-                found.setdefault(name, []).append(member)
-    return found
+def _find_provided(function: Any, checked: CheckedApp) -> Iterator[tuple[str, type]]:
+    """The parameters that are injected, with the class of what they get."""
+    for injection in find_injections(AppFunction("", function), checked.bound):
+        called = get_called(injection.provider)
+        if issubclass(type(called), type):
+            yield injection.parameter, called
 
 
 def _find_called(
-    function: Any, methods: dict[str, list[Any]], app: Flask
+    function: Any, provided: Mapping[str, type], checked: CheckedApp
 ) -> Iterator[Any]:
-    """The service's functions that the names in the code of ``function`` lead to."""
-    for found in _resolve_names(function, methods):
-        if type(found) is FunctionType and belongs_to(app, found.__module__):
+    """The service's functions that the code of ``function`` names."""
+    for found in _resolve_names(function, provided):
+        if type(found) is FunctionType and belongs_to(checked.app, found.__module__):
             yield found
 
 
-def _resolve_names(function: Any, methods: dict[str, list[Any]]) -> Iterator[Any]:
-    """Functions and methods of the names in the code of ``function``.
+def _resolve_names(function: Any, provided: Mapping[str, type]) -> Iterator[Any]:
+    """What the names in the code of ``function`` stand for, and their attributes.
 
     An object is never touched, only its class: a proxy of Flask's has no object here.
     """
-    names = {name for code in _find_code(function.__code__) for name in code.co_names}
-    scope = dict(getattr(function, "__globals__", {}))
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)
-    for name, cell in cells:
-        names.add(name)
-        try:
-            scope[name] = cell.cell_contents
-        except ValueError:  # not set yet
-            continue
+    scope = {**function.__globals__, **dict(_get_cells(function)), **provided}
     owner = _find_owner(function)
     if owner is not None:
-        yield from (_get_member(owner, name) for name in names)
-    for name in names:
-        yield from methods.get(name, ())
-        found = scope.get(name)
-        if type(found) is ModuleType:
-            yield from (vars(found).get(other) for other in names)
-        elif type(found) is not FunctionType:
-            kind: Any = found if issubclass(type(found), type) else type(found)
-            yield from (_get_member(kind, each) for each in {*names, "__init__"})
+        scope |= dict.fromkeys(function.__code__.co_varnames[:1], owner)
+    found: list[Any] = []
+    loose: set[str] = set()
+    for code in _find_code(function.__code__):
+        found += _follow(code, scope, loose)
+    yield from found
+    # Of what a call returns, only the name of the method is known.
+    for cls in [one for one in found if _is_class(one)]:
+        yield from (_get_member(cls, name) for name in loose)
+
+
+def _get_cells(function: Any) -> Iterator[tuple[str, Any]]:
+    names, cells = function.__code__.co_freevars, function.__closure__ or ()
+    for name, cell in zip(names, cells, strict=False):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:  # not set yet
+            continue
+
+
+def _follow(code: CodeType, scope: Mapping[str, Any], loose: set[str]) -> Iterator[Any]:
+    """Each variable that ``code`` loads, and its attributes.
+
+    Args:
+        loose: Filled with the attributes of objects that are not known.
+    """
+    current: Any = _UNKNOWN
+    for step in dis.get_instructions(code):
+        name = step.opname
+        if name in _PASSING or (name.startswith("CALL") and _is_class(current)):
+            continue
+        if name in ("LOAD_ATTR", "LOAD_METHOD"):
+            if current is _UNKNOWN:
+                loose.add(step.argval)
+                continue
+            current = _get_member(current, step.argval)
+        elif name in _LOADING:
+            current = scope.get(step.argval, _UNKNOWN)
         else:
-            yield found
+            current = _UNKNOWN
+        yield current
+        if _is_class(current):
+            yield _get_member(current, "__init__")
 
 
-def _get_member(owner: type, name: str) -> Any:
-    found = inspect.getattr_static(owner, name, None)
-    return _unwrap_method(found)
+def _is_class(found: Any) -> bool:
+    return issubclass(type(found), type)
+
+
+def _get_member(owner: Any, name: str) -> Any:
+    """An attribute of a module, or of the class of an object."""
+    if type(owner) is ModuleType:
+        return vars(owner).get(name)
+    kind = owner if _is_class(owner) else type(owner)
+    return _unwrap_method(inspect.getattr_static(kind, name, None))
 
 
 def _find_code(code: CodeType) -> Iterator[CodeType]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask
 
@@ -28,6 +28,8 @@ from .types import check_types
 from .unused import find_unused
 
 __all__ = ["check_app", "check_start", "check_wiring", "find_warnings"]
+
+Found = TypeVar("Found")
 
 logger = logging.getLogger(__name__)
 
@@ -66,13 +68,16 @@ def check_app(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> list[Except
 def check_start(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> list[Exception]:
     """All faults that keep ``app`` from serving; what is injected stays open."""
     checked = _prepare(app, bound, tasks)
-    return _unique([*_run_rules(checked), *open_injected(checked)])
+    return _unique([*_run_rules(checked), *_run_rule(open_injected, checked)])
 
 
 def find_warnings(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> list[str]:
     """What is without effect or can't work, and harms no request that is known."""
-    unreached = warn_of_unreached(_prepare(app, bound, tasks))
-    return [*find_unused(bound.container), *unreached]
+    checked = _prepare(app, bound, tasks)
+    return [
+        *_run_rule(find_unused, checked),
+        *_run_rule(warn_of_unreached, checked),
+    ]
 
 
 def _prepare(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> CheckedApp:
@@ -85,8 +90,8 @@ def _run_rules(checked: CheckedApp) -> list[Exception]:
 
 
 def _run_rule(
-    rule: Callable[[CheckedApp], Iterable[Exception]], checked: CheckedApp
-) -> list[Exception]:
+    rule: Callable[[CheckedApp], Iterable[Found]], checked: CheckedApp
+) -> list[Found]:
     """The faults of one rule; a rule that fails itself finds none.
 
     A mistake of the kit's must not keep a correct service from serving.

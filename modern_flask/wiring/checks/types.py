@@ -15,7 +15,9 @@ from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 from dependency_injector import providers, resources
 
-from ..callables import is_async_function, is_context_manager_function
+from .. import library
+from ..callables import find_layers, is_async_function, is_context_manager_function
+from ..edges import is_undecided
 from ..errors import WiringFault
 from ..providers import Late
 from ..settings import active_dependencies
@@ -99,7 +101,9 @@ def _check(injection: Injection) -> Iterator[Contradiction]:
         given = get_provided(injection.provider)
     except (ImportError, AttributeError):  # reported where the target is looked for
         return
-    if given is not None and not given.may_be(wanted):
+    if given is None or _is_awaited(injection, given):
+        return
+    if not given.may_be(wanted):
         yield Contradiction(
             injection.function.title,
             injection.place,
@@ -107,6 +111,16 @@ def _check(injection: Injection) -> Iterator[Contradiction]:
             wanted,
             given.kind,
         )
+
+
+def _is_awaited(injection: Injection, given: Provided) -> bool:
+    """Whether the library's own ``@inject`` awaits it, over an async function."""
+    layers = list(find_layers(injection.function.function))
+    return (
+        given.kind is types.CoroutineType
+        and any(map(inspect.iscoroutinefunction, layers))
+        and any(map(library.is_library_function, layers))
+    )
 
 
 def _get_class(annotation: Any) -> type | None:
@@ -133,6 +147,8 @@ def get_provided(provider: providers.Provider[Any]) -> Provided | None:
     """
     if provider.last_overriding is not None:
         return None
+    if is_undecided(provider):
+        return None
     if isinstance(provider, providers.Selector):
         return _get_of_branch(provider)
     if isinstance(provider, providers.Object):
@@ -156,9 +172,7 @@ def _get_of_branch(selector: providers.Selector[Any]) -> Provided | None:
 
 
 def _get_of_late(target: Any) -> Provided | None:
-    if inspect.isgeneratorfunction(inspect.unwrap(target)):
-        if is_context_manager_function(target):
-            return Provided(_GeneratorContextManager, is_exact=True)
+    if inspect.isgeneratorfunction(target):
         return _declared(_get_yielded(target))
     return _get_returned(target)
 
@@ -171,8 +185,12 @@ def _get_of_resource(target: Any) -> Provided | None:
         if hasattr(target, "__enter__") or hasattr(target, "__aenter__"):
             return None
         return _exact(target)
-    if inspect.isgeneratorfunction(inspect.unwrap(target)):
+    if is_context_manager_function(target):
+        target = target.__wrapped__  # the library enters it
+    if inspect.isgeneratorfunction(target):
         return _declared(_get_yielded(target))
+    if hasattr(target, "__wrapped__"):
+        return None
     found = _declared(_get_hint(target))
     if found is None or is_async_function(target) or hasattr(found.kind, "__enter__"):
         return None
@@ -217,7 +235,7 @@ def _get_hint(target: Any) -> Any:
 
 
 def _get_yielded(target: Any) -> Any:
-    found = _get_hint(inspect.unwrap(target))
+    found = _get_hint(target)
     return get_args(found)[0] if get_origin(found) in _YIELDING else None
 
 

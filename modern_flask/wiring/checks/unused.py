@@ -11,12 +11,14 @@ from ...config.values import Values
 from ...errors import join_names
 from ..graph import Graph
 from ..settings import Choice, Settings
+from .checked_app import CheckedApp
 
 __all__ = ["find_unused"]
 
 
-def find_unused(container: Any) -> list[str]:
+def find_unused(checked: CheckedApp) -> list[str]:
     """Keys that have no effect and providers that can't be used, one text for each."""
+    container = checked.graph.container
     return [
         *_find_not_chosen(container),
         *_find_unread(container),
