@@ -1,4 +1,4 @@
-"""What a call of a function leads to: decorators, partials, methods and objects."""
+"""Follow a call through decorators, partials, methods and callable objects."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ __all__ = [
     "may_pass",
 ]
 
-# Flask, the kit and their libraries: their functions have no markers.
+# Functions of Flask, of the kit and of their libraries have no markers.
 _FRAMEWORKS = ("flask.", "jinja2.", "builtins.", "modern_flask.", "celery.")
-# Their decorators pass on what they are given.
+# The decorators of these packages pass their arguments on without a change.
 _TRANSPARENT = ("flask.", "modern_flask.", "celery.", "dependency_injector.", "click.")
 
 _CALL = "__call__"
 _ANYTHING = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 _CONTEXT_MANAGER = contextlib.contextmanager(lambda: iter(())).__code__
-# A wrapper whose code does one of these may add an argument to its own ones.
+# A wrapper whose code has one of these operations may add an argument.
 _ADDING = frozenset({"LIST_EXTEND", "LIST_APPEND", "STORE_SUBSCR", "DICT_UPDATE"})
 _ADDING_NAMES = frozenset({"update", "setdefault", "append", "insert"})
 
@@ -42,9 +42,10 @@ def is_framework(function: Any) -> bool:
 
 
 def find_layers(function: Any) -> Iterator[Any]:
-    """``function`` and everything that a call of it leads to, the outermost first.
+    """Yield ``function`` and every function that a call of it reaches, outermost first.
 
-    A decorator that did not keep ``__wrapped__`` leads to the functions in its closure.
+    For a decorator that did not set ``__wrapped__``, the functions in its closure
+    follow.
     """
     seen: set[int] = set()
     waiting = [function]
@@ -76,7 +77,7 @@ def _find_inner(function: Any) -> list[Any]:
 
 
 def _find_in_closure(function: Any) -> list[Any]:
-    """The functions that a wrapper most likely passes its arguments to."""
+    """Find the functions to which a wrapper most likely passes its arguments."""
     found = []
     code = function.__code__
     named = code.co_argcount + code.co_kwonlyargcount
@@ -96,7 +97,7 @@ def _get_content(cell: CellType) -> Any:
 
 
 def get_partial_arguments(function: Any) -> set[str]:
-    """The parameters that the partials among the layers of ``function`` fill."""
+    """Return the parameters that are filled by partials in the layers of a function."""
     found: set[str] = set()
     for layer in find_layers(function):
         if isinstance(layer, partial):
@@ -111,11 +112,12 @@ def get_partial_arguments(function: Any) -> set[str]:
 
 
 def may_pass(wrapper: Any, parameter: str) -> bool:
-    """Whether ``wrapper`` may pass an argument of its own as ``parameter``.
+    """Whether ``wrapper`` may itself pass an argument as ``parameter``.
 
-    A wrapper that only hands on ``*args`` and ``**kwargs`` does not; of any other, and
-    of one without Python code, that is not known, so it may. This reads its bytecode:
-    no name of the parameter, no second mapping, nothing added to the arguments.
+    Only a wrapper that passes on ``*args`` and ``**kwargs`` unchanged certainly does
+    not. The bytecode shows this: it does not contain the parameter's name, merges no
+    second mapping and adds nothing to the arguments. Every other wrapper, and one
+    without Python code, may pass the argument.
     """
     code = getattr(wrapper, "__code__", None)
     if code is None:
@@ -160,16 +162,17 @@ def is_context_manager_function(function: Any) -> bool:
 
 
 def get_function(called: Any) -> Any:
-    """The function that a call runs: of a class, its initializer."""
+    """Return the function that a call runs: for a class, its ``__init__``."""
     if isinstance(called, type):
         return inspect.getattr_static(called, "__init__")
     return called
 
 
 def get_signature(target: Any) -> inspect.Signature | None:
-    """What a call of ``target`` really takes; None where that is not known.
+    """Return the signature that a call of ``target`` has; None if it is not known.
 
-    The function under a decorator is not looked at: the decorator may pass arguments.
+    The function under a decorator is ignored, because the decorator may pass arguments
+    to it.
     """
     try:
         return inspect.signature(target, follow_wrapped=False)
@@ -178,13 +181,13 @@ def get_signature(target: Any) -> inspect.Signature | None:
 
 
 def get_name(function: Any) -> str:
-    """The name of the outermost layer that has one."""
+    """Return the name of the outermost layer that has a name."""
     names = (getattr(layer, "__name__", None) for layer in find_layers(function))
     return next((str(name) for name in names if name), "?")
 
 
 def locate(function: Callable[..., Any]) -> str:
-    """``orders/views.py, line 12``; relative where the file is below this folder."""
+    """Return ``orders/views.py, line 12``. Below the current folder it is relative."""
     layers = find_layers(function)
     codes = [layer.__code__ for layer in layers if hasattr(layer, "__code__")]
     if not codes:

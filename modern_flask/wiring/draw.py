@@ -1,4 +1,4 @@
-"""A container, drawn: providers, how long their objects live, and who is injected."""
+"""Draw a container: its providers, their lifetimes, and the injected functions."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from .settings import Settings, is_configured
 __all__ = ["FORMATS", "Edge", "Node", "Picture", "draw", "make_picture"]
 
 
-# Compared by identity: two providers without a name may look alike.
+# Nodes are compared by identity: two providers without a name may look the same.
 @dataclass(frozen=True, eq=False)
 class Node:
     """One shape of the drawing.
 
     Args:
-        lines: Its text.
-        lives: How long the object lives; None for what is not a provider.
-        configured: Whether the keys that it requires are set.
+        lines: The lines of its text.
+        lives: The lifetime of the provider's object; None for a function.
+        configured: Whether all required keys of the provider are set.
     """
 
     lines: tuple[str, ...]
@@ -50,20 +50,20 @@ class Edge:
     start: Node
     end: Node
     label: str = ""
-    #: A branch that the configuration does not choose.
+    #: True for a branch that the configuration does not choose.
     unused: bool = False
 
 
 @dataclass(frozen=True)
 class Picture:
-    """The whole drawing: first views, tasks and commands, then providers."""
+    """The whole drawing: views, tasks and commands first, then providers."""
 
     nodes: list[Node]
     edges: list[Edge]
 
 
 def make_picture(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> Picture:
-    """The container of an app, and everything that it injects into."""
+    """Make the picture of an app's container and of all functions it injects into."""
     checked = CheckedApp(app, bound, tasks)
     graph = checked.graph
     made = {provider: _node(graph, provider) for provider in graph.nodes()}
@@ -79,7 +79,7 @@ def make_picture(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> Picture:
 
 
 def _ends(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
-    """The provider that is called for an injection, or handed over to be called."""
+    """Yield the providers that an injection calls or injects as providers."""
     if isinstance(provider, providers.Delegate):
         handed: Any = provider.provides
         yield handed
@@ -109,7 +109,7 @@ def _edges(
 
 
 def _configured_by(provider: providers.Provider[Any]) -> Iterator[str]:
-    """``DATABASE_ENGINE_*`` and single keys."""
+    """Yield the sections, such as ``DATABASE_ENGINE_*``, and the single keys."""
     for found in settings_of(provider):
         if isinstance(found, Settings):
             yield f"{found.prefix}*"
@@ -122,7 +122,7 @@ def _configured_by(provider: providers.Provider[Any]) -> Iterator[str]:
 
 
 def mermaid(picture: Picture) -> Iterator[str]:
-    """In the language of mermaid (mermaid.js.org/syntax/flowchart)."""
+    """Write the picture in Mermaid's language (mermaid.js.org/syntax/flowchart)."""
     ids = _numbered(picture)
     yield "flowchart LR"
     for node, number in ids.items():
@@ -144,7 +144,7 @@ def mermaid(picture: Picture) -> Iterator[str]:
 
 
 def dot(picture: Picture) -> Iterator[str]:
-    """In the language of Graphviz (graphviz.org/doc/info/lang.html)."""
+    """Write the picture in Graphviz's language (graphviz.org/doc/info/lang.html)."""
     ids = _numbered(picture)
     yield "digraph container {"
     yield "    rankdir=LR;"
@@ -175,7 +175,7 @@ FORMATS: dict[str, Callable[[Picture], Iterable[str]]] = {
 
 
 def draw(picture: Picture, language: str) -> str:
-    """The picture as text in ``mermaid`` or ``dot``."""
+    """Return the picture as text in the language ``mermaid`` or ``dot``."""
     return "\n".join(FORMATS[language](picture))
 
 

@@ -1,6 +1,6 @@
-"""What a call raises: faults of markers, scopes and apps.
+"""Errors that a call raises: faults of markers, scopes and apps.
 
-The faults that only a check reports stand in ``checks``, beside their rules.
+Faults that only a check reports are defined in ``checks``, beside their rules.
 """
 
 from collections.abc import Iterable
@@ -25,11 +25,11 @@ FIX_APP_CONTEXT = "call it inside `with app.app_context():`"
 
 
 class WiringFault(Fault):
-    """The container, or the markers of a function, can't work."""
+    """The container or the markers of a function have a mistake."""
 
 
 class NoApp(WiringFault):
-    """An injected function is called where there is no current app."""
+    """An injected function is called without a current app."""
 
     def __init__(self, function: str) -> None:
         self.function = function
@@ -84,7 +84,7 @@ class ScopeClosed(WiringFault):
 
 
 class UnknownProvider(WiringFault):
-    """A marker names a provider that this app's container does not have."""
+    """A marker names a provider that the app's container does not have."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class UnknownProvider(WiringFault):
 
 
 class MisplacedInject(WiringFault):
-    """``@inject`` stands over something that it can't inject into."""
+    """``@inject`` decorates something that it can't inject into."""
 
     def __init__(self, function: str, place: str, why: str, fix: str) -> None:
         self.function, self.place, self.why = function, place, why

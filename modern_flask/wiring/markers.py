@@ -1,7 +1,7 @@
-"""The parameters of a function that carry a marker.
+"""Find the parameters of a function that have a marker.
 
-``Annotated[T, Provide["name"]]`` and ``= Provide[Container.name]`` are markers, with
-the library's modifiers or without. Annotations may be text.
+``Annotated[T, Provide["name"]]`` and ``= Provide[Container.name]`` are markers, with or
+without the library's modifiers. Annotations may be text.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 INJECTED = "__modern_flask_injected__"
 _LOOKUPS = "__modern_flask_lookups__"
-OVER = "put @inject directly over the function, under what registers it"
+OVER = "put @inject directly over the function, under the decorator that registers it"
 
 _decorated: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -47,10 +47,10 @@ class InjectedFunction:
 
     Args:
         function: The function itself, under ``@inject``.
-        markers: Its parameters that carry a marker.
-        unresolved: Its other parameters whose annotation names something that is not
-            defined, and those names. They are read again when the function is first
-            called: what the module defines further down is there by then.
+        markers: Its markers, by parameter.
+        unresolved: The undefined names in the annotations of other parameters, by
+            parameter. The first call of the function reads these annotations again,
+            because the module may define the names further down.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class InjectedFunction:
         self.name = f"{function.__module__}.{function.__qualname__}"
         self.function = function
         self.unresolved = dict(unresolved or {})
-        #: What stands in the function's place, with a signature without the markers.
+        #: The wrapper that replaces the function. Its signature has no markers.
         self.wrapper: Any = None
         self._set(markers)
 
@@ -70,7 +70,8 @@ class InjectedFunction:
         self.markers = markers
         parameters = inspect.signature(self.function).parameters
         names = list(parameters)
-        # From how many positional arguments on the caller fills it; a keyword: never.
+        # A call with more positional arguments than this fills the parameter. For a
+        # keyword-only parameter that never happens.
         self.positions = {
             name: names.index(name)
             if parameters[name].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -79,7 +80,7 @@ class InjectedFunction:
         }
 
     def resolve(self) -> None:
-        """Read the annotations again that could not be resolved before."""
+        """Read again all annotations that were not resolved before."""
         if not self.unresolved:
             return
         found, self.unresolved = _read(self.function, {})
@@ -90,23 +91,28 @@ class InjectedFunction:
 
     @property
     def signature(self) -> inspect.Signature:
-        """What a caller passes: the signature without what is injected."""
+        """The signature for a caller: without the injected parameters."""
         full = inspect.signature(self.function)
         kept = [p for name, p in full.parameters.items() if name not in self.markers]
         return full.replace(parameters=kept)
 
     def annotation(self, name: str) -> Any:
-        """The annotation of a parameter; ``Parameter.empty`` where there is none."""
+        """Return the annotation of a parameter, or ``Parameter.empty``."""
         parameter = inspect.signature(self.function).parameters[name]
         return resolve_annotation(parameter, self.function, {})[0]
 
     def default(self, name: str) -> Any:
-        """A parameter's own default; ``Parameter.empty`` for none, and for a marker."""
+        """Return a parameter's default; ``Parameter.empty`` if none or a marker."""
         found = inspect.signature(self.function).parameters[name].default
         return inspect.Parameter.empty if library.is_marker(found) else found
 
     def are_given(self, given: int, named: Container[str]) -> bool:
-        """Whether a call with ``given`` positional arguments needs no injection."""
+        """Whether the arguments of a call already fill all parameters with a marker.
+
+        Args:
+            given: The number of positional arguments.
+            named: The names of the keyword arguments.
+        """
         return all(
             position < given or name in named
             for name, position in self.positions.items()
@@ -116,16 +122,17 @@ class InjectedFunction:
 def read_markers(
     function: Callable[..., Any], local: Mapping[str, Any] | None = None
 ) -> InjectedFunction:
-    """The markers of ``function``, as ``@inject`` reads them.
+    """Read the markers of ``function``, as ``@inject`` does.
 
     Args:
-        local: The variables of the place where it is defined, for annotations that are
-            text and name one of them.
+        function: The function.
+        local: The local variables around its definition. A text annotation may use
+            them.
 
     Raises:
         ClosingMarker: A marker is ``Closing[...]``.
-        MisplacedInject: It is not a function, or a parameter with a marker can't be
-            passed by name.
+        MisplacedInject: ``function`` is not a plain function, or a parameter with a
+            marker can't be passed by name.
     """
     _refuse_misplaced(function)
     markers, unresolved = _read(function, local or {})
@@ -162,7 +169,7 @@ _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_O
 def resolve_annotation(
     parameter: inspect.Parameter, function: Any, local: Mapping[str, Any]
 ) -> tuple[Any, tuple[str, ...]]:
-    """A parameter's annotation, evaluated if it is text, and the missing names."""
+    """Return the annotation, evaluated if it is text, and its undefined names."""
     annotation: Any = parameter.annotation
     missing: tuple[str, ...] = ()
     if isinstance(annotation, str):
@@ -171,20 +178,20 @@ def resolve_annotation(
 
 
 def get_marker(annotation: Any, default: Any) -> Any:
-    """The marker of a parameter; None if it has none."""
+    """Return the marker of a parameter, or None."""
     notes = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
     return next(filter(library.is_marker, (*notes, default)), None)
 
 
 def resolve_alias(annotation: Any) -> Any:
-    """An annotation behind the names that ``type X = ...`` gave it (PEP 695)."""
+    """Return the annotation that a ``type X = ...`` alias stands for (PEP 695)."""
     while type(annotation).__name__ == "TypeAliasType":
         annotation = annotation.__value__
     return annotation
 
 
 def find_markers(annotation: Any) -> Iterator[Any]:
-    """Every marker in an annotation, however deep."""
+    """Yield every marker in an annotation, at any depth."""
     annotation = resolve_alias(annotation)
     for part in get_args(annotation):
         if library.is_marker(part):
@@ -194,7 +201,7 @@ def find_markers(annotation: Any) -> Iterator[Any]:
 
 
 def note_lookup(name: str, function: F) -> F:
-    """Note for the check that ``function`` calls :func:`find` with ``name``."""
+    """Record for the check that ``function`` calls :func:`find` with ``name``."""
     setattr(function, _LOOKUPS, get_lookups(function) | {name})
     inner = getattr(function, "__wrapped__", None)
     if inspect.isfunction(inner):
@@ -203,7 +210,7 @@ def note_lookup(name: str, function: F) -> F:
 
 
 def get_lookups(function: Any) -> frozenset[str]:
-    """The names that a function, and those that it wraps, look up."""
+    """Return the names that a function and its wrapped functions look up."""
     found: frozenset[str] = frozenset()
     for layer in find_layers(function):
         found |= getattr(layer, "__dict__", {}).get(_LOOKUPS, frozenset())
@@ -211,17 +218,17 @@ def get_lookups(function: Any) -> frozenset[str]:
 
 
 def is_decorated(function: Any) -> bool:
-    """Whether one of the kit's decorators was put over ``function`` itself."""
+    """Whether one of the kit's decorators decorates ``function`` itself."""
     return inspect.isfunction(function) and function in _decorated
 
 
 def iterate_decorated() -> list[Any]:
-    """Every function of the process under one of the kit's decorators."""
+    """Return all functions of the process that have one of the kit's decorators."""
     return list(_decorated)
 
 
 def get_injected(function: Any) -> InjectedFunction | None:
-    """What the kit's ``@inject`` read, through whatever was put over it."""
+    """Return the markers that the kit's ``@inject`` read below any decorators."""
     for layer in find_layers(function):
         injected = getattr(layer, "__dict__", {}).get(INJECTED)
         if injected is not None:
@@ -255,7 +262,7 @@ def _kind(function: object) -> str:
 
 
 def _find_function(owner: Any) -> Any:
-    """The plain function in a task, a command, a method, a class or a view of one."""
+    """Find the plain function in a task, command, method, class or class-based view."""
     if isinstance(owner, partial):
         return owner
     view_class = getattr(owner, "view_class", None)

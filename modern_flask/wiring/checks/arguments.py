@@ -1,4 +1,4 @@
-"""Calls that would raise TypeError: arguments that are missing, unknown or too many."""
+"""Find calls that would raise TypeError: missing, unknown or too many arguments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SELF: Any = object()
 
 
 class WrongArguments(WiringFault):
-    """A provider's arguments do not fit what it calls."""
+    """The arguments of a provider do not fit its target."""
 
     def __init__(self, name: str, called: str, why: str, place: str, use: Use) -> None:
         self.name, self.called, self.why, self.place = name, called, why, place
@@ -44,7 +44,7 @@ class WrongArguments(WiringFault):
 
 
 class NoTarget(WiringFault):
-    """A provider is injected that has nothing to call."""
+    """An injected provider has no target."""
 
     def __init__(self, name: str, kind: str, use: Use) -> None:
         self.name, self.kind = name, kind
@@ -68,7 +68,7 @@ class MissingAttribute(WiringFault):
 
 
 def check_arguments(checked: CheckedApp) -> Iterator[WiringFault]:
-    """Everything that is called without arguments when something is injected."""
+    """Check all providers that an injection calls without arguments."""
     seen: set[providers.Provider[Any]] = set()
     for use in checked.uses:
         provider = use.provider
@@ -82,7 +82,7 @@ def check_arguments(checked: CheckedApp) -> Iterator[WiringFault]:
 
 
 def _is_replaced(provider: Any) -> bool:
-    """Whether another rule reports it: an abstract provider is never called itself."""
+    """Whether ``provider`` is abstract. Another rule checks that it has an override."""
     return type(provider).__name__.startswith("Abstract")
 
 
@@ -116,7 +116,7 @@ def _skip_delegates(provider: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def _is_entered_class(provider: Any, called: Any) -> bool:
-    """A class for a library's resource: its ``init`` is called with the arguments."""
+    """Whether the target is a resource class: the library calls its ``init`` method."""
     from dependency_injector import resources
 
     return isinstance(called, type) and issubclass(
@@ -127,13 +127,13 @@ def _is_entered_class(provider: Any, called: Any) -> bool:
 def _try_binding(
     called: Any, args: tuple[Any, ...], named: dict[str, Any]
 ) -> str | None:
-    """Why a call would raise TypeError; None if it would not, or that is not known."""
+    """Return why a call would raise TypeError; None if it would not, or may not."""
     signature = get_signature(called)
     if signature is None or any(map(_is_wrapped, find_layers(called))):
         return None
     injected = get_injected(get_function(called))
     if injected is not None:
-        # What is given in the place of a marker is not in the signature.
+        # The signature does not contain the parameters with a marker.
         if args:
             return None
         named = {k: v for k, v in named.items() if k not in injected.markers}
@@ -150,7 +150,7 @@ def _is_wrapped(layer: Any) -> bool:
 
 
 def _find_reaching(provider: Any) -> Iterator[Any]:
-    """The arguments that reach into another object, or ``provider`` itself."""
+    """Find ``provider.provided...`` in the arguments, or as ``provider`` itself."""
     waiting = [provider] if isinstance(provider, REACHING) else []
     if isinstance(provider, _CALLING):
         waiting += [*provider.args, *dict(provider.kwargs).values()]
@@ -161,7 +161,7 @@ def _find_reaching(provider: Any) -> Iterator[Any]:
 
 
 def _check_reaching(found: Any, use: Use, checked: CheckedApp) -> Iterator[WiringFault]:
-    """The first step from an object whose class is known."""
+    """Check the first step from a provided object if its class is known."""
     if isinstance(found, providers.MethodCaller):
         yield from _check_call(found, use, checked)
         return
@@ -199,7 +199,7 @@ def _get_source(found: Any) -> Any:
 
 
 def _get_first_step(found: Any) -> tuple[Any, str]:
-    """The provider of ``provider.provided.name`` and the name; None for other steps."""
+    """Return the provider and the name of ``provider.provided.name``, else None."""
     if isinstance(found, providers.AttributeGetter):
         start: Any = found.provides
         if isinstance(start, providers.ProvidedInstance):
@@ -208,9 +208,10 @@ def _get_first_step(found: Any) -> tuple[Any, str]:
 
 
 def _lacks(kind: type, name: str) -> bool:
-    """Whether objects of ``kind`` have no attribute ``name``, as far as code shows.
+    """Whether the code of ``kind`` shows that its objects have no attribute ``name``.
 
-    Its classes are plain Python, and neither they nor their methods mention the name.
+    That is so if all its classes are plain Python, and neither the classes nor their
+    methods contain the name.
     """
     for cls in kind.__mro__[:-1]:
         own = vars(cls)

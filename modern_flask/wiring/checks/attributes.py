@@ -1,4 +1,4 @@
-"""Markers as attributes of classes and modules, which only ``wire`` fills."""
+"""Find markers as attributes of classes and modules. Only ``wire`` fills those."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class MarkerAttribute(WiringFault):
 
 
 def check_attributes(checked: CheckedApp) -> Iterator[MarkerAttribute]:
-    """Markers that the code of the service's package would use as if they were objects.
+    """Find markers that the service's code uses as if they were objects.
 
-    A marker may also stand in a variable to be the default of parameters. Only code
-    that reads it inside a function, and is no such default, is wrong.
+    A variable may hold a marker for use as the default of parameters. The mistake is a
+    function whose code reads a variable that is not such a default.
     """
     for name, module in list(sys.modules.items()):
         if isinstance(module, ModuleType) and belongs_to(checked.app, name):
@@ -42,7 +42,7 @@ def check_attributes(checked: CheckedApp) -> Iterator[MarkerAttribute]:
 
 
 def _find_defaults(module: ModuleType) -> set[int]:
-    """The markers that are defaults of a function or method of the module."""
+    """Find the ids of markers that are defaults of the module's functions."""
     found: set[int] = set()
     for function in _find_functions(module):
         values = (
@@ -55,7 +55,7 @@ def _find_defaults(module: ModuleType) -> set[int]:
 
 def _find_functions(owner: Any) -> Iterator[Any]:
     for member in list(vars(owner).values()):
-        # By its type: a proxy among the members may not be touched.
+        # type() instead of isinstance(): a proxy without an object raises an error.
         if type(member) in (staticmethod, classmethod):
             member = member.__func__
         if type(member) is FunctionType:
@@ -92,9 +92,10 @@ def _check_class(cls: type, defaults: set[int]) -> Iterator[MarkerAttribute]:
 
 
 def _reads_global(function: Any, name: str) -> bool:
-    """Whether the function's own code reads a global, not a function inside it.
+    """Whether the function's own code reads a global. Inner functions do not count.
 
-    ``def create_app(): def view(db=MARKER)`` reads it for a default.
+    A read for a default, as in ``def create_app(): def view(db=MARKER)``, does not
+    count either.
     """
     code: CodeType = function.__code__
     nested = any(isinstance(each, CodeType) for each in code.co_consts)

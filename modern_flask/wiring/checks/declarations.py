@@ -1,4 +1,4 @@
-"""Targets that do not exist, and providers that are only partly replaced."""
+"""Find targets that do not exist, and providers that are only partly replaced."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["MissingTarget", "Redeclared", "check_redeclared", "check_targets"]
 
 
 class MissingTarget(WiringFault):
-    """A provider's dotted path leads nowhere."""
+    """The dotted path of a provider does not exist."""
 
     def __init__(self, name: str, target: str, near: Sequence[str]) -> None:
         self.name, self.target, self.nearest = name, target, tuple(near)
@@ -31,7 +31,7 @@ class MissingTarget(WiringFault):
 
 
 class Redeclared(WiringFault):
-    """A subclass redeclares a provider, and inherited ones still use the old one."""
+    """A subclass redeclares a provider, but inherited ones still use the old one."""
 
     def __init__(
         self, name: str, container: str, parent: str, users: Sequence[str]
@@ -45,9 +45,9 @@ class Redeclared(WiringFault):
 
 
 def check_targets(checked: CheckedApp) -> Iterator[MissingTarget]:
-    """Dotted paths of configured components that lead nowhere.
+    """Find dotted paths of configured components that do not exist.
 
-    It imports them: the rules that come after it see their markers.
+    This imports the targets, so that the next rules can read their markers.
     """
     for provider in checked.graph.nodes():
         if isinstance(provider, Late) and is_configured(provider):
@@ -67,7 +67,7 @@ def _check_path(name: str, target: Any) -> Iterator[MissingTarget]:
         return
     try:
         module = import_module(place)
-    except Exception:  # reported when it is opened
+    except Exception:  # reported when the component is opened
         return
     if not hasattr(module, attribute):
         near = [f"{place}.{one}" for one in find_nearest(attribute, dir(module))]
@@ -75,10 +75,10 @@ def _check_path(name: str, target: Any) -> Iterator[MissingTarget]:
 
 
 def check_redeclared(checked: CheckedApp) -> Iterator[Redeclared]:
-    """Inherited providers that still use what a subclass redeclares.
+    """Find inherited providers that still use a provider that a subclass redeclares.
 
-    A provider that the subclass itself builds on the old one does so on purpose, and so
-    does everything that the new provider is made of.
+    A provider may use the old one on purpose: if the subclass declares both itself, or
+    if the new provider depends on it.
     """
     declared: Any = checked.graph.container.declarative_parent
     own: dict[str, Any] = dict(getattr(declared, "providers", {}))

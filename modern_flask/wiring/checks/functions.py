@@ -1,4 +1,4 @@
-"""Every function that an app calls, and that may be injected."""
+"""Find every function that an app calls and that may have injections."""
 
 from __future__ import annotations
 
@@ -41,15 +41,16 @@ _SIGNALS = [one for one in vars(signals).values() if isinstance(one, NamedSignal
 
 @dataclass(frozen=True)
 class AppFunction:
-    """A function, and how the app knows it.
+    """A function that the app calls.
 
     Args:
         title: ``View files.upload``, ``Task example.tasks.index``, ``Command seed``.
-        function: What the app calls, under its decorators.
+        function: The function as the app calls it, with its decorators.
         rules: The URL rules of a view.
-        filled: The parameters that are filled without a marker's provider.
-        lasting: Whether the object made with it lives as long as the process.
-        is_view: Whether its answer is the body of a response.
+        filled: The parameters that get a value without a marker.
+        lasting: True for the ``__init__`` of an object that lives as long as the
+            process.
+        is_view: Whether the function returns a response.
     """
 
     title: str
@@ -64,10 +65,10 @@ class AppFunction:
 
 
 def find_functions(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
-    """Views, hooks, handlers, signals, templates, commands, tasks: each function once.
+    """Find views, hooks, handlers, signals, templates, commands and tasks, each once.
 
-    Only tasks of the app's own package are among them: Celery gives every app the
-    shared tasks of all services in the process.
+    Tasks of other packages are left out: Celery gives every app the shared tasks of all
+    services in the process.
     """
     seen: set[int] = set()
     for found in _find_all(app, tasks):
@@ -100,14 +101,14 @@ def _find_all(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
 
 
 def get_package(module: str) -> str:
-    """The topmost package of a module."""
+    """Return the topmost package of a module."""
     return module.partition(".")[0]
 
 
 def belongs_to(app: Flask, module: str) -> bool:
-    """Whether a module is the service's own: beside the app's, or below it.
+    """Whether a module belongs to the service: beside the app's module, or below it.
 
-    Several services may share the topmost package.
+    The topmost package does not decide this: several services may share it.
     """
     name = app.import_name
     is_package = hasattr(sys.modules.get(name), "__path__")
@@ -121,7 +122,10 @@ def _with_title(title: str, functions: Iterable[Any]) -> Iterator[AppFunction]:
 
 
 def _find_in_templates(app: Flask) -> Iterator[AppFunction]:
-    """What templates may call; an app without templates gets no environment for it."""
+    """Find the functions that templates may call.
+
+    If the app has no template environment yet, this creates none.
+    """
     environment = vars(app).get("jinja_env")
     for attribute, title in _TEMPLATES.items() if environment is not None else ():
         for name, found in getattr(environment, attribute).items():
@@ -139,7 +143,7 @@ def _is_injected_object(found: Any) -> bool:
 def _find_in_view(
     title: str, view: Any, rules: tuple[Any, ...]
 ) -> Iterator[AppFunction]:
-    """A class-based view is injected in each of its methods, and where it is made."""
+    """Yield a view; for a class-based view, its methods and its ``__init__``."""
     view_class = getattr(view, "view_class", None)
     if view_class is None:
         yield AppFunction(title, view, rules, is_view=True)

@@ -1,4 +1,4 @@
-"""Markers that nothing fills, and decorators that are lost."""
+"""Find markers that nothing fills, and decorators that have no effect."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
     "check_markers",
 ]
 
-FIX_INSIDE = "write Annotated[... | None, Provide[...]]: the whole type first"
+FIX_INSIDE = "write the whole type first: Annotated[... | None, Provide[...]]"
 FIX_LIBRARY = "use modern_flask.inject, which reads annotations that are text"
 FIX_ORDER = "put the decorator that registers the function first, at the top"
 
@@ -48,9 +48,9 @@ class UnfilledMarker(WiringFault):
 
 
 class UnresolvedAnnotation(WiringFault):
-    """An annotation may be a marker, but it names something that is not defined.
+    """An annotation may contain a marker, but it contains an undefined name.
 
-    Without it, nothing gives the parameter a value.
+    Without the marker, the parameter gets no value.
     """
 
     def __init__(self, function: str, place: str, names: Sequence[str]) -> None:
@@ -64,12 +64,12 @@ class UnresolvedAnnotation(WiringFault):
 
 
 class NoAsync(WiringFault):
-    """A function of the app is ``async``, and the package that runs it is missing."""
+    """A function of the app is ``async``, but the package that runs it is missing."""
 
     def __init__(self, function: str, place: str) -> None:
         self.function, self.place = function, place
         super().__init__(
-            f"{function} is async, and the package asgiref is not installed.",
+            f"{function} is async, but the package asgiref is not installed.",
             ("in", place),
             ("fix", "pip install 'flask[async]'"),
         )
@@ -88,7 +88,7 @@ class LostDecorator(WiringFault):
 
 
 class Shadowed(WiringFault):
-    """A URL's argument has the name of a parameter that has a marker."""
+    """A URL argument has the same name as a parameter with a marker."""
 
     def __init__(self, function: str, place: str, parameter: str, rule: str) -> None:
         self.function, self.place = function, place
@@ -101,13 +101,13 @@ class Shadowed(WiringFault):
 
 
 def check_markers(checked: CheckedApp) -> Iterator[WiringFault]:
-    """Everything that is wrong with the markers of the app's functions."""
+    """Find all mistakes in the markers of the app's functions."""
     for function in (*checked.functions, *checked.targets):
         yield from check_function(function, checked.bound)
 
 
 def check_function(function: AppFunction, bound: Bound) -> Iterator[WiringFault]:
-    """Everything that is wrong with the markers of one function."""
+    """Find all mistakes in the markers of one function."""
     target = function.function
     if inspect.iscoroutinefunction(target) and find_spec("asgiref") is None:
         yield NoAsync(function.title, locate(target))
@@ -124,7 +124,7 @@ def check_function(function: AppFunction, bound: Bound) -> Iterator[WiringFault]
 
 
 def _is_in_module(function: Any) -> bool:
-    """Whether the module still has ``function`` itself under its name."""
+    """Whether the name of ``function`` in its module still refers to it."""
     found: Any = sys.modules.get(getattr(function, "__module__", ""))
     for part in getattr(function, "__qualname__", "").split("."):
         found = getattr(found, part, None)
@@ -134,7 +134,7 @@ def _is_in_module(function: Any) -> bool:
 def _check_lost(function: AppFunction) -> Iterator[WiringFault]:
     marked = list(find_marked(function.function))
     if get_injected(function.function) is None and marked:
-        why = "@inject stands above what registers the function"
+        why = "@inject is above the decorator that registers the function"
         for each in marked:
             place = function.place(each.name)
             yield UnfilledMarker(function.title, place, why, OVER)
@@ -143,7 +143,7 @@ def _check_lost(function: AppFunction) -> Iterator[WiringFault]:
 
 
 def _check_read(function: AppFunction, bound: Bound) -> Iterator[WiringFault]:
-    """What ``@inject`` has read: providers that exist, and arguments of the URL."""
+    """Check the markers that ``@inject`` has read: unknown providers, URL arguments."""
     injected = find_injected(function.function)
     if injected is None:
         return
@@ -162,7 +162,7 @@ def _check_read(function: AppFunction, bound: Bound) -> Iterator[WiringFault]:
 
 
 def _gets_no_value(name: str, function: AppFunction, inner: Any) -> bool:
-    """Whether a view's parameter is filled by nothing but a marker, if it has one."""
+    """Whether a view's parameter gets no value except from a marker."""
     parameter = inspect.signature(inner).parameters[name]
     if parameter.default is not parameter.empty or not function.is_view:
         return False
@@ -178,7 +178,7 @@ def _gets_no_value(name: str, function: AppFunction, inner: Any) -> bool:
 
 
 def _check_unread(function: AppFunction) -> Iterator[WiringFault]:
-    """Each marker that no ``@inject`` has read."""
+    """Find markers that no ``@inject`` has read."""
     injected = find_injected(function.function)
     known = set(injected.markers) if injected is not None else set()
     for marked in find_marked(function.function):
@@ -205,7 +205,7 @@ def _explain(
 ) -> Iterator[WiringFault]:
     place = function.place(marked.name)
     if marked.is_inside:
-        why = "it stands inside another annotation"
+        why = "it is inside another annotation"
         yield UnfilledMarker(function.title, place, why, FIX_INSIDE)
     elif marked.is_text and _is_under_library(function.function):
         why = "the library's @inject does not read annotations that are text"

@@ -1,7 +1,7 @@
-"""Injected functions that the app does not register: helpers, methods, loaders.
+"""Check injected functions that the app does not register: helpers, methods, loaders.
 
-One that a registered function calls is a fault like any other, for a request will reach
-it. Of one that nothing seems to call, only a warning is due.
+If a registered function calls one, its mistakes are faults, because a request will
+reach it. If nothing seems to call it, they are only warnings.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["check_helpers", "warn_of_unreached"]
 
 
 def check_helpers(checked: CheckedApp) -> Iterator[Exception]:
-    """Faults of unregistered functions that a registered one calls."""
+    """Find faults of unregistered functions that a registered function calls."""
     helpers = _find_helpers(checked)
     for code in _find_reached(checked):
         if code in helpers:
@@ -33,7 +33,7 @@ def check_helpers(checked: CheckedApp) -> Iterator[Exception]:
 
 
 def warn_of_unreached(checked: CheckedApp) -> Iterator[str]:
-    """Faults of unregistered functions that nothing of the app seems to call."""
+    """Find faults of unregistered functions that nothing in the app seems to call."""
     reached = set(_find_reached(checked))
     for code, helper in _find_helpers(checked).items():
         if code not in reached:
@@ -42,7 +42,7 @@ def warn_of_unreached(checked: CheckedApp) -> Iterator[str]:
 
 
 def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
-    """The service's functions under ``@inject`` that the app does not call itself."""
+    """Find the service's functions under ``@inject`` that the app does not register."""
     registered = {
         getattr(layer, "__code__", None)
         for function in (*checked.functions, *checked.targets)
@@ -54,7 +54,7 @@ def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
         if code in registered or not belongs_to(checked.app, function.__module__):
             continue
         if "<locals>" in function.__qualname__:
-            # Another app's, or a test's: who calls it is not known.
+            # It may belong to another app or a test, so its callers are not known.
             continue
         wrapper = _get_wrapper(function)
         title = f"Function {function.__module__}.{function.__qualname__}"
@@ -64,14 +64,14 @@ def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
 
 
 def _get_wrapper(function: Any) -> Any:
-    """What stands in the module for the function: with its markers read."""
+    """Return the function's wrapper in its module, if ``@inject`` is part of it."""
     found = _find_in_module(function.__module__, function.__qualname__)
     plain = type(found) is FunctionType
     return found if plain and get_injected(found) is not None else None
 
 
 def _find_owner(function: Any) -> Any:
-    """The class of a method, by its qualified name."""
+    """Find the class of a method by the method's qualified name."""
     path = function.__qualname__.rpartition(".")[0]
     owner = _find_in_module(function.__module__, path) if path else None
     return owner if issubclass(type(owner), type) else None
@@ -86,15 +86,16 @@ def _find_in_module(module: str, path: str) -> Any:
 
 
 def _unwrap_method(found: Any) -> Any:
-    """The function of a static or class method.
+    """Return the function of a static or class method.
 
-    By its type: a proxy, such as a shared task of Celery's, may not be touched.
+    This uses type() instead of isinstance(), because a proxy without an object, such as
+    a shared task of Celery, raises an error.
     """
     return found.__func__ if type(found) in (staticmethod, classmethod) else found
 
 
 def _find_reached(checked: CheckedApp) -> Iterator[CodeType]:
-    """The code of everything that registered functions and providers may call."""
+    """Find the code of all functions that the app and the providers may call."""
     methods = _find_methods(checked)
     seen: set[CodeType] = set()
     waiting: list[Any] = [
@@ -113,7 +114,7 @@ def _find_reached(checked: CheckedApp) -> Iterator[CodeType]:
 
 
 def _find_methods(checked: CheckedApp) -> dict[str, list[Any]]:
-    """The methods of the classes that the container provides, by their names."""
+    """Find the methods of the classes that the container provides, by name."""
     found: dict[str, list[Any]] = {}
     for provider in checked.graph.nodes():
         called = get_called(provider)
@@ -126,16 +127,17 @@ def _find_methods(checked: CheckedApp) -> dict[str, list[Any]]:
 def _find_called(
     function: Any, methods: dict[str, list[Any]], app: Flask
 ) -> Iterator[Any]:
-    """The service's functions that the names in the code of ``function`` lead to."""
+    """Find the service's functions whose names appear in the code of ``function``."""
     for found in _resolve_names(function, methods):
         if type(found) is FunctionType and belongs_to(app, found.__module__):
             yield found
 
 
 def _resolve_names(function: Any, methods: dict[str, list[Any]]) -> Iterator[Any]:
-    """Functions and methods of the names in the code of ``function``.
+    """Find the functions and methods with the names in the code of ``function``.
 
-    An object is never touched, only its class: a proxy of Flask's has no object here.
+    This reads only the classes of objects, never the objects themselves: a proxy of
+    Flask has no object here.
     """
     names = {name for code in _find_code(function.__code__) for name in code.co_names}
     scope = dict(getattr(function, "__globals__", {}))

@@ -1,7 +1,7 @@
-"""Parameters whose annotation and what is injected can't both be right.
+"""Find parameters whose annotation contradicts the injected object.
 
-A type is judged only where an annotation is there and both sides are plain classes: no
-abstract class or protocol, nothing that a metaclass or ``__new__`` may replace.
+A type is checked only if there is an annotation and both types are plain classes: not
+an abstract class or a protocol, and no class with a metaclass or its own ``__new__``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .injections import CheckedApp, Injection
 __all__ = ["Contradiction", "Provided", "check_types", "get_provided", "is_plain"]
 
 _YIELDING = (Iterator, Generator, Iterable)
-# Type checkers let one pass for another (PEP 484).
+# Type checkers accept an int for a float, and both for a complex (PEP 484).
 _NUMBERS = {int, float, complex}
 _BYTES = {bytes, bytearray, memoryview}
 
@@ -39,7 +39,7 @@ _FIXES: dict[type, str] = {
 
 
 class Contradiction(WiringFault):
-    """A parameter's annotation and the type of what is injected exclude each other."""
+    """A parameter's annotation and the type of the injected object contradict."""
 
     def __init__(
         self, function: str, place: str, name: str, wanted: type, given: type
@@ -64,19 +64,19 @@ _NAMES: dict[type, str] = {
 
 @dataclass(frozen=True)
 class Provided:
-    """The class of what a provider gives.
+    """The class of the object that a provider gives.
 
     Args:
         kind: The class.
-        is_exact: Whether an object has just this class; a function that is annotated
-            with it may return one of a subclass.
+        is_exact: Whether the object has exactly this class. A function with this return
+            annotation may also return an object of a subclass.
     """
 
     kind: type
     is_exact: bool
 
     def may_be(self, wanted: type) -> bool:
-        """Whether an object can be both."""
+        """Whether the object can be an instance of ``wanted``."""
         if issubclass(self.kind, wanted) or _is_promoted(self.kind, wanted):
             return True
         if self.is_exact:
@@ -85,7 +85,7 @@ class Provided:
 
 
 def check_types(checked: CheckedApp) -> Iterator[Contradiction]:
-    """Contradictions between annotations and what is injected."""
+    """Find contradictions between annotations and injected objects."""
     for injection in checked.injections + checked.injections_of(checked.targets):
         if injection.parameter not in injection.function.filled:
             yield from _check(injection)
@@ -97,7 +97,7 @@ def _check(injection: Injection) -> Iterator[Contradiction]:
         return
     try:
         given = get_provided(injection.provider)
-    except (ImportError, AttributeError):  # reported where the target is looked for
+    except (ImportError, AttributeError):  # the rule for targets reports this
         return
     if given is not None and not given.may_be(wanted):
         yield Contradiction(
@@ -110,14 +110,14 @@ def _check(injection: Injection) -> Iterator[Contradiction]:
 
 
 def _get_class(annotation: Any) -> type | None:
-    """The plain class that an annotation names; None for all others."""
+    """Return the plain class that an annotation names, else None."""
     if hasattr(annotation, "__metadata__"):
         annotation = annotation.__origin__
     return annotation if is_plain(annotation) else None
 
 
 def is_plain(kind: Any) -> bool:
-    """Whether ``kind`` is a class with no say in what passes for it."""
+    """Whether ``kind`` is a class that does not change isinstance() or its creation."""
     return (
         type(kind) is type
         and kind not in (object, inspect.Parameter.empty)
@@ -127,7 +127,7 @@ def is_plain(kind: Any) -> bool:
 
 
 def get_provided(provider: providers.Provider[Any]) -> Provided | None:
-    """The plain class of what ``provider`` gives; None where that is not known.
+    """Return the plain class of the provider's object; None if it is not known.
 
     A test may override a provider with an object of any type.
     """
@@ -164,7 +164,10 @@ def _get_of_late(target: Any) -> Provided | None:
 
 
 def _get_of_resource(target: Any) -> Provided | None:
-    """The library's resource enters what it can enter, and calls ``init``."""
+    """Return the class for a library's resource.
+
+    The library enters a context manager, and calls ``init`` of a resource class.
+    """
     if isinstance(target, type):
         if issubclass(target, resources.Resource | resources.AsyncResource):
             return _declared(_get_hint(target.init))
@@ -180,7 +183,7 @@ def _get_of_resource(target: Any) -> Provided | None:
 
 
 def _get_returned(target: Any) -> Provided | None:
-    """The class of what a plain call returns."""
+    """Return the class of the object that a plain call returns."""
     if isinstance(target, type):
         return _exact(target)
     if inspect.iscoroutinefunction(target):
@@ -201,7 +204,7 @@ def _is_async(target: Any) -> bool:
 
 
 def _exact(kind: type) -> Provided | None:
-    """The class itself, if making an object of it gives one, and that says so."""
+    """Return the class, if it is certain that calling it makes an object of it."""
     hidden = any("__class__" in vars(each) for each in kind.__mro__[:-1])
     made_otherwise = inspect.isfunction(kind.__new__)
     plain = type(kind) is type and not hidden and not made_otherwise
@@ -216,7 +219,7 @@ def _declared(annotation: Any) -> Provided | None:
 def _get_hint(target: Any) -> Any:
     try:
         return get_type_hints(target).get("return")
-    except Exception:  # a name that exists for type checkers only
+    except Exception:  # a name may exist only for type checkers
         return None
 
 

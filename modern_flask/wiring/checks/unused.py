@@ -1,4 +1,4 @@
-"""What the configuration or the container holds without effect: warnings, no faults."""
+"""Find keys and providers that have no effect. These are warnings, not faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["find_unused"]
 
 
 def find_unused(container: Any) -> list[str]:
-    """Keys that have no effect and providers that can't be used, one text for each."""
+    """Return one text for each key without effect and each provider without use."""
     return [
         *_find_not_chosen(container),
         *_find_unread(container),
@@ -29,13 +29,16 @@ def _find_not_chosen(container: Any) -> Iterator[str]:
         if isinstance(choice, Choice) and (found := choice.find_unused()):
             branches = join_names(sorted(choice.providers), "or")
             yield (
-                f"{choice.key} is not set, and without it these have no effect: "
+                f"{choice.key} is not set. Without it, these keys have no effect: "
                 f"{join_names(found)}. Set it to {branches}."
             )
 
 
 def _find_unread(container: Any) -> Iterator[str]:
-    """``DATABASE_URL``, where the sections begin with ``DATABASE_ENGINE_``."""
+    """Find keys that no section reads.
+
+    An example is ``DATABASE_URL``: the sections begin with ``DATABASE_ENGINE_``.
+    """
     values = container.config()
     if not isinstance(values, Values):
         return
@@ -56,7 +59,7 @@ def _find_unread(container: Any) -> Iterator[str]:
 
 
 def _find_abstract(container: Any) -> Iterator[str]:
-    """An abstract provider that is injected is a fault; one that is not, is none."""
+    """Find abstract providers without an override. Injecting one is a fault instead."""
     for name, provider in container.providers.items():
         kind = type(provider).__name__
         abstract = isinstance(

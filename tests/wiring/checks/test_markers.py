@@ -152,8 +152,8 @@ mistake(
     Form(above=inject),
     UnfilledMarker,
     f"""
-        TITLE has a marker that nothing fills: @inject stands above what \\
-            registers the function.
+        TITLE has a marker that nothing fills: @inject is above the \\
+            decorator that registers the function.
           in       FILE:N, parameter `name`
           fix      {OVER}
         """,
@@ -172,7 +172,7 @@ mistake(
 )
 
 INSIDE = f"""
-        TITLE has a marker that nothing fills: it stands inside another annotation.
+        TITLE has a marker that nothing fills: it is inside another annotation.
           in       FILE:N, parameter `name`
           fix      {FIX_INSIDE}
         """
