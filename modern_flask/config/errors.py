@@ -165,7 +165,7 @@ class SourceUnreachable(ConfigurationError):
 
 
 class SourceRefused(ConfigurationError):
-    """The server answered with an error status that another attempt can't change."""
+    """The server returned an error status, and another attempt would not change it."""
 
     def __init__(self, source: str, status: int, remedy: str) -> None:
         self.source, self.status, self.remedy = source, status, remedy
@@ -205,7 +205,7 @@ class UnsafeRedirect(ConfigurationError):
 
 
 class TooLarge(ConfigurationError):
-    """The source is longer than any configuration is."""
+    """The source exceeds the size limit for a configuration."""
 
     def __init__(self, source: str, limit: int) -> None:
         self.source, self.limit = source, limit
@@ -236,19 +236,19 @@ class MalformedAnswer(ConfigurationError):
 
 
 class NoClusterAccess(ConfigurationError):
-    """There is no service account and no kubeconfig to reach a cluster with."""
+    """There is neither a service account nor a kubeconfig for access to a cluster."""
 
     def __init__(self, source: str, in_cluster: str, kubeconfig: str) -> None:
         self.source, self.in_cluster, self.kubeconfig = source, in_cluster, kubeconfig
         super().__init__(
-            f"{source} needs a cluster, and no access to one was found.",
+            f"{source} needs a cluster, but no access to one was found.",
             ("looked in", f"the pod ({in_cluster}) and the kubeconfig ({kubeconfig})"),
             ("fix", "mount a service account token, or set KUBECONFIG"),
         )
 
 
 class KubernetesUnauthorized(ConfigurationError):
-    """401: the cluster does not know the token or the client certificate."""
+    """401: the cluster does not accept the token or the client certificate."""
 
     def __init__(self, source: str, server: str) -> None:
         self.source, self.server = source, server
