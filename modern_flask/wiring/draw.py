@@ -66,11 +66,11 @@ def make_picture(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> Picture:
     """Make the picture of an app's container and of all functions it injects into."""
     checked = CheckedApp(app, bound, tasks)
     graph = checked.graph
-    made = {provider: _node(graph, provider) for provider in graph.nodes()}
-    edges = [edge for provider in made for edge in _edges(graph, provider, made)]
+    made = {provider: _make_node(graph, provider) for provider in graph.nodes()}
+    edges = [edge for provider in made for edge in _find_edges(graph, provider, made)]
     users: dict[int, Node] = {}
     for injection in checked.injections:
-        for end in _ends(injection.provider):
+        for end in _find_ends(injection.provider):
             if end in made:
                 function = injection.function
                 user = users.setdefault(id(function), Node((function.title,)))
@@ -78,7 +78,7 @@ def make_picture(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> Picture:
     return Picture([*users.values(), *made.values()], list(dict.fromkeys(edges)))
 
 
-def _ends(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
+def _find_ends(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
     """Yield the providers that an injection calls or injects as providers."""
     if isinstance(provider, providers.Delegate):
         handed: Any = provider.provides
@@ -89,12 +89,12 @@ def _ends(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]
         yield provider
 
 
-def _node(graph: Graph, provider: providers.Provider[Any]) -> Node:
-    lines = graph.name(provider), type(provider).__name__, *_configured_by(provider)
+def _make_node(graph: Graph, provider: providers.Provider[Any]) -> Node:
+    lines = graph.name(provider), type(provider).__name__, *_find_keys(provider)
     return Node(lines, lifetime(provider), is_configured(provider))
 
 
-def _edges(
+def _find_edges(
     graph: Graph,
     provider: providers.Provider[Any],
     made: Mapping[providers.Provider[Any], Node],
@@ -108,7 +108,7 @@ def _edges(
             yield Edge(start, made[needed])
 
 
-def _configured_by(provider: providers.Provider[Any]) -> Iterator[str]:
+def _find_keys(provider: providers.Provider[Any]) -> Iterator[str]:
     """Yield the sections, such as ``DATABASE_ENGINE_*``, and the single keys."""
     for found in settings_of(provider):
         if isinstance(found, Settings):
@@ -123,10 +123,10 @@ def _configured_by(provider: providers.Provider[Any]) -> Iterator[str]:
 
 def mermaid(picture: Picture) -> Iterator[str]:
     """Write the picture in Mermaid's language (mermaid.js.org/syntax/flowchart)."""
-    ids = _numbered(picture)
+    ids = _number_nodes(picture)
     yield "flowchart LR"
     for node, number in ids.items():
-        text = "<br>".join(map(_safe, node.lines))
+        text = "<br>".join(map(_escape, node.lines))
         if node.lives is None:
             yield f'    {number}(["{text}"])'
         else:
@@ -134,7 +134,7 @@ def mermaid(picture: Picture) -> Iterator[str]:
             yield f'    {number}["{text}"]:::{kind}'
     for edge in picture.edges:
         arrow = "-.->" if edge.unused else "-->"
-        label = f'|"{_safe(edge.label)}"|' if edge.label else ""
+        label = f'|"{_escape(edge.label)}"|' if edge.label else ""
         yield f"    {ids[edge.start]} {arrow}{label} {ids[edge.end]}"
     yield "    classDef process fill:#dbeafe,stroke:#1d4ed8,color:#111"
     yield "    classDef thread fill:#fef3c7,stroke:#b45309,color:#111"
@@ -145,15 +145,15 @@ def mermaid(picture: Picture) -> Iterator[str]:
 
 def dot(picture: Picture) -> Iterator[str]:
     """Write the picture in Graphviz's language (graphviz.org/doc/info/lang.html)."""
-    ids = _numbered(picture)
+    ids = _number_nodes(picture)
     yield "digraph container {"
     yield "    rankdir=LR;"
     yield '    node [shape=box, fontname="sans-serif"];'
     for node, number in ids.items():
         style = _STYLES[node.lives] if node.configured else _IDLE
-        yield f"    {number} [label={_quoted(*node.lines)}, {style}];"
+        yield f"    {number} [label={_quote(*node.lines)}, {style}];"
     for edge in picture.edges:
-        words = [f"label={_quoted(edge.label)}"] if edge.label else []
+        words = [f"label={_quote(edge.label)}"] if edge.label else []
         words += ["style=dashed"] if edge.unused else []
         more = f" [{', '.join(words)}]" if words else ""
         yield f"    {ids[edge.start]} -> {ids[edge.end]}{more};"
@@ -179,14 +179,14 @@ def draw(picture: Picture, language: str) -> str:
     return "\n".join(FORMATS[language](picture))
 
 
-def _numbered(picture: Picture) -> dict[Node, str]:
+def _number_nodes(picture: Picture) -> dict[Node, str]:
     return {node: f"n{number}" for number, node in enumerate(picture.nodes)}
 
 
-def _safe(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
 
 
-def _quoted(*lines: str) -> str:
+def _quote(*lines: str) -> str:
     escaped = [line.replace("\\", "\\\\").replace('"', '\\"') for line in lines]
     return '"' + "\\n".join(escaped) + '"'

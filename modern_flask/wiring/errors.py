@@ -57,7 +57,7 @@ class AlreadyBound(WiringFault):
         self.app = app
         super().__init__(
             f"The Flask app {app} already has a container.",
-            ("fix", "call init_app once; to replace what it provides, override it"),
+            ("fix", "call init_app once; to replace its providers, override them"),
         )
 
 
@@ -119,9 +119,9 @@ class ClosingMarker(WiringFault):
     def __init__(self, function: str, place: str) -> None:
         self.function, self.place = function, place
         super().__init__(
-            f"{function} asks for Closing[...], which closes an object that is shared.",
+            f"{function} uses Closing[...], which would close a shared object.",
             ("in", place),
-            ("fix", "declare the provider as Scoped and ask for Provide[...]"),
+            ("fix", "declare the provider as Scoped, and use Provide[...]"),
         )
 
 

@@ -125,7 +125,7 @@ class Graph:
         """Yield the paths from an object to a kept object with a shorter lifetime."""
         for provider in self.nodes():
             if lifetime(provider) in (Lifetime.PROCESS, Lifetime.THREAD):
-                yield from self._captives_from(provider, _RANK[lifetime(provider)])
+                yield from self._find_captives(provider, _RANK[lifetime(provider)])
 
     def captives_of_owner(self, provider: providers.Provider[Any]) -> Iterator[Path]:
         """Yield the paths to the shorter-lived objects that an owner would keep.
@@ -133,11 +133,11 @@ class Graph:
         The owner lives as long as the process and receives the object of ``provider``.
         """
         if _passes_on(provider):
-            yield from self._captives_from(provider, _RANK[Lifetime.PROCESS])
+            yield from self._find_captives(provider, _RANK[Lifetime.PROCESS])
         elif lifetime(provider) is not Lifetime.PROCESS:
             yield (provider, *_get_overriding(provider))
 
-    def _captives_from(
+    def _find_captives(
         self, start: providers.Provider[Any], rank: int
     ) -> Iterator[Path]:
         # The objects that another long-lived object keeps are reported for that object.
@@ -170,7 +170,7 @@ class Graph:
                 yield path
             if len(path) > 1 and not through(path[-1]):
                 continue
-            for needed in (follow or self._edges)(path[-1]):
+            for needed in (follow or self._find_edges)(path[-1]):
                 if needed not in seen:
                     seen.add(needed)
                     waiting.append((*path, needed))
@@ -212,7 +212,7 @@ class Graph:
     def _resolver(self) -> Any:
         return library.providers_map(self.container)
 
-    def _edges(
+    def _find_edges(
         self, provider: providers.Provider[Any]
     ) -> tuple[providers.Provider[Any], ...]:
         found = self._known.get(provider)

@@ -237,6 +237,7 @@ def get_injected(function: Any) -> InjectedFunction | None:
 
 
 def _refuse_misplaced(function: Any) -> None:
+    kind = type(function).__name__
     name = getattr(function, "__qualname__", None) or getattr(function, "name", "?")
     why, fix = "", "put @inject over the method that has the markers"
     if isinstance(function, type):
@@ -244,21 +245,20 @@ def _refuse_misplaced(function: Any) -> None:
     elif hasattr(function, "view_class"):
         why, name = "it is a class-based view already", function.view_class.__name__
     elif isinstance(function, staticmethod | classmethod):
-        why, fix = "it is not a function yet", f"put @inject under @{_kind(function)}"
+        why, fix = (
+            "it is not a function yet",
+            f"put @inject under @{kind}",
+        )
     elif hasattr(function, "apply_async") or hasattr(function, "callback"):
         why, fix = "it is a task or a command already", OVER
     elif isinstance(function, partial):
         name = getattr(function.func, "__qualname__", "?")
         why, fix = "it is a partial already", "put @inject over its function"
     elif not inspect.isroutine(function):
-        why, name = f"it is a {_kind(function)}", _kind(function)
+        why, name = f"it is a {kind}", kind
         fix = "put @inject over its method __call__"
     if why:
         raise MisplacedInject(str(name), locate(_find_function(function)), why, fix)
-
-
-def _kind(function: object) -> str:
-    return type(function).__name__
 
 
 def _find_function(owner: Any) -> Any:

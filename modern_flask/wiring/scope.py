@@ -137,7 +137,7 @@ def current_scope(provider: _Provider) -> Scope:
         held = _app_context().g.__dict__
     except RuntimeError:
         raise NoScope(provider.label) from None
-    key = _key()
+    key = _get_key()
     scopes: dict[Any, Scope] | None = held.get(SCOPES)
     if scopes is None:
         # Threads may share a context: setdefault loses no scope of another thread.
@@ -159,7 +159,7 @@ def current_scope(provider: _Provider) -> Scope:
 def find_scope() -> Scope | None:
     """Return the current scope, or None if nothing was made in it."""
     scopes = _app_context().g.__dict__.get(SCOPES)
-    return scopes.get(_key()) if scopes else None
+    return scopes.get(_get_key()) if scopes else None
 
 
 def iterate_scopes() -> list[Scope]:
@@ -177,7 +177,7 @@ def drop_closed() -> Scope | None:
     scopes = _app_context().g.__dict__.get(SCOPES)
     if not scopes:
         return None
-    key = _key()
+    key = _get_key()
     scope: Scope | None = scopes.get(key)
     if scope is not None and scope.closed:
         scopes.pop(key, None)
@@ -185,7 +185,7 @@ def drop_closed() -> Scope | None:
     return scope
 
 
-def _key() -> Any:
+def _get_key() -> Any:
     try:
         return _request()
     except RuntimeError:

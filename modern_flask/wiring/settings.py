@@ -186,13 +186,13 @@ def active_dependencies(
         if provider.is_chosen:
             yield provider.providers[provider.value]
     elif isinstance(provider, providers.Selector):
-        unchosen = _unchosen(provider)
+        unchosen = _find_unchosen(provider)
         yield from (needed for needed in provider.related if needed not in unchosen)
     else:
         yield from provider.related
 
 
-def _unchosen(selector: providers.Selector[Any]) -> list[providers.Provider[Any]]:
+def _find_unchosen(selector: providers.Selector[Any]) -> list[providers.Provider[Any]]:
     """Return the branches that the key of a library's selector does not choose.
 
     A selector that chooses by a function is not called: the function is code of the

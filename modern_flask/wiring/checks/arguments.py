@@ -100,10 +100,10 @@ def _check_target(
     why = _try_binding(called, args, named)
     if why:
         title = getattr(called, "__name__", type(called).__name__)
-        yield WrongArguments(name, title, why, _place(called), use)
+        yield WrongArguments(name, title, why, _locate_called(called), use)
 
 
-def _place(called: Any) -> str:
+def _locate_called(called: Any) -> str:
     function = get_function(called)
     return locate(function) if inspect.isroutine(function) else ""
 
@@ -191,7 +191,7 @@ def _check_call(call: Any, use: Use, checked: CheckedApp) -> Iterator[WiringFaul
     if why:
         name = checked.graph.name(source)
         title = f"{known.kind.__name__}.{attribute}"
-        yield WrongArguments(name, title, why, _place(method), use)
+        yield WrongArguments(name, title, why, _locate_called(method), use)
 
 
 def _get_source(found: Any) -> Any:

@@ -83,15 +83,15 @@ def _find_all(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
         yield from _find_in_view(f"View {endpoint}", view, rules)
     for attribute, title in _HOOKS.items():
         for functions in getattr(app, attribute).values():
-            yield from _with_title(title, functions)
+            yield from _add_title(title, functions)
     for attribute, title in _LISTED.items():
-        yield from _with_title(title, getattr(app, attribute))
+        yield from _add_title(title, getattr(app, attribute))
     for codes in app.error_handler_spec.values():
         for handlers in codes.values():
-            yield from _with_title("Error handler", handlers.values())
+            yield from _add_title("Error handler", handlers.values())
     yield from _find_in_templates(app)
     for signal in _SIGNALS:
-        yield from _with_title(f"Signal {signal.name}", signal.receivers_for(app))
+        yield from _add_title(f"Signal {signal.name}", signal.receivers_for(app))
     for name, task in tasks.items():
         function = getattr(task, "run", task)
         if get_package(function.__module__) == get_package(app.import_name):
@@ -116,7 +116,7 @@ def belongs_to(app: Flask, module: str) -> bool:
     return f"{module}.".startswith(f"{package}.")
 
 
-def _with_title(title: str, functions: Iterable[Any]) -> Iterator[AppFunction]:
+def _add_title(title: str, functions: Iterable[Any]) -> Iterator[AppFunction]:
     for function in functions:
         yield AppFunction(f"{title} {get_name(function)}", function)
 

@@ -76,7 +76,7 @@ class NoAsync(WiringFault):
 
 
 class LostDecorator(WiringFault):
-    """A decorator stands above the one that registers the function."""
+    """A decorator is above the one that registers the function."""
 
     def __init__(self, function: str, place: str) -> None:
         self.function, self.place = function, place

@@ -67,7 +67,7 @@ class MissingKey(WiringFault):
         self.searched, self.nearest = tuple(searched), find_nearest(key, known)
         super().__init__(
             f"{key} is not set, but an injected object requires it.",
-            *_describe(functions, path),
+            *_describe_functions(functions, path),
             ("looked in", join_names(self.searched, "and")),
             ("did you mean", join_names(self.nearest, "or")),
             ("fix", set_key(key)),
@@ -83,7 +83,9 @@ class InjectedUnconfigured(WiringFault, NotConfigured):
         idle = lack.idle
         NotConfigured.__init__(self, lack.component, lack.key, lack.searched, idle)
         self.functions, self.path = tuple(functions), tuple(path)
-        self.lines[:0] = [line for line in _describe(functions, path) if line[1]]
+        self.lines[:0] = [
+            line for line in _describe_functions(functions, path) if line[1]
+        ]
 
 
 class Undefined(WiringFault):
@@ -95,7 +97,7 @@ class Undefined(WiringFault):
         self.name, self.functions, self.path = name, tuple(functions), tuple(path)
         super().__init__(
             f"{name} is a Dependency without a provider.",
-            *_describe(functions, path),
+            *_describe_functions(functions, path),
             ("fix", f"give the container one: Container({name}=...)"),
         )
 
@@ -109,7 +111,7 @@ class NotOverridden(WiringFault):
         self.name, self.functions, self.path = name, tuple(functions), tuple(path)
         super().__init__(
             f"{name} is an {kind}, and nothing overrides it.",
-            *_describe(functions, path),
+            *_describe_functions(functions, path),
             ("fix", f"override it: Container({name}=...)"),
         )
 
@@ -129,7 +131,7 @@ class WrongDependency(WiringFault):
         self.functions, self.path = tuple(functions), tuple(path)
         super().__init__(
             f"{name} must be an instance of {wanted}, but its provider gives {given}.",
-            *_describe(functions, path),
+            *_describe_functions(functions, path),
             ("fix", f"give the container a {wanted}, or correct instance_of"),
         )
 
@@ -145,13 +147,15 @@ class WrongValue(WiringFault, ConfigurationError):
         article = "an" if kind == "int" else "a"
         super().__init__(
             f"{key} is read as {article} {kind}, but its value can't be converted.",
-            *_describe(functions, ()),
+            *_describe_functions(functions, ()),
             ("set in", origin or ""),
             ("fix", f"set {key} to a number"),
         )
 
 
-def _describe(functions: Sequence[str], path: Sequence[str]) -> list[tuple[str, str]]:
+def _describe_functions(
+    functions: Sequence[str], path: Sequence[str]
+) -> list[tuple[str, str]]:
     """Make the lines that name the affected functions and the path of the first one."""
     shown, more = list(functions[:_SHOWN]), len(functions) - _SHOWN
     if more > 0:
@@ -164,7 +168,7 @@ def _describe(functions: Sequence[str], path: Sequence[str]) -> list[tuple[str, 
 
 def describe_use(use: Use) -> list[tuple[str, str]]:
     """Make the lines of an error that name the affected functions."""
-    return _describe(use.titles, ())
+    return _describe_functions(use.titles, ())
 
 
 def check_requirements(checked: CheckedApp) -> Iterator[Exception]:

@@ -28,13 +28,13 @@ _YIELDING = (Iterator, Generator, Iterable)
 _NUMBERS = {int, float, complex}
 _BYTES = {bytes, bytearray, memoryview}
 
-_FIX = "ask for another provider, or correct the annotation"
+_FIX = "inject another provider, or correct the annotation"
 _FIXES: dict[type, str] = {
     types.CoroutineType: "make the target a plain function, or await it",
     types.AsyncGeneratorType: "make the target a generator function without async",
     types.GeneratorType: "declare it as Scoped, which gives what the generator yields",
     _GeneratorContextManager: "declare it as Scoped, over the function without "
-    "@contextmanager, or enter what is injected",
+    "@contextmanager, or enter the injected object",
 }
 
 
@@ -137,7 +137,7 @@ def get_provided(provider: providers.Provider[Any]) -> Provided | None:
         return _get_of_branch(provider)
     if isinstance(provider, providers.Object):
         configuration = isinstance(provider, providers.Configuration)
-        return None if configuration else _exact(type(provider.provides))
+        return None if configuration else _make_exact(type(provider.provides))
     if isinstance(provider, Late):
         return _get_of_late(provider.load())
     if isinstance(provider, providers.BaseResource):
@@ -159,7 +159,7 @@ def _get_of_late(target: Any) -> Provided | None:
     if inspect.isgeneratorfunction(inspect.unwrap(target)):
         if is_context_manager_function(target):
             return Provided(_GeneratorContextManager, is_exact=True)
-        return _declared(_get_yielded(target))
+        return _make_declared(_get_yielded(target))
     return _get_returned(target)
 
 
@@ -170,13 +170,13 @@ def _get_of_resource(target: Any) -> Provided | None:
     """
     if isinstance(target, type):
         if issubclass(target, resources.Resource | resources.AsyncResource):
-            return _declared(_get_hint(target.init))
+            return _make_declared(_get_hint(target.init))
         if hasattr(target, "__enter__") or hasattr(target, "__aenter__"):
             return None
-        return _exact(target)
+        return _make_exact(target)
     if inspect.isgeneratorfunction(inspect.unwrap(target)):
-        return _declared(_get_yielded(target))
-    found = _declared(_get_hint(target))
+        return _make_declared(_get_yielded(target))
+    found = _make_declared(_get_hint(target))
     if found is None or _is_async(target) or hasattr(found.kind, "__enter__"):
         return None
     return found
@@ -185,7 +185,7 @@ def _get_of_resource(target: Any) -> Provided | None:
 def _get_returned(target: Any) -> Provided | None:
     """Return the class of the object that a plain call returns."""
     if isinstance(target, type):
-        return _exact(target)
+        return _make_exact(target)
     if inspect.iscoroutinefunction(target):
         return Provided(types.CoroutineType, is_exact=True)
     if inspect.isasyncgenfunction(target):
@@ -196,14 +196,14 @@ def _get_returned(target: Any) -> Provided | None:
         return Provided(_GeneratorContextManager, is_exact=True)
     if hasattr(target, "__wrapped__"):
         return None
-    return _declared(_get_hint(target))
+    return _make_declared(_get_hint(target))
 
 
 def _is_async(target: Any) -> bool:
     return inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target)
 
 
-def _exact(kind: type) -> Provided | None:
+def _make_exact(kind: type) -> Provided | None:
     """Return the class, if it is certain that calling it makes an object of it."""
     hidden = any("__class__" in vars(each) for each in kind.__mro__[:-1])
     made_otherwise = inspect.isfunction(kind.__new__)
@@ -211,7 +211,7 @@ def _exact(kind: type) -> Provided | None:
     return Provided(kind, is_exact=True) if plain else None
 
 
-def _declared(annotation: Any) -> Provided | None:
+def _make_declared(annotation: Any) -> Provided | None:
     found = is_plain(annotation) and annotation is not type(None)
     return Provided(annotation, is_exact=False) if found else None
 
