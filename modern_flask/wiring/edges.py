@@ -79,7 +79,7 @@ def hands_over_provider(provider: providers.Provider[Any]) -> bool:
 def dependencies(
     provider: providers.Provider[Any],
 ) -> Iterator[providers.Provider[Any]]:
-    """Yield the providers that ``provider`` calls for its object, without values."""
+    """Yield the providers that ``provider`` calls or keeps, without values."""
     for found in active_dependencies(provider):
         if isinstance(found, REACHING):
             yield from dependencies(found)

@@ -36,8 +36,9 @@ def guard(app: Flask) -> None:
     This wraps methods of the app instead of registering hooks. Each of Flask's hooks
     costs one microsecond even in a request without a scope, and no hook sees an error
     that an error handler has handled. Errors are recorded where they are raised,
-    because extensions such as Flask-RESTful replace Flask's error handling. All code of
-    the service runs inside the wrapped methods, so none runs after the scope is closed.
+    because extensions such as Flask-RESTful put their own handlers around Flask's. All
+    code of the service runs inside the wrapped methods, so none runs after the scope is
+    closed.
     """
     for name, wrap in (
         ("preprocess_request", _note_raised),

@@ -127,7 +127,7 @@ def _is_entered_class(provider: Any, called: Any) -> bool:
 def _try_binding(
     called: Any, args: tuple[Any, ...], named: dict[str, Any]
 ) -> str | None:
-    """Return why a call would raise TypeError; None if it would not, or may not."""
+    """Return why a call would raise TypeError; None if it would not or is not known."""
     signature = get_signature(called)
     if signature is None or any(map(_is_wrapped, find_layers(called))):
         return None

@@ -77,8 +77,8 @@ def _check_path(name: str, target: Any) -> Iterator[MissingTarget]:
 def check_redeclared(checked: CheckedApp) -> Iterator[Redeclared]:
     """Find inherited providers that still use a provider that a subclass redeclares.
 
-    A provider may use the old one on purpose: if the subclass declares both itself, or
-    if the new provider depends on it.
+    Such a use is on purpose if one class declares the user together with the new
+    provider, or if the new provider depends on the user.
     """
     declared: Any = checked.graph.container.declarative_parent
     own: dict[str, Any] = dict(getattr(declared, "providers", {}))

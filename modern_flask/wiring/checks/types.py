@@ -39,7 +39,7 @@ _FIXES: dict[type, str] = {
 
 
 class Contradiction(WiringFault):
-    """A parameter's annotation and the type of the injected object contradict."""
+    """A parameter's annotation contradicts the type of the injected object."""
 
     def __init__(
         self, function: str, place: str, name: str, wanted: type, given: type
@@ -117,7 +117,7 @@ def _get_class(annotation: Any) -> type | None:
 
 
 def is_plain(kind: Any) -> bool:
-    """Whether ``kind`` is a class that does not change isinstance() or its creation."""
+    """Whether ``kind`` is a class with the usual creation and ``isinstance`` check."""
     return (
         type(kind) is type
         and kind not in (object, inspect.Parameter.empty)
