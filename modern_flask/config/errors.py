@@ -44,7 +44,7 @@ CONFIG_FORMS = "use a path, or a URL with kubernetes://, https:// or http://"
 SAVE_AS_UTF8 = "save it as UTF-8, or declare its encoding in line 1 (PEP 263)"
 
 
-def _place(source: str, line: int | None) -> str:
+def _locate(source: str, line: int | None) -> str:
     return source if line is None else f"{source}, line {line}"
 
 
@@ -96,7 +96,7 @@ class WrongEncoding(ConfigurationError):
         self.source, self.encoding, self.line = source, encoding, line
         super().__init__(
             f"The configuration is not encoded in {encoding}.",
-            ("in", _place(source, line)),
+            ("in", _locate(source, line)),
             ("fix", SAVE_AS_UTF8),
         )
 
@@ -110,7 +110,7 @@ class ForeignSyntax(ConfigurationError):
         self.source, self.reason, self.line = source, reason, line
         super().__init__(
             f"The configuration is not valid Python: {reason}.",
-            ("in", _place(source, line)),
+            ("in", _locate(source, line)),
             ("fix", remedy),
         )
 
@@ -129,7 +129,8 @@ class FailedToRun(ConfigurationError):
         self.source, self.kind, self.message, self.line = source, kind, message, line
         shown = f": {message}" if message else " (its message may hold a secret)"
         super().__init__(
-            f"The configuration raised {kind}{shown}.", ("in", _place(source, line))
+            f"The configuration raised {kind}{shown}.",
+            ("in", _locate(source, line)),
         )
 
 

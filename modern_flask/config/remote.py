@@ -86,7 +86,7 @@ class _Hosts:
     def allows(self, url: str) -> bool:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        return host in self.names or f"{host}:{_port_of(url)}" in self.names
+        return host in self.names or f"{host}:{_get_port(url)}" in self.names
 
 
 def read_remote(
@@ -227,10 +227,10 @@ def _resolve_redirect(
             "its host is not allowed",
             f"add {after.hostname} to {_ALLOWED_HOSTS}, or {NAME_LAST_ADDRESS}",
         )
-    same = (before.scheme, before.hostname, _port_of(url)) == (
+    same = (before.scheme, before.hostname, _get_port(url)) == (
         after.scheme,
         after.hostname,
-        _port_of(target),
+        _get_port(target),
     )
     account = before.netloc.rpartition("@")[0]
     if same and account and "@" not in after.netloc:
@@ -238,7 +238,7 @@ def _resolve_redirect(
     return target
 
 
-def _port_of(url: str) -> int:
+def _get_port(url: str) -> int:
     parts = urlsplit(url)
     return parts.port or (443 if parts.scheme == "https" else 80)
 

@@ -87,7 +87,7 @@ def _make_celery(settings: Mapping[str, Any], app: Flask | None) -> Celery:
     constructor = {name: given.pop(name) for name in _CONSTRUCTOR & given.keys()}
     constructor.setdefault("main", app.import_name if app is not None else "celery")
     celery = Celery(
-        task_cls=_task_class(app) if app is not None else None,
+        task_cls=_make_task_class(app) if app is not None else None,
         # set_default_app finds the current one through the current Flask app.
         set_as_current=False,
         **constructor,
@@ -151,7 +151,7 @@ def _make_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _task_class(app: Flask) -> Any:
+def _make_task_class(app: Flask) -> Any:
     from celery import Task
 
     found = weakref.ref(app)
