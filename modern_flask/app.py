@@ -1,4 +1,4 @@
-"""One Flask app from one container: configured, checked and observed."""
+"""Makes a Flask app with a container: configures, checks and observes it."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def create_app(
         container: An instance of :class:`~modern_flask.Container` or of a subclass.
         blueprints: Registered in this order.
         config: Keys that win over every source.
-        check: False lets the app serve with faults in its wiring; each then raises at
-            the request that meets it. ``modern-flask check`` reports them all the same.
+        check: If False, the app serves even with faults in its wiring, and a request
+            that runs into a fault fails. ``modern-flask check`` still reports all.
         flask_options: Further keywords of :class:`flask.Flask`.
 
     Returns:
@@ -136,8 +136,15 @@ def init_app(
 ) -> Any:
     """Give ``app`` a container, telemetry, health pages and checks.
 
-    The values of ``app.config`` rank below ``CONFIG_SOURCE``; those that were loaded
-    into the container's ``config``, as by ``from_dict``, rank with ``config``.
+    ``CONFIG_SOURCE`` overrides the values of ``app.config``. Values that were loaded
+    into the container's ``config``, for example by ``from_dict``, have the same
+    precedence as the argument ``config``.
+
+    Args:
+        app: The Flask app.
+        container: As in :func:`create_app`.
+        config: As in :func:`create_app`.
+        check: As in :func:`create_app`.
 
     Returns:
         The container.
@@ -163,9 +170,9 @@ def init_app(
 
 
 class _Extensions(dict[str, Any]):
-    """An app's extensions, with ``celery`` where Flask's documentation has it.
+    """An app's extensions, with ``celery`` as in Flask's documentation.
 
-    The Celery app is opened when it is read. An entry that the service makes wins.
+    A read of ``celery`` opens the Celery app. An entry that the service sets wins.
     """
 
     def __init__(self, known: Mapping[str, Any], celery: Any) -> None:
@@ -209,8 +216,8 @@ def _configure(
 
 
 def _observe(app: Flask, bound: Bound) -> None:
-    # Not before the configuration is in the environment: OpenTelemetry reads it there
-    # when it is imported.
+    # OpenTelemetry reads the environment at its import. So the configuration must be in
+    # the environment first.
     from .observability.requests.middleware import RequestTelemetry
     from .problems import answer_with_problems
 
@@ -232,14 +239,14 @@ def _answer(app: Flask, bound: Bound) -> None:
         return {"status": "ok"}
 
     def readyz() -> Any:
-        return _readiness(health.check(pings_of(bound.container)))
+        return _make_readiness(health.check(pings_of(bound.container)))
 
     for view in (metrics, livez, readyz):
         name = view.__name__
         app.add_url_rule(f"/{name}", f"modern_flask.{name}", view)
 
 
-def _readiness(found: Mapping[str, str | None]) -> Any:
+def _make_readiness(found: Mapping[str, str | None]) -> Any:
     from .problems import problem
 
     checks = {name: trouble or "ok" for name, trouble in found.items()}
@@ -250,7 +257,7 @@ def _readiness(found: Mapping[str, str | None]) -> Any:
 
 
 def pings_of(container: Any) -> dict[str, Ping]:
-    """A ping for each component that is configured and declares one."""
+    """Return the ping of each configured component that declares one."""
     found: dict[str, Ping] = {}
     for name, provider in container.providers.items():
         if isinstance(provider, Opened | Choice) and is_configured(provider):
@@ -268,10 +275,10 @@ def _ping(ping: Any, provider: Any, timeout: float) -> None:
 
 
 def start(app: Flask) -> None:
-    """Do what comes before the first request of a process, whichever server it has.
+    """Prepare the process for its first request, with any server.
 
-    Opens telemetry and checks the wiring; the components open at their first use, or
-    before it where the kit's server runs. All are closed when the process ends.
+    This opens telemetry and checks the wiring. The components open at their first use;
+    the kit's server opens them earlier. All are closed when the process ends.
 
     Raises:
         CheckFailed: There are faults.
@@ -285,7 +292,7 @@ def start(app: Flask) -> None:
         for text in warnings(app):
             logger.warning("%s", text)
     if not bound.checked:
-        tasks, found = _tasks(bound)
+        tasks, found = _read_tasks(bound)
         found += check_start(app, bound, tasks)
         if found:
             raise CheckFailed(found)
@@ -293,27 +300,28 @@ def start(app: Flask) -> None:
 
 
 def faults(app: Flask) -> list[Exception]:
-    """All faults of ``app`` that show without running its own code.
+    """Find all faults of ``app`` that can be found without running its own code.
 
-    The kit's own components are opened, which connects to nothing, and closed again.
+    This opens the kit's own components, which opens no connection, and closes them
+    again.
     """
     bound = get_bound(app)
-    # A Celery app that does not open is reported where components are opened.
-    return check_app(app, bound, _tasks(bound)[0])
+    # If the Celery app does not open, the check of the components reports it.
+    return check_app(app, bound, _read_tasks(bound)[0])
 
 
 def warnings(app: Flask) -> list[str]:
-    """Keys without effect, and functions that would fail if something called them."""
+    """Find keys without effect, and functions that would fail if code called them."""
     bound = get_bound(app)
-    return find_warnings(app, bound, _tasks(bound)[0])
+    return find_warnings(app, bound, _read_tasks(bound)[0])
 
 
 def picture(app: Flask) -> Picture:
-    """The container of ``app`` and everything that it injects into, to be drawn."""
+    """Make the picture of the app's container and of all functions it injects into."""
     from .wiring.draw import make_picture
 
     bound = get_bound(app)
-    return make_picture(app, bound, _tasks(bound)[0])
+    return make_picture(app, bound, _read_tasks(bound)[0])
 
 
 def running(app: Flask) -> AbstractContextManager[None]:
@@ -321,8 +329,8 @@ def running(app: Flask) -> AbstractContextManager[None]:
     return get_bound(app).lifecycle.running()
 
 
-def _tasks(bound: Bound) -> tuple[dict[str, Any], list[Exception]]:
-    """The service's tasks by name, and the fault that hides them."""
+def _read_tasks(bound: Bound) -> tuple[dict[str, Any], list[Exception]]:
+    """Return the service's tasks by name, or the fault that prevents reading them."""
     celery = bound.container.providers.get("celery")
     if celery is None or not is_configured(celery):
         return {}, []
@@ -335,12 +343,12 @@ def _tasks(bound: Bound) -> tuple[dict[str, Any], list[Exception]]:
 
 
 def _close_at_exit(bound: Bound) -> None:
-    """Close at exit what is still open: a script may open components without a request.
+    """Close open components at exit: a script may open some without a request.
 
-    Otherwise the interpreter would close it while it takes its modules apart, and by
-    then the thread that sends spans stands still, perhaps with its lock.
+    Otherwise the interpreter closes them while it clears its modules. At that time the
+    thread that sends spans no longer runs, and it may hold its lock.
     """
-    # Without keeping the app alive.
+    # A weak reference, so that the hook does not keep the app alive.
     lifecycle = weakref.ref(bound.lifecycle)
 
     def close() -> None:
@@ -349,5 +357,5 @@ def _close_at_exit(bound: Bound) -> None:
             found.close()
 
     atexit.register(close)
-    # Finalizers run at exit, too, and before: this one would take the closer away.
+    # At exit, finalizers run before atexit hooks. This one would remove the hook.
     weakref.finalize(bound, atexit.unregister, close).atexit = False

@@ -101,8 +101,9 @@ class NotConfigured(ConfigurationError):
     ) -> None:
         self.component, self.key, self.searched = component, key, tuple(searched)
         self.idle = tuple(idle)
+        others = _describe_unused(self.idle)
         super().__init__(
-            f"{component} is not configured: {key} is not set{_but_set(self.idle)}.",
+            f"{component} is not configured: {key} is not set{others}.",
             ("looked in", join_names(self.searched, "and")),
             ("fix", set_key(key)),
         )
@@ -143,7 +144,7 @@ def set_key(key: str) -> str:
     return f"set {key} in the configuration, or FLASK_{key} in the environment"
 
 
-def _but_set(idle: Sequence[str]) -> str:
+def _describe_unused(idle: Sequence[str]) -> str:
     if not idle:
         return ""
     return f", but {join_names(idle)} {'is' if len(idle) == 1 else 'are'}"
