@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import atexit
-import logging
 import os
-import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, overload
+from typing import Any, Generic, overload
 
 from dependency_injector.containers import DeclarativeContainer, DynamicContainer
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask
 from typing_extensions import TypeVar
 
 from .commands import add_commands
 from .config import export_otel, load_values
 from .container import Container
-from .health import Health, Ping
 from .observability.variables import check_propagators
-from .wiring import (
-    Bound,
-    Choice,
-    Lifecycle,
-    Opened,
-    bind,
-    get_bound,
-    guard,
-    is_configured,
-)
-from .wiring.checks.run import check_app, check_start, find_warnings
-from .wiring.errors import CheckFailed
+from .pages import add_pages
+from .startup import close_at_exit, faults, picture, running, start, warnings
+from .wiring import Bound, Lifecycle, bind, get_bound, guard, is_configured
 from .wiring.settings import find_configurations, get_defaults, get_loaded
-
-if TYPE_CHECKING:
-    from .wiring.draw import Picture
 
 __all__ = [
     "App",
@@ -50,12 +33,8 @@ __all__ = [
     "warnings",
 ]
 
-logger = logging.getLogger(__name__)
-
 C = TypeVar("C", bound=DeclarativeContainer)
 C_co = TypeVar("C_co", bound=DeclarativeContainer, default=Container, covariant=True)
-
-_TELEMETRY = ("logging", "tracing", "metrics")
 
 
 class App(Flask, Generic[C_co]):
@@ -158,9 +137,9 @@ def init_app(
     bound.checked = not check
     guard(app)
     _observe(app, bound)
-    _answer(app, bound)
+    add_pages(app, bound)
     add_commands(app.cli)
-    _close_at_exit(bound)
+    close_at_exit(bound)
     if "celery" in container.providers and is_configured(container.celery):
         from .tasks import set_default_app
 
@@ -225,137 +204,3 @@ def _observe(app: Flask, bound: Bound) -> None:
         app, bound.container.metrics, partial(start, app)
     )
     answer_with_problems(app)
-
-
-def _answer(app: Flask, bound: Bound) -> None:
-    """Add the kit's pages: metrics, liveness and readiness."""
-    health = Health()
-
-    def metrics() -> Response:
-        body, kind = bound.container.metrics().write(request.headers.get("Accept", ""))
-        return Response(body, content_type=kind)
-
-    def livez() -> dict[str, str]:
-        return {"status": "ok"}
-
-    def readyz() -> Any:
-        return _make_readiness(health.check(pings_of(bound.container)))
-
-    for view in (metrics, livez, readyz):
-        name = view.__name__
-        app.add_url_rule(f"/{name}", f"modern_flask.{name}", view)
-
-
-def _make_readiness(found: Mapping[str, str | None]) -> Any:
-    from .problems import problem
-
-    checks = {name: trouble or "ok" for name, trouble in found.items()}
-    failing = sorted(name for name, trouble in found.items() if trouble)
-    if not failing:
-        return {"status": "ok", "checks": checks}
-    return problem(503, f"Not ready: {', '.join(failing)}.", checks=checks)
-
-
-def pings_of(container: Any) -> dict[str, Ping]:
-    """Return the ping of each configured component that declares one."""
-    found: dict[str, Ping] = {}
-    for name, provider in container.providers.items():
-        if isinstance(provider, Opened | Choice) and is_configured(provider):
-            ping = provider.ping
-            if ping is not None:
-                found[name] = partial(_ping, ping, provider)
-    return found
-
-
-def _ping(ping: Any, provider: Any, timeout: float) -> None:
-    if isinstance(ping, str):
-        module, _, name = ping.rpartition(".")
-        ping = getattr(import_module(module), name)
-    ping(provider(), timeout)
-
-
-def start(app: Flask) -> None:
-    """Prepare the process for its first request, with any server.
-
-    This opens telemetry and checks the wiring. The components open at their first use;
-    the kit's server opens them earlier. All are closed when the process ends.
-
-    Raises:
-        CheckFailed: There are faults.
-    """
-    bound = get_bound(app)
-    for name in _TELEMETRY:
-        bound.container.providers[name]()
-    if not bound.started:
-        bound.started = True
-        logger.info("%s", bound.container.tracing())
-        for text in warnings(app):
-            logger.warning("%s", text)
-    if not bound.checked:
-        tasks, found = _read_tasks(bound)
-        found += check_start(app, bound, tasks)
-        if found:
-            raise CheckFailed(found)
-        bound.checked = True
-
-
-def faults(app: Flask) -> list[Exception]:
-    """Find all faults of ``app`` that can be found without running its own code.
-
-    This opens the kit's own components, which opens no connection, and closes them
-    again.
-    """
-    bound = get_bound(app)
-    # If the Celery app does not open, the check of the components reports it.
-    return check_app(app, bound, _read_tasks(bound)[0])
-
-
-def warnings(app: Flask) -> list[str]:
-    """Find keys without effect, and functions that would fail if code called them."""
-    bound = get_bound(app)
-    return find_warnings(app, bound, _read_tasks(bound)[0])
-
-
-def picture(app: Flask) -> Picture:
-    """Make the picture of the app's container and of all functions it injects into."""
-    from .wiring.draw import make_picture
-
-    bound = get_bound(app)
-    return make_picture(app, bound, _read_tasks(bound)[0])
-
-
-def running(app: Flask) -> AbstractContextManager[None]:
-    """Open every configured component, and close them after the block."""
-    return get_bound(app).lifecycle.running()
-
-
-def _read_tasks(bound: Bound) -> tuple[dict[str, Any], list[Exception]]:
-    """Return the service's tasks by name, or the fault that prevents reading them."""
-    celery = bound.container.providers.get("celery")
-    if celery is None or not is_configured(celery):
-        return {}, []
-    from .tasks import get_tasks
-
-    try:
-        return get_tasks(celery()), []
-    except Exception as fault:
-        return {}, [fault]
-
-
-def _close_at_exit(bound: Bound) -> None:
-    """Close open components at exit: a script may open some without a request.
-
-    Otherwise the interpreter closes them while it clears its modules. At that time the
-    thread that sends spans no longer runs, and it may hold its lock.
-    """
-    # A weak reference, so that the hook does not keep the app alive.
-    lifecycle = weakref.ref(bound.lifecycle)
-
-    def close() -> None:
-        found = lifecycle()
-        if found is not None:
-            found.close()
-
-    atexit.register(close)
-    # At exit, finalizers run before atexit hooks. This one would remove the hook.
-    weakref.finalize(bound, atexit.unregister, close).atexit = False

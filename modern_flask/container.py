@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.orm import Session, sessionmaker
 
-    from .observability.metrics.metrics import Metrics
+    from .observability.metrics.registry import Metrics
     from .observability.telemetry import Telemetry
     from .observability.tracing import Tracing
     from .storage import Storage
@@ -42,7 +42,7 @@ class Container(containers.DeclarativeContainer):
         section(config, "LOGGING_"),
     )
     metrics: Opened[Metrics] = Opened(
-        "modern_flask.observability.metrics.metrics.open_metrics",
+        "modern_flask.observability.metrics.registry.open_metrics",
         section(config, "METRICS_"),
     )
     tracing: Opened[Tracing] = Opened(

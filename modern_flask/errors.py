@@ -89,7 +89,7 @@ class NotConfigured(ConfigurationError):
         component: The name of the provider, such as ``redis``.
         key: The key to set, or the prefix followed by ``*``.
         searched: The sources that were searched for the key.
-        idle: The keys that are set but have no effect without it, with their origins.
+        unused: The keys that are set but have no effect without it, with their origins.
     """
 
     def __init__(
@@ -97,11 +97,11 @@ class NotConfigured(ConfigurationError):
         component: str,
         key: str,
         searched: Sequence[str] = (),
-        idle: Sequence[str] = (),
+        unused: Sequence[str] = (),
     ) -> None:
         self.component, self.key, self.searched = component, key, tuple(searched)
-        self.idle = tuple(idle)
-        others = _describe_unused(self.idle)
+        self.unused = tuple(unused)
+        others = _describe_unused(self.unused)
         super().__init__(
             f"{component} is not configured: {key} is not set{others}.",
             ("looked in", join_names(self.searched, "and")),
@@ -144,10 +144,10 @@ def set_key(key: str) -> str:
     return f"set {key} in the configuration, or FLASK_{key} in the environment"
 
 
-def _describe_unused(idle: Sequence[str]) -> str:
-    if not idle:
+def _describe_unused(unused: Sequence[str]) -> str:
+    if not unused:
         return ""
-    return f", but {join_names(idle)} {'is' if len(idle) == 1 else 'are'}"
+    return f", but {join_names(unused)} {'is' if len(unused) == 1 else 'are'}"
 
 
 def find_nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:

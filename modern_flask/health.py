@@ -66,6 +66,6 @@ def _run(ping: Ping, seconds: float) -> str | None:
     try:
         # In an empty context: a ping belongs to no trace and to no request.
         Context().run(ping, seconds)
-    except Exception as error:
+    except BaseException as error:  # in this thread, SystemExit is also just a failure
         return describe(error)
     return None

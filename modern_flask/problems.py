@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from .observability.requests.keys import TRACE_ID
+from .observability.requests.environ_keys import TRACE_ID
 
 __all__ = ["Halted", "answer_with_problems", "halt", "problem"]
 

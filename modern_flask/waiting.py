@@ -152,9 +152,11 @@ class BackgroundCall(Generic[T]):
         self._results: list[T] = []
         self._error: BaseException | None = None
         run = contextvars.copy_context().run
-        thread = threading.Thread(target=run, args=(self._run,), name=name, daemon=True)
+        self._thread = threading.Thread(
+            target=run, args=(self._run,), name=name, daemon=True
+        )
         try:
-            thread.start()
+            self._thread.start()
         except RuntimeError:
             # Since Python 3.12 no thread can start while the interpreter ends. A call
             # without a deadline is better than no call.
@@ -170,7 +172,8 @@ class BackgroundCall(Generic[T]):
 
     @property
     def ended(self) -> bool:
-        return self._ended.is_set()
+        """Whether the call has ended. In a forked child, the parent's calls have."""
+        return self._ended.is_set() or not self._thread.is_alive()
 
     def result(self, seconds: float) -> T:
         """Wait for the result of the call and return it.

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import pytest
+from flask.globals import app_ctx
 
 from tests.servers.browser import open_browser
 from tests.servers.collectors import OtlpCollector, ZipkinCollector
@@ -78,6 +79,23 @@ def nothing_left_behind() -> Iterator[None]:
     """No process of a server outlives the run. Set up first, so torn down last."""
     yield
     check_nothing_is_left()
+
+
+@pytest.fixture(autouse=True)
+def no_context_left() -> Iterator[None]:
+    """No test leaves an app context behind for the next one."""
+    yield
+    assert not app_ctx, "an app context is still pushed"
+
+
+@pytest.fixture(autouse=True)
+def rules_do_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule of the check that fails is an error here; a service only logs it."""
+
+    def fail(rule: str) -> NoReturn:
+        raise AssertionError(f"the rule {rule} failed")
+
+    monkeypatch.setattr("modern_flask.wiring.checks.run._report_failure", fail)
 
 
 @pytest.fixture

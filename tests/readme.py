@@ -89,6 +89,7 @@ KINDS: dict[str, Callable[[Block], bool]] = {
     "container": lambda block: (
         "(containers.DeclarativeContainer):" in block.text or block.file == CONTAINER
     ),
+    "hello": lambda block: block.file == "hello.py",
     "service": lambda block: block.file.startswith("orders/"),
     "test": lambda block: block.language == "python" and "\ndef test_" in block.text,
     "shell": lambda block: block.language in ("shell", "sh", "bash"),

@@ -26,7 +26,7 @@ def elsewhere(tmp_path: Any, monkeypatch: Any) -> Iterator[None]:
     """No ``config.py`` of this folder is read, and no app stays open."""
     monkeypatch.chdir(tmp_path)
     # On a loaded machine the first ping imports longer than a second.
-    monkeypatch.setattr("modern_flask.app.Health", lambda: Health(deadline=60))
+    monkeypatch.setattr("modern_flask.pages.Health", lambda: Health(deadline=60))
     yield from closing_apps(monkeypatch)
 
 

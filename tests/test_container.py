@@ -256,8 +256,8 @@ def test_used_in_the_example(name: str, monkeypatch: Any) -> None:
     """The example service asks for it."""
     from example_service import create_app
     from modern_flask.wiring import get_bound
+    from modern_flask.wiring.checks.checked_app import find_injections
     from modern_flask.wiring.checks.functions import find_functions
-    from modern_flask.wiring.checks.injections import find_injections
 
     keys = {key: value for known in COMPONENTS.values() for key, value in known.items()}
     app = create_app(**keys)

@@ -23,7 +23,7 @@ def closed(monkeypatch: Any) -> Iterator[None]:
 def app(tmp_path: Any, monkeypatch: Any) -> modern_flask.App:
     monkeypatch.chdir(tmp_path)
     # On a loaded machine the first ping imports longer than a second.
-    monkeypatch.setattr("modern_flask.app.Health", lambda: Health(deadline=60))
+    monkeypatch.setattr("modern_flask.pages.Health", lambda: Health(deadline=60))
     return modern_flask.create_app(
         "shop",
         config={
@@ -45,7 +45,7 @@ def test_alive(app: modern_flask.App) -> None:
 def test_ready(tmp_path: Any, monkeypatch: Any) -> None:
     """``/readyz`` names every component that is configured, and no other."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("modern_flask.app.Health", lambda: Health(deadline=60))
+    monkeypatch.setattr("modern_flask.pages.Health", lambda: Health(deadline=60))
     app = modern_flask.create_app(
         "shop", config={"STORAGE_VENDOR": "memory"}, root_path="."
     )
@@ -59,7 +59,7 @@ def test_ready(tmp_path: Any, monkeypatch: Any) -> None:
 def test_component_of_the_service(tmp_path: Any, monkeypatch: Any) -> None:
     """A component that the service declares with a ping is among the checks."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("modern_flask.app.Health", lambda: Health(deadline=60))
+    monkeypatch.setattr("modern_flask.pages.Health", lambda: Health(deadline=60))
 
     def ping(mailer: list[str], timeout: float) -> None:
         mailer.append("pinged")
@@ -124,7 +124,7 @@ def test_refused(
     """Every component reports a server that refuses, and nothing secret."""
     monkeypatch.chdir(tmp_path)
     # On a loaded machine the first ping imports longer than a second.
-    monkeypatch.setattr("modern_flask.app.Health", lambda: Health(deadline=20))
+    monkeypatch.setattr("modern_flask.pages.Health", lambda: Health(deadline=20))
     app = modern_flask.create_app("shop", config=config, root_path=".")
 
     response = app.test_client().get("/readyz")
@@ -232,3 +232,12 @@ def test_not_traced(app: modern_flask.App, path: str) -> None:
 
     assert "trace_id" not in response.text
     assert seen in ([], [False])
+
+
+def test_ping_that_exits_is_a_failure() -> None:
+    """A ping that raises SystemExit does not end the process: it fails."""
+
+    def leave(seconds: float) -> None:
+        raise SystemExit(3)
+
+    assert Health(deadline=60).check({"mailer": leave}) == {"mailer": "SystemExit"}

@@ -2,14 +2,12 @@
 
 import ast
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
 from tests.readme import (
     BLOCKS,
     CONTAINER,
-    ERROR,
     KINDS,
     ROOT,
     blocks_of,
@@ -17,30 +15,8 @@ from tests.readme import (
     run_python,
 )
 
-NOT_RUN = {ERROR: "it shows the label `choose`, which is `fix` now"}
+NOT_RUN: dict[str, str] = {}
 """Blocks that no test runs or compares, by their first line, and the reason."""
-
-MISSING = {
-    "orders/container.py": """\
-        class Ledger:
-            def __init__(self, session):
-                self.session = session
-        """,
-    "orders/views.py": """\
-        from .models import Order
-        from .tasks import confirm
-        """,
-    "orders/__init__.py": """\
-        import modern_flask
-
-        from . import views
-        from .container import Container
-        """,
-}
-"""What the README leaves out at the top of a file of the service."""
-
-ELIDED = {"Order(...)": "Order()"}
-"""What stands for an expression that the README leaves out."""
 
 CONFIGURATION = """
 DATABASE_ENGINE_URL = "sqlite+pysqlite:///orders.db"
@@ -121,36 +97,48 @@ def test_blocks_that_are_not_run_exist():
 
 
 def test_container():
-    """A block under ``# modern_flask/container.py`` is that file's class, unchanged.
-
-    Without that comment at its top the block is a sketch, which need only be Python.
-    """
+    """The README prints the container, class and docstring, as its file has it."""
     (block,) = blocks_of("container")
-    if block.file != CONTAINER:
-        ast.parse(block.text)
-        return
     source = (ROOT / CONTAINER).read_text()
     (node,) = (n for n in ast.parse(source).body if isinstance(n, ast.ClassDef))
     lines = source.splitlines()[node.lineno - 1 : node.end_lineno]
-    header = next(n for n, line in enumerate(lines, 1) if line.endswith(":"))
-    whole, body = "\n".join(lines), dedent("\n".join(lines[header:]))
 
-    printed = block.text.partition("\n")[2].strip("\n")
+    assert block.file == CONTAINER
+    assert block.text.splitlines()[1:] == lines
 
-    expected = whole if printed.startswith("class ") else body
-    assert printed.splitlines() == expected.splitlines()
+
+USE_HELLO = """
+from hello import app
+answer = app.test_client().put("/notes/first", data=b"text")
+assert (answer.status_code, answer.json) == (201, {"kept": "first"}), answer.text
+assert app.container.storage().get("notes/first").read() == b"text"
+print("served")
+"""
+
+
+def test_first_screen_runs(tmp_path: Path):
+    """The service of the first screen is short, correct, and serves as printed."""
+    (block,) = blocks_of("hello")
+    (tmp_path / "hello.py").write_text(block.text + "\n")
+
+    checked = run_python(
+        "-m", "modern_flask.cli", "--app", "hello", "check", cwd=tmp_path
+    )
+    used = run_python("-c", USE_HELLO, cwd=tmp_path)
+
+    assert block.line < 5
+    assert len(block.text.splitlines()) <= 12
+    assert checked.stdout == "The service can start. Configured: storage.\n"
+    assert (used.returncode, used.stdout) == (0, "served\n"), used.stderr
 
 
 @pytest.fixture
 def orders(tmp_path: Path, redis_url: str) -> Path:
     """The service of the README in a folder, and its configuration."""
     for block in blocks_of("service"):
-        text = block.text
-        for left_out, expression in ELIDED.items():
-            text = text.replace(left_out, expression)
         file = tmp_path / block.file
         file.parent.mkdir(exist_ok=True)
-        file.write_text(dedent(MISSING.get(block.file, "")) + text + "\n")
+        file.write_text(block.text + "\n")
     (tmp_path / "config.py").write_text(CONFIGURATION.format(redis_url=redis_url))
     return tmp_path
 
@@ -175,10 +163,10 @@ def test_service_works(orders: Path):
 
 
 def test_example_of_a_test_passes(tmp_path: Path):
-    """The test is the example service's: only the import of the service is missing."""
+    """The test of the example service passes as printed."""
     (block,) = blocks_of("test")
     file = tmp_path / "test_upload.py"
-    file.write_text("from example_service import create_app\n" + block.text + "\n")
+    file.write_text(block.text + "\n")
 
     done = run_python(
         "-m", "pytest", "-q", "-p", "no:cacheprovider", file, cwd=tmp_path
@@ -199,8 +187,4 @@ def test_error_is_the_real_one(tmp_path: Path):
         "-m", "modern_flask.cli", "--app", "service", "check", cwd=tmp_path
     )
 
-    assert done.returncode == 1
-    if ERROR in NOT_RUN:
-        assert done.stderr != f"{block.text}\n", "It is right: take it out of NOT_RUN."
-    else:
-        assert done.stderr == f"{block.text}\n"
+    assert (done.returncode, done.stderr) == (1, f"{block.text}\n")

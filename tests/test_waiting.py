@@ -1,5 +1,6 @@
 """Deadlines, pauses and calls that end in time."""
 
+import os
 import threading
 from contextvars import ContextVar
 
@@ -137,3 +138,18 @@ def test_without_threads_the_call_runs_here(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
     assert call_within(0.0, lambda: "done", "late") == "done"
+
+
+def test_call_of_the_parent_has_ended_in_a_child() -> None:
+    """A fork takes no thread along: the parent's call is over in the child."""
+    release = threading.Event()
+    call = BackgroundCall(release.wait, "parent")
+
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if call.ended else 1)
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert not call.ended
+    release.set()

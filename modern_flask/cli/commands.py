@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from flask import Flask
 
-from ..app import faults, pings_of, start, warnings
 from ..config import list_values, mask_value
 from ..observability.metrics import multiprocess
+from ..pages import pings_of
+from ..startup import faults, start, warnings
 from ..wiring import get_bound, is_configured
 from ..wiring.checks.opening import check_opening, is_kit_component
 from .group import EMBEDDED_KEYS, Group, pass_loader
@@ -131,7 +132,7 @@ def check_command(loader: AppLoader) -> None:
 def graph_command(loader: AppLoader, language: str) -> None:
     """Draw the container: providers, lifetimes, keys and injections."""
     app = loader.load_unchecked()
-    from ..app import picture
+    from ..startup import picture
     from ..wiring.draw import draw
 
     click.echo(draw(picture(app), language))

@@ -9,8 +9,8 @@ from typing import Any
 from flask import Flask
 from flask.cli import ScriptInfo
 
-from ..app import faults
 from ..errors import Fault
+from ..startup import faults
 from ..wiring import get_bound
 from ..wiring.checks.opening import check_opening, is_kit_component
 from ..wiring.errors import CheckFailed

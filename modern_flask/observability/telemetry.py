@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
-    from .metrics.metrics import Metrics
+    from .metrics.registry import Metrics
 
 __all__ = ["Telemetry"]
 

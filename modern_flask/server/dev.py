@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .address import find_free_address
 from .embedded_redis import EmbeddedRedis
-from .tether import tether
+from .parent_death import tether
 
 __all__ = ["Plan", "develop"]
 

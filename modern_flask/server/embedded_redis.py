@@ -27,7 +27,7 @@ from .errors import (
     RedisNotFound,
     describe_os_error,
 )
-from .tether import tether
+from .parent_death import tether
 
 __all__ = [
     "READY",

@@ -14,9 +14,9 @@ from flask.cli import ScriptInfo
 from gunicorn.app.base import BaseApplication
 from gunicorn.util import make_fail_app
 
-from ..app import faults
 from ..errors import Fault
 from ..observability.logs.formats import make_formatter
+from ..startup import faults
 from ..wiring import get_bound
 from ..wiring.errors import CheckFailed
 from . import settings

@@ -49,7 +49,7 @@ def on_exit(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Open the configured components after the fork, before the first request."""
-    from ..app import start
+    from ..startup import start
     from ..wiring import get_bound
 
     # For every app, even without a container: the filter keeps queries and decoded line

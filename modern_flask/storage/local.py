@@ -7,7 +7,7 @@ from typing import Any
 from ..config.values import find_key, find_origin
 from ..errors import UnknownSetting
 from .errors import InvalidSetting, MissingSettings
-from .local_client import LocalClient
+from .folder.client import LocalClient
 from .storage import Storage
 
 __all__ = ["CHOOSE_FOLDER", "LocalStorage", "open_local"]

@@ -8,11 +8,11 @@ from typing import Any
 from ..config.values import find_key, find_origin
 from ..errors import ConfigurationError, MissingExtra, UnknownSetting
 from .bodies import PART
-from .bucket_client import BucketClient
-from .connections import POOL_SIZE, make_pool
+from .buckets.client import BucketClient
+from .buckets.connections import POOL_SIZE, make_pool
+from .buckets.oss_bucket import OssBucket
+from .buckets.sdk_logs import filter_sdk_logs
 from .errors import MissingSettings
-from .oss_bucket import OssBucket
-from .sdk_logs import filter_sdk_logs
 from .settings import list_missing, read_timeouts, read_whole_number
 from .storage import Storage
 

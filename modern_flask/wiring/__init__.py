@@ -3,9 +3,9 @@
 This is the only package that uses the library's private names.
 """
 
+from .container_instance import ContainerInstance
 from .flask_scope import guard
 from .injection import Bound, bind, find, get_bound, get_container, inject
-from .instance import ContainerInstance
 from .lifecycle import Lifecycle
 from .markers import note_lookup
 from .providers import Once, Opened, Scoped

@@ -7,7 +7,7 @@ import dis
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from types import CellType, CodeType
 from typing import Any
 
@@ -17,6 +17,7 @@ __all__ = [
     "get_name",
     "get_partial_arguments",
     "get_signature",
+    "is_async_function",
     "is_context_manager_function",
     "is_framework",
     "locate",
@@ -31,6 +32,7 @@ _TRANSPARENT = ("flask.", "modern_flask.", "celery.", "dependency_injector.", "c
 _CALL = "__call__"
 _ANYTHING = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 _CONTEXT_MANAGER = contextlib.contextmanager(lambda: iter(())).__code__
+_ASYNC_CONTEXT_MANAGER = contextlib.asynccontextmanager(lambda: iter(())).__code__  # type: ignore[arg-type, return-value]
 # A wrapper whose code has one of these operations may add an argument.
 _ADDING = frozenset({"LIST_EXTEND", "LIST_APPEND", "STORE_SUBSCR", "DICT_UPDATE"})
 _ADDING_NAMES = frozenset({"update", "setdefault", "append", "insert"})
@@ -161,6 +163,15 @@ def is_context_manager_function(function: Any) -> bool:
     return getattr(function, "__code__", None) is _CONTEXT_MANAGER
 
 
+def is_async_function(function: Any) -> bool:
+    """Whether a call returns an object that only an event loop can complete."""
+    return (
+        inspect.iscoroutinefunction(function)
+        or inspect.isasyncgenfunction(function)
+        or getattr(function, "__code__", None) is _ASYNC_CONTEXT_MANAGER
+    )
+
+
 def get_function(called: Any) -> Any:
     """Return the function that a call runs: for a class, its ``__init__``."""
     if isinstance(called, type):
@@ -174,10 +185,22 @@ def get_signature(target: Any) -> inspect.Signature | None:
     The function under a decorator is ignored, because the decorator may pass arguments
     to it.
     """
+    if isinstance(target, type) and target.__module__ == "builtins":
+        return _get_builtin_signature(target)
+    return _read_signature(target)
+
+
+def _read_signature(target: Any) -> inspect.Signature | None:
     try:
         return inspect.signature(target, follow_wrapped=False)
     except (TypeError, ValueError):
         return None
+
+
+@lru_cache
+def _get_builtin_signature(target: type) -> inspect.Signature | None:
+    # inspect parses it from text each time: ``list`` costs as much as fifty functions.
+    return _read_signature(target)
 
 
 def get_name(function: Any) -> str:

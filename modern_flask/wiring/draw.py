@@ -10,7 +10,7 @@ from dependency_injector import providers
 from flask import Flask
 
 from . import library
-from .checks.injections import CheckedApp
+from .checks.checked_app import CheckedApp
 from .edges import (
     REACHING,
     Lifetime,
@@ -130,7 +130,7 @@ def mermaid(picture: Picture) -> Iterator[str]:
         if node.lives is None:
             yield f'    {number}(["{text}"])'
         else:
-            kind = node.lives.value if node.configured else "idle"
+            kind = node.lives.value if node.configured else "unused"
             yield f'    {number}["{text}"]:::{kind}'
     for edge in picture.edges:
         arrow = "-.->" if edge.unused else "-->"
@@ -140,7 +140,7 @@ def mermaid(picture: Picture) -> Iterator[str]:
     yield "    classDef thread fill:#fef3c7,stroke:#b45309,color:#111"
     yield "    classDef request fill:#dcfce7,stroke:#15803d,color:#111"
     yield "    classDef call fill:#fff,stroke:#6b7280,color:#111"
-    yield "    classDef idle fill:#f3f4f6,stroke:#9ca3af,color:#6b7280"
+    yield "    classDef unused fill:#f3f4f6,stroke:#9ca3af,color:#6b7280"
 
 
 def dot(picture: Picture) -> Iterator[str]:

@@ -72,11 +72,18 @@ class Graph:
         """Return a text such as ``session (Scoped)`` for each provider of a path."""
         return [f"{self.name(p)} ({type(p).__name__})" for p in path]
 
+    @cached_property
+    def _nodes(self) -> list[providers.Provider[Any]]:
+        return list(self._iterate_nodes())
+
     def nodes(self) -> Iterator[providers.Provider[Any]]:
         """Yield all providers that make an object, in the order of declaration.
 
         Their dependencies follow. Every branch of a selector is included.
         """
+        yield from self._nodes
+
+    def _iterate_nodes(self) -> Iterator[providers.Provider[Any]]:
         seen: set[providers.Provider[Any]] = set()
         waiting = list(self.names)
         for provider in waiting:

@@ -74,7 +74,7 @@ class Resolver:
             (
                 name,
                 injected.positions[name],
-                _get_finder(provider, injected.default(name)),
+                _get_finder(provider, injected.defaults[name]),
                 _get_ready(provider),
             )
             for name, provider in found.items()

@@ -78,6 +78,18 @@ class InjectedFunction:
             else sys.maxsize
             for name in markers
         }
+        #: The evaluated annotation of each marked parameter, or ``Parameter.empty``.
+        self.annotations = {
+            name: resolve_annotation(parameters[name], self.function, {})[0]
+            for name in markers
+        }
+        #: The default of each; ``Parameter.empty`` if it has none or a marker.
+        self.defaults = {
+            name: inspect.Parameter.empty
+            if library.is_marker(parameters[name].default)
+            else parameters[name].default
+            for name in markers
+        }
 
     def resolve(self) -> None:
         """Read again all annotations that were not resolved before."""
@@ -95,16 +107,6 @@ class InjectedFunction:
         full = inspect.signature(self.function)
         kept = [p for name, p in full.parameters.items() if name not in self.markers]
         return full.replace(parameters=kept)
-
-    def annotation(self, name: str) -> Any:
-        """Return the annotation of a parameter, or ``Parameter.empty``."""
-        parameter = inspect.signature(self.function).parameters[name]
-        return resolve_annotation(parameter, self.function, {})[0]
-
-    def default(self, name: str) -> Any:
-        """Return a parameter's default; ``Parameter.empty`` if none or a marker."""
-        found = inspect.signature(self.function).parameters[name].default
-        return inspect.Parameter.empty if library.is_marker(found) else found
 
     def are_given(self, given: int, named: Container[str]) -> bool:
         """Whether the arguments of a call already fill all parameters with a marker.

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from modern_flask.storage.file_layout import TEMPORARY
+from modern_flask.storage.folder.layout import TEMPORARY
 from modern_flask.testing.cos import CosServer
 from modern_flask.testing.oss import OssServer
 from tests.conftest import provided

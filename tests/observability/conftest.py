@@ -12,7 +12,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
-from modern_flask.observability.metrics.metrics import Metrics
+from modern_flask.observability.metrics.registry import Metrics
 from modern_flask.observability.propagation import set_propagators
 from modern_flask.observability.requests.middleware import RequestTelemetry
 from modern_flask.observability.telemetry import Telemetry

@@ -12,7 +12,7 @@ from redis import Redis
 from sqlalchemy import create_engine, text
 
 from modern_flask.observability.export.destination import Destination
-from modern_flask.observability.metrics.metrics import Metrics
+from modern_flask.observability.metrics.registry import Metrics
 from modern_flask.observability.telemetry import Telemetry
 from modern_flask.observability.tracing import Tracing
 from modern_flask.storage import MemoryStorage

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from uuid import uuid4
 
-from modern_flask.server.tether import tether
+from modern_flask.server.parent_death import tether
 from tests.servers.missing import find_binary
 from tests.servers.server import Server
 

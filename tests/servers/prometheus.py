@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from modern_flask.server.tether import tether
+from modern_flask.server.parent_death import tether
 from tests.servers.missing import find_binary
 from tests.servers.server import Server
 

@@ -4,7 +4,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from modern_flask.server.tether import tether
+from modern_flask.server.parent_death import tether
 from tests.servers.eventually import eventually
 from tests.servers.missing import find_binary
 from tests.servers.processes import Process, free_port

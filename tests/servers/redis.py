@@ -8,7 +8,7 @@ from modern_flask.server.embedded_redis import (
     make_redis_command,
 )
 from modern_flask.server.errors import RedisNotFound
-from modern_flask.server.tether import tether
+from modern_flask.server.parent_death import tether
 from tests.servers.missing import CannotRun
 from tests.servers.server import Server
 

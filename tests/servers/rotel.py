@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from modern_flask.server.tether import tether
+from modern_flask.server.parent_death import tether
 from tests.servers.eventually import eventually
 from tests.servers.missing import CannotRun
 from tests.servers.processes import Died, free_port

@@ -23,8 +23,8 @@ from modern_flask.storage import (
     Unsupported,
     open_cos,
 )
+from modern_flask.storage.buckets.sdk_logs import SDK_FILTER
 from modern_flask.storage.cos import snake_case
-from modern_flask.storage.sdk_logs import SDK_FILTER
 from modern_flask.testing.cos import CosServer
 
 MIB = 1024 * 1024

@@ -18,7 +18,7 @@ from modern_flask.storage import (
     StorageUnavailable,
     open_local,
 )
-from modern_flask.storage.file_layout import make_path, parse_path
+from modern_flask.storage.folder.layout import make_path, parse_path
 from modern_flask.storage.keys import is_portable
 from modern_flask.storage.local import CHOOSE_FOLDER, LocalStorage
 

@@ -64,7 +64,7 @@ def test_mermaid(app: Flask) -> None:
         'n2["session<br>Scoped"]:::request',
         'n3["orders<br>Factory"]:::call',
         'n4["storage<br>Choice<br>VENDOR"]:::call',
-        'n5["mail<br>Once<br>MAIL_*<br>MAIL_FROM"]:::idle',
+        'n5["mail<br>Once<br>MAIL_*<br>MAIL_FROM"]:::unused',
         'n6["storage.memory<br>Once"]:::process',
         'n7["storage.disk<br>Opened"]:::process',
         "n2 --> n1",

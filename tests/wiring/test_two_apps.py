@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dependency_injector.wiring import inject as library_inject
 from redis import Redis
 
+import modern_flask
+from modern_flask import Provide, inject
+from modern_flask.app import faults
 from tests.servers.collectors import ZipkinCollector
 from tests.servers.processes import merged, python
 
@@ -98,3 +102,27 @@ def test_closed_beside_another(brokers: list[str]) -> None:
     assert spans == [Counter({"GET /orders": 4}), Counter({"GET /orders": 6})]
     assert read_queue(brokers[0]) == ["('first',)"] * 2
     assert read_queue(brokers[1]) == ["('second',)"] * 4
+
+
+@pytest.mark.parametrize("decorate", [inject, library_inject])
+def test_option_as_a_marker_in_many_apps(
+    decorate: Any, tmp_path: Any, monkeypatch: Any
+) -> None:
+    """An option of the class's configuration is injected in each app of the process."""
+    monkeypatch.chdir(tmp_path)
+
+    @decorate
+    def view(
+        limit: int = Provide[modern_flask.Container.config.LIMIT_OF_APPS],
+        half: int = Provide[modern_flask.Container.config.HALF_OF_APPS.as_int()],
+    ) -> str:
+        return f"{limit} {half}"
+
+    for number in (1, 2, 3):
+        config = {"LIMIT_OF_APPS": number, "HALF_OF_APPS": "5"}
+        app = modern_flask.create_app(f"app{number}", config=config)
+        app.add_url_rule("/", "view", view)
+
+        assert faults(app) == []
+        assert app.test_client().get("/").text == f"{number} 5"
+        app.lifecycle.close()

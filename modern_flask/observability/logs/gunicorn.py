@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...config.masking import MASK, redact
-from ..requests.keys import IDS, SIZE, TRACE_ID
+from ..requests.environ_keys import IDS, SIZE, TRACE_ID
 from .formats import JsonFormatter, TextFormatter
 
 __all__ = [

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...config.masking import MASK, is_secret
-from ..methods import METHODS
+from ..http_methods import METHODS
 
 __all__ = ["describe", "path_of"]
 

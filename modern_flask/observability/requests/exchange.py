@@ -20,13 +20,13 @@ from opentelemetry.trace import (
     StatusCode,
 )
 
-from ..methods import METHODS
+from ..http_methods import METHODS
 from ..sdk import SPAN_KEY, ServerSpan, attach, detach, suppress_spans
-from .keys import IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
+from .environ_keys import IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
 from .server_span import StartSpan
 
 if TYPE_CHECKING:
-    from ..metrics.metrics import Metrics
+    from ..metrics.registry import Metrics
 
 __all__ = ["Exchange", "RequestObserver", "record_exception"]
 

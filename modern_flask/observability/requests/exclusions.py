@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 
-from .keys import UNCOUNTED, UNTRACED
+from .environ_keys import UNCOUNTED, UNTRACED
 
 __all__ = ["Exclusions", "ignore_metrics", "ignore_traces", "read_pattern"]
 

@@ -15,7 +15,7 @@ from .exclusions import Exclusions, read_pattern
 from .server_span import make_starter
 
 if TYPE_CHECKING:
-    from ..metrics.metrics import Metrics
+    from ..metrics.registry import Metrics
 
 __all__ = ["RequestTelemetry"]
 

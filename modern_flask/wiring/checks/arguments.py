@@ -15,7 +15,7 @@ from ..errors import WiringFault
 from ..markers import get_injected
 from ..providers import OWN_KEYWORDS, Late
 from ..targets import get_called
-from .injections import CheckedApp, Use
+from .checked_app import CheckedApp, Use
 from .requirements import describe_use
 from .types import get_provided
 

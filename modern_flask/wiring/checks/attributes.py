@@ -10,8 +10,8 @@ from typing import Any
 
 from .. import library
 from ..errors import WiringFault
+from .checked_app import CheckedApp
 from .functions import belongs_to
-from .injections import CheckedApp
 
 __all__ = ["FIX_ATTRIBUTE", "MarkerAttribute", "check_attributes"]
 

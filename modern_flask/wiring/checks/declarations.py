@@ -14,7 +14,7 @@ from ..edges import dependencies
 from ..errors import WiringFault
 from ..providers import Late
 from ..settings import is_configured
-from .injections import CheckedApp
+from .checked_app import CheckedApp
 
 __all__ = ["MissingTarget", "Redeclared", "check_redeclared", "check_targets"]
 

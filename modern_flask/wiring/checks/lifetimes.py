@@ -13,7 +13,7 @@ from ..edges import lifetime
 from ..errors import WiringFault
 from ..graph import Graph, Path
 from ..providers import Scoped
-from .injections import CheckedApp, Use
+from .checked_app import CheckedApp, Use
 
 __all__ = [
     "FIX_IN_METHOD",

@@ -14,8 +14,8 @@ from ..errors import ClosingMarker, UnknownProvider, WiringFault
 from ..injection import Bound
 from ..markers import OVER, get_injected, get_lookups, is_decorated
 from ..targets import find_injected
+from .checked_app import CheckedApp, MarkedParameter, find_marked
 from .functions import AppFunction
-from .injections import CheckedApp, MarkedParameter, find_marked
 
 __all__ = [
     "FIX_INSIDE",

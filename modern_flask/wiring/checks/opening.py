@@ -21,7 +21,7 @@ from ..graph import Graph
 from ..lifecycle import Lifecycle
 from ..providers import Late
 from ..settings import Choice, Settings, active_dependencies, is_configured
-from .injections import CheckedApp
+from .checked_app import CheckedApp
 
 __all__ = [
     "NotClosed",

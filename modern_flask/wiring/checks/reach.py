@@ -17,8 +17,8 @@ from flask import Flask
 from ..callables import find_layers
 from ..markers import get_injected, iterate_decorated
 from ..targets import get_called
+from .checked_app import CheckedApp
 from .functions import AppFunction, belongs_to
-from .injections import CheckedApp
 from .markers import check_function
 
 __all__ = ["check_helpers", "warn_of_unreached"]
@@ -27,40 +27,70 @@ __all__ = ["check_helpers", "warn_of_unreached"]
 def check_helpers(checked: CheckedApp) -> Iterator[Exception]:
     """Find faults of unregistered functions that a registered function calls."""
     helpers = _find_helpers(checked)
-    for code in _find_reached(checked):
+    for code in _find_reached(checked) if helpers else ():
         if code in helpers:
             yield from check_function(helpers[code], checked.bound)
 
 
 def warn_of_unreached(checked: CheckedApp) -> Iterator[str]:
     """Find faults of unregistered functions that nothing in the app seems to call."""
-    reached = set(_find_reached(checked))
-    for code, helper in _find_helpers(checked).items():
+    helpers = _find_helpers(checked)
+    reached = set(_find_reached(checked)) if helpers else set()
+    for code, helper in helpers.items():
         if code not in reached:
             for fault in check_function(helper, checked.bound):
                 yield str(fault)
 
 
 def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
-    """Find the service's functions under ``@inject`` that the app does not register."""
-    registered = {
-        getattr(layer, "__code__", None)
-        for function in (*checked.functions, *checked.targets)
-        for layer in find_layers(function.function)
+    """Find the service's functions under ``@inject`` that the app does not register.
+
+    Functions inside other functions are left out, because their callers are not known.
+    """
+    own = {
+        function.__code__: function
+        for function in iterate_decorated()
+        if "<locals>" not in function.__qualname__
+        and belongs_to(checked.app, function.__module__)
     }
+    if not own:
+        return {}
+    for function in (*checked.functions, *checked.targets):
+        for layer in find_layers(function.function):
+            own.pop(getattr(layer, "__code__", None), None)
+    modules = _find_modules(checked) if own else set()
     found: dict[CodeType, AppFunction] = {}
-    for function in iterate_decorated():
-        code = function.__code__
-        if code in registered or not belongs_to(checked.app, function.__module__):
-            continue
-        if "<locals>" in function.__qualname__:
-            # It may belong to another app or a test, so its callers are not known.
-            continue
-        wrapper = _get_wrapper(function)
-        title = f"Function {function.__module__}.{function.__qualname__}"
+    for code, function in own.items():
+        wrapper = _get_wrapper(function) if function.__module__ in modules else None
         if wrapper is not None:
+            title = f"Function {function.__module__}.{function.__qualname__}"
             found[code] = AppFunction(title, wrapper)
     return dict(sorted(found.items(), key=lambda item: item[1].title))
+
+
+def _find_modules(checked: CheckedApp) -> set[str]:
+    """Find the service's modules that the app's module and functions refer to.
+
+    A package may contain several services, and each reports only its own faults.
+    """
+    functions = [each.function for each in (*checked.functions, *checked.targets)]
+    named = [str(getattr(function, "__module__", "")) for function in functions]
+    own = [name for name in named if belongs_to(checked.app, name)]
+    waiting = list(dict.fromkeys([checked.app.import_name, *own]))
+    found = set(waiting)
+    for name in waiting:
+        for value in list(getattr(sys.modules.get(name), "__dict__", {}).values()):
+            kind = type(value)
+            if kind is ModuleType:
+                other = value.__name__
+            elif kind is FunctionType or issubclass(kind, type):
+                other = str(value.__module__)
+            else:
+                continue
+            if other not in found and belongs_to(checked.app, other):
+                found.add(other)
+                waiting.append(other)
+    return found
 
 
 def _get_wrapper(function: Any) -> Any:

@@ -25,7 +25,7 @@ from ..markers import resolve_annotation
 from ..providers import OWN_KEYWORDS
 from ..settings import Choice, Settings
 from ..targets import find_injected, get_called
-from .injections import CheckedApp, Use
+from .checked_app import CheckedApp, Use
 from .types import get_provided, is_plain
 
 __all__ = [
@@ -80,8 +80,8 @@ class InjectedUnconfigured(WiringFault, NotConfigured):
     def __init__(
         self, lack: NotConfigured, functions: Sequence[str], path: Sequence[str]
     ) -> None:
-        idle = lack.idle
-        NotConfigured.__init__(self, lack.component, lack.key, lack.searched, idle)
+        unused = lack.unused
+        NotConfigured.__init__(self, lack.component, lack.key, lack.searched, unused)
         self.functions, self.path = tuple(functions), tuple(path)
         self.lines[:0] = [
             line for line in _describe_functions(functions, path) if line[1]
@@ -233,12 +233,12 @@ def _check_selector(selector: providers.Selector[Any]) -> Iterator[Configuration
     option = selector.selector
     if not isinstance(option, providers.ConfigurationOption):
         return
-    key, value, choices = key_of(option), option(), sorted(selector.providers)
+    key, value, choices = key_of(option), option(), list(selector.providers)
     if value is not None and value not in choices:
         whole = library.configuration_of(option)
         origin = whole.origin(key) if isinstance(whole, Values) else None
         noun = key.partition("_")[0].lower()
-        yield UnknownChoice(key, value, noun, origin, choices)
+        yield UnknownChoice(key, value, noun, origin, sorted(map(str, choices)))
 
 
 def _check_option(
@@ -309,7 +309,7 @@ def _expects_object(annotation: Any, default: Any) -> bool:
 def _marker_expects_object(function: Any, name: str) -> bool:
     injected = find_injected(function)
     return injected is not None and _expects_object(
-        injected.annotation(name), inspect.Parameter.empty
+        injected.annotations[name], inspect.Parameter.empty
     )
 
 

@@ -7,6 +7,7 @@ reports mistakes that only opening can show.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,9 +15,10 @@ from flask import Flask
 
 from ..injection import Bound, bind_library_functions
 from .arguments import check_arguments
+from .asynchronous import check_async
 from .attributes import check_attributes
+from .checked_app import CheckedApp
 from .declarations import check_redeclared, check_targets
-from .injections import CheckedApp
 from .lifetimes import check_generator_views, check_lifetimes
 from .markers import check_markers
 from .opening import check_opening, is_kit_component, open_injected
@@ -27,6 +29,8 @@ from .unused import find_unused
 
 __all__ = ["check_app", "check_start", "check_wiring", "find_warnings"]
 
+logger = logging.getLogger(__name__)
+
 _RULES: tuple[Callable[[CheckedApp], Iterable[Exception]], ...] = (
     # This rule imports the configured targets, so that the others see their markers.
     check_targets,
@@ -36,6 +40,7 @@ _RULES: tuple[Callable[[CheckedApp], Iterable[Exception]], ...] = (
     check_helpers,
     check_attributes,
     check_types,
+    check_async,
     check_generator_views,
     check_requirements,
     check_arguments,
@@ -77,7 +82,25 @@ def _prepare(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> CheckedApp:
 
 
 def _run_rules(checked: CheckedApp) -> list[Exception]:
-    return _unique(fault for rule in _RULES for fault in rule(checked))
+    return _unique(fault for rule in _RULES for fault in _run_rule(rule, checked))
+
+
+def _run_rule(
+    rule: Callable[[CheckedApp], Iterable[Exception]], checked: CheckedApp
+) -> list[Exception]:
+    """Return the faults that a rule finds; none if the rule itself fails.
+
+    A mistake in the kit must not keep a correct service from serving.
+    """
+    try:
+        return list(rule(checked))
+    except Exception:
+        _report_failure(rule.__name__)
+        return []
+
+
+def _report_failure(rule: str) -> None:
+    logger.exception("The rule %s failed, so its faults are not reported.", rule)
 
 
 def _unique(faults: Iterable[Exception]) -> list[Exception]:

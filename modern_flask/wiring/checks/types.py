@@ -15,11 +15,11 @@ from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 from dependency_injector import providers, resources
 
-from ..callables import is_context_manager_function
+from ..callables import is_async_function, is_context_manager_function
 from ..errors import WiringFault
 from ..providers import Late
 from ..settings import active_dependencies
-from .injections import CheckedApp, Injection
+from .checked_app import CheckedApp, Injection
 
 __all__ = ["Contradiction", "Provided", "check_types", "get_provided", "is_plain"]
 
@@ -177,7 +177,7 @@ def _get_of_resource(target: Any) -> Provided | None:
     if inspect.isgeneratorfunction(inspect.unwrap(target)):
         return _make_declared(_get_yielded(target))
     found = _make_declared(_get_hint(target))
-    if found is None or _is_async(target) or hasattr(found.kind, "__enter__"):
+    if found is None or is_async_function(target) or hasattr(found.kind, "__enter__"):
         return None
     return found
 
@@ -197,10 +197,6 @@ def _get_returned(target: Any) -> Provided | None:
     if hasattr(target, "__wrapped__"):
         return None
     return _make_declared(_get_hint(target))
-
-
-def _is_async(target: Any) -> bool:
-    return inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target)
 
 
 def _make_exact(kind: type) -> Provided | None:

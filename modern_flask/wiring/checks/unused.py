@@ -21,6 +21,7 @@ def find_unused(container: Any) -> list[str]:
         *_find_not_chosen(container),
         *_find_unread(container),
         *_find_abstract(container),
+        *_find_foreign(container),
     ]
 
 
@@ -56,6 +57,36 @@ def _find_unread(container: Any) -> Iterator[str]:
                     f"{key} ({values.origin(key)}) has no effect: the keys of that "
                     f"kind begin with {join_names(kin, 'or')}."
                 )
+
+
+_FOREIGN = {
+    "CELERY": "CELERY_BROKER_URL, CELERY_RESULT_BACKEND and the like, one key each",
+    "BROKER_URL": "CELERY_BROKER_URL",
+    "SQLALCHEMY_DATABASE_URI": "DATABASE_ENGINE_URL",
+    "SQLALCHEMY_ENGINE_OPTIONS": "DATABASE_ENGINE_POOL_SIZE and the like, one key each",
+    "SQLALCHEMY_ECHO": "DATABASE_ENGINE_ECHO",
+    "REDIS_URI": "REDIS_URL",
+    "REDISURL": "REDIS_URL",
+}
+"""Keys from Flask's tutorials and extensions, with the kit's keys for them."""
+
+_READ_BY = {"SQLALCHEMY_": "sqlalchemy"}
+"""By prefix: the name in ``app.extensions`` of the extension that reads the keys."""
+
+
+def _find_foreign(container: Any) -> Iterator[str]:
+    values = container.config()
+    app = container.providers["app"]() if "app" in container.providers else None
+    extensions = getattr(app, "extensions", {})
+    for key in sorted(
+        _FOREIGN.keys() & set(values if isinstance(values, Values) else ())
+    ):
+        read = any(
+            key.startswith(prefix) and name in extensions
+            for prefix, name in _READ_BY.items()
+        )
+        if not read:
+            yield f"{key} ({values.origin(key)}) has no effect: set {_FOREIGN[key]}."
 
 
 def _find_abstract(container: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ from gunicorn.glogging import Logger
 
 from modern_flask.observability.logs.formats import TEXT, JsonFormatter, TextFormatter
 from modern_flask.observability.logs.gunicorn import ACCESS_FORMAT, format_gunicorn
-from modern_flask.observability.requests.keys import TRACE_ID
+from modern_flask.observability.requests.environ_keys import TRACE_ID
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 FORMATTERS = {"text": lambda: TextFormatter(TEXT), "json": JsonFormatter}

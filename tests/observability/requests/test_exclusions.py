@@ -2,8 +2,8 @@
 
 from flask import Flask, request
 
+from modern_flask.observability.requests.environ_keys import UNCOUNTED, UNTRACED
 from modern_flask.observability.requests.exclusions import ignore_metrics, ignore_traces
-from modern_flask.observability.requests.keys import UNCOUNTED, UNTRACED
 
 
 def view() -> str:

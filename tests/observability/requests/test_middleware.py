@@ -14,8 +14,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
+from modern_flask.observability.requests.environ_keys import TRACE_ID
 from modern_flask.observability.requests.exclusions import ignore_metrics, ignore_traces
-from modern_flask.observability.requests.keys import TRACE_ID
 from modern_flask.observability.requests.server_span import make_starter
 from tests.observability.conftest import Kept, Measured, observe
 

@@ -51,7 +51,7 @@ def ask(app, question):
 
 
 questions = json.load(sys.stdin)
-from modern_flask.observability.metrics.metrics import Metrics
+from modern_flask.observability.metrics.registry import Metrics
 from modern_flask.observability.requests.middleware import RequestTelemetry
 ours = shop("ours")
 ours.wsgi_app = RequestTelemetry(ours, Metrics, lambda: None)

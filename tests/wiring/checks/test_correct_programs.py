@@ -690,5 +690,7 @@ def test_accepted(make: Any, tmp_path: Any, monkeypatch: Any) -> None:
 
 
 def serve(app: Flask) -> int:
-    with app.test_client() as client:
-        return client.get("/").status_code
+    response = app.test_client().get("/")
+    # To its end: a stream keeps its context until then.
+    assert response.data
+    return response.status_code

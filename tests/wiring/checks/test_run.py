@@ -103,3 +103,20 @@ def test_number_of_faults() -> None:
 
     assert len(rows) >= 70
     assert len(faults) >= 45
+
+
+def test_rule_that_fails_is_logged(monkeypatch: Any, caplog: Any) -> None:
+    """A rule with a mistake of its own finds no fault, and the others run."""
+
+    def broken(checked: Any) -> Any:
+        raise LookupError("a mistake of the kit's")
+
+    def fine(checked: Any) -> Any:
+        return [ValueError("found")]
+
+    monkeypatch.undo()
+    monkeypatch.setattr("modern_flask.wiring.checks.run._RULES", (broken, fine))
+
+    assert report(lambda app: None, shop()) == ["found"]
+    assert "The rule broken failed, so its faults are not reported." in caplog.text
+    assert "a mistake of the kit's" in caplog.text

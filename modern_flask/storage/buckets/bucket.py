@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from .bodies import Part
-from .client import Page
-from .errors import IntegrityError, NoBucket, StorageError
+from ..bodies import Part
+from ..client import Page
+from ..errors import IntegrityError, NoBucket, StorageError
+from ..reader import Stream
+from ..retries import call_with_retries
 from .headers import Headers
-from .reader import Stream
-from .retries import call_with_retries
 from .sdk_errors import make_unknown_error
 from .sdk_logs import silence_sdks
 

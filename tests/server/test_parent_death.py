@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modern_flask.server.tether import tether
+from modern_flask.server.parent_death import tether
 from tests.servers.eventually import eventually
 from tests.servers.processes import Process, python
 from tests.servers.tree import alive, descendants
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 CHILD = "import signal; print('ready', flush=True); signal.pause()"
 PARENT = """
 import signal, subprocess, sys
-from modern_flask.server.tether import tether
+from modern_flask.server.parent_death import tether
 
 subprocess.Popen(tether([sys.executable, "-c", sys.argv[1]]))
 signal.pause()

@@ -3,13 +3,13 @@
 import logging
 from contextlib import suppress
 
-from .bodies import Part, Source, iterate_part_sizes
-from .bucket import Bucket
-from .errors import (
+from ..bodies import Part, Source, iterate_part_sizes
+from ..errors import (
     StorageError,
     StorageUnavailable,
     UnexpectedAnswer,
 )
+from .bucket import Bucket
 from .headers import Headers
 
 __all__ = ["MultipartUpload"]

@@ -6,21 +6,21 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-from .bodies import PART, Body, Source
-from .bucket import Bucket
-from .checksums import Crc64
-from .client import PING, Client, Page
-from .errors import (
+from ..bodies import PART, Body, Source
+from ..checksums import Crc64
+from ..client import PING, Client, Page
+from ..errors import (
     InvalidRange,
     ObjectChanged,
     ObjectNotFound,
     PermissionDenied,
     UnexpectedAnswer,
 )
+from ..keys import decode_value, encode_value, is_portable
+from ..object_info import ObjectInfo
+from ..reader import ObjectReader, Stream
+from .bucket import Bucket
 from .headers import Headers, make_range, parse_date
-from .keys import decode_value, encode_value, is_portable
-from .object_info import ObjectInfo
-from .reader import ObjectReader, Stream
 from .sdk_errors import TOO_SHORT
 from .upload import MultipartUpload
 

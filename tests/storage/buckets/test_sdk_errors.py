@@ -5,7 +5,10 @@ import requests
 from urllib3.exceptions import MaxRetryError, NewConnectionError, SSLError
 
 from modern_flask.storage import StorageUnavailable, UnexpectedAnswer
-from modern_flask.storage.sdk_errors import describe_lost_answer, make_unknown_error
+from modern_flask.storage.buckets.sdk_errors import (
+    describe_lost_answer,
+    make_unknown_error,
+)
 
 
 def wrap(reason: Exception) -> requests.ConnectionError:

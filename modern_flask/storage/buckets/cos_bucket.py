@@ -4,19 +4,19 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from .bodies import Part
-from .bucket import Bucket
-from .client import Page
-from .connections import AnswerBody
-from .errors import (
+from ..bodies import Part
+from ..client import Page
+from ..errors import (
     StorageError,
     StorageUnavailable,
     UnexpectedAnswer,
     Unsupported,
 )
+from ..object_info import ObjectInfo
+from ..reader import Stream
+from .bucket import Bucket
+from .connections import AnswerBody
 from .headers import Headers, lower_names
-from .object_info import ObjectInfo
-from .reader import Stream
 from .sdk_errors import describe_lost_answer, make_refusal
 
 __all__ = ["Connect", "CosBucket", "Timeouts"]

@@ -5,20 +5,20 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from .bodies import Part
-from .bucket import Bucket
-from .client import Page
-from .connections import AnswerBody
-from .errors import (
+from ..bodies import Part
+from ..client import Page
+from ..errors import (
     IntegrityError,
     StorageError,
     StorageUnavailable,
     UnexpectedAnswer,
     Unsupported,
 )
+from ..object_info import ObjectInfo
+from ..reader import Stream
+from .bucket import Bucket
+from .connections import AnswerBody
 from .headers import Headers, lower_names
-from .object_info import ObjectInfo
-from .reader import Stream
 from .sdk_errors import describe_lost_answer, make_refusal
 
 __all__ = ["OssBucket"]

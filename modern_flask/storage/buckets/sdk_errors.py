@@ -1,7 +1,7 @@
 """The errors of SDKs and the refusals of vendors as this package's errors."""
 
-from ..failures import reason_of
-from .errors import (
+from ...failures import reason_of
+from ..errors import (
     BucketNotFound,
     IntegrityError,
     InvalidRange,

@@ -11,17 +11,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from .bodies import Body, iterate_chunks
-from .checksums import Crc32
-from .client import PING, Client, Page
-from .errors import (
+from ..bodies import Body, iterate_chunks
+from ..checksums import Crc32
+from ..client import PING, Client, Page
+from ..errors import (
     InvalidRange,
     ObjectExists,
     ObjectNotFound,
     PermissionDenied,
     StorageUnavailable,
 )
-from .file_layout import (
+from ..keys import is_portable
+from ..object_info import ObjectInfo
+from ..reader import ObjectReader
+from .layout import (
     TEMPORARY,
     FileBody,
     make_folder_path,
@@ -31,9 +34,6 @@ from .file_layout import (
     read_trailer,
     sync_folder,
 )
-from .keys import is_portable
-from .object_info import ObjectInfo
-from .reader import ObjectReader
 
 __all__ = ["LocalClient"]
 

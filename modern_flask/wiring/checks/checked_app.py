@@ -132,8 +132,8 @@ def find_injections(function: AppFunction, bound: Bound) -> Iterator[Injection]:
             library.marker_name(marker),
             found,
             name,
-            injected.annotation(name),
-            injected.default(name),
+            injected.annotations[name],
+            injected.defaults[name],
             hands_over=library.is_provider_marker(marker),
         )
 
@@ -205,19 +205,16 @@ class CheckedApp:
 
     def uses_of(self, injections: Iterable[Injection]) -> list[Use]:
         """Return each provider that ``injections`` call, with the path to it."""
-        found: dict[Any, Use] = {}
-        paths: dict[providers.Provider[Any], list[Path]] = {}
+        starts: dict[providers.Provider[Any], list[Injection]] = {}
         for injection in injections:
-            if injection.hands_over:
-                continue
-            start = injection.provider
-            if start not in paths:
-                paths[start] = list(self.graph.paths(start, lambda _: True))
-            for path in paths[start]:
+            if not injection.hands_over:
+                starts.setdefault(injection.provider, []).append(injection)
+        found: dict[Any, Use] = {}
+        for start, group in starts.items():
+            for path in self.graph.paths(start, lambda _: True):
                 # A setting counts once for each provider that uses it.
-                key = path[-2:]
-                use = found.setdefault(key, Use(path[-1], path, []))
-                use.injections.append(injection)
+                use = found.setdefault(path[-2:], Use(path[-1], path, []))
+                use.injections.extend(group)
         return list(found.values())
 
     def name_path(self, path: Path) -> list[str]:

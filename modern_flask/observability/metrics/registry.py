@@ -19,7 +19,7 @@ from prometheus_client.exposition import choose_encoder
 from ...config.values import find_key, find_origin
 from ...errors import UnknownSetting
 from ..errors import BadPort
-from ..methods import METHODS
+from ..http_methods import METHODS
 from . import families, multiprocess
 
 __all__ = ["Metrics", "open_metrics"]

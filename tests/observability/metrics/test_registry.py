@@ -24,7 +24,7 @@ from modern_flask.config.values import Section
 from modern_flask.errors import UnknownSetting
 from modern_flask.observability.errors import FIX_PORT, BadPort
 from modern_flask.observability.metrics.histogram import NotingHistogram
-from modern_flask.observability.metrics.metrics import Metrics, open_metrics
+from modern_flask.observability.metrics.registry import Metrics, open_metrics
 from modern_flask.redis import make_cached
 from tests.observability.conftest import open_resource, untraced_telemetry
 from tests.observability.shop import fetch, run
@@ -154,7 +154,7 @@ def test_exemplar(app: Flask) -> None:
 def test_exemplars_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A series takes one exemplar a second for each bucket: they cost more."""
     clock = SimpleNamespace(monotonic=lambda: 1000.0)
-    monkeypatch.setattr("modern_flask.observability.metrics.metrics.time", clock)
+    monkeypatch.setattr("modern_flask.observability.metrics.registry.time", clock)
     taken: list[Any] = []
     metrics = Metrics()
     metrics.count_request("GET", "/few", "200", 0.1)

@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from .errors import IntegrityError
-from .keys import is_portable
-from .object_info import ObjectInfo
+from ..errors import IntegrityError
+from ..keys import is_portable
+from ..object_info import ObjectInfo
 
 __all__ = [
     "TEMPORARY",

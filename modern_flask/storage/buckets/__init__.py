@@ -1,0 +1,1 @@
+"""Buckets of Tencent COS and Aliyun OSS, through the vendors' SDKs."""

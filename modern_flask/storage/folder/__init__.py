@@ -1,0 +1,1 @@
+"""Objects as the files of a folder."""
