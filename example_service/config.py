@@ -1,4 +1,4 @@
-"""The configuration for development: a SQLite file, a folder, and Redis by ``dev``."""
+"""The configuration for development: SQLite, a folder, and the Redis of ``dev``."""
 
 from pathlib import Path
 

@@ -43,7 +43,7 @@ class File(ModelBase):
     )
 
     def to_dict(self) -> dict[str, Any]:
-        """The file for JSON: times in ISO 8601, the size in bytes."""
+        """Return the file for JSON: times in ISO 8601, the size in bytes."""
         return {
             "id": self.id,
             "name": self.name,

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 @inject
 def index_file(file_id: int, key: str, catalog: CatalogDep) -> None:
     """Read the content and update the row. It is safe to run this task twice."""
-    # Reading a large file takes minutes, and no transaction is open in that time.
+    # Reading a large file may take minutes, so no transaction is open in that time.
     try:
         columns = catalog.read(key)
     except (ObjectNotFound, ObjectChanged):

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 @blueprint.get("/")
 @inject
 def page(catalog: CatalogDep) -> str:
-    """The page. It works without JavaScript, and shows progress with it."""
+    """Show the page. It works without JavaScript, and shows progress with it."""
     files = catalog.page(request.args.get("before", type=int), PAGE)
     older = files[-1].id if len(files) == PAGE else None
     return render_template("index.html", files=files, older=older)
@@ -70,7 +70,7 @@ def upload(catalog: CatalogDep, limit: LimitDep) -> Any:
 @blueprint.get("/files")
 @inject
 def index(catalog: CatalogDep) -> dict[str, Any]:
-    """Files, the newest first; ``next`` is the URL of the next page."""
+    """List files, the newest first; ``next`` is the URL of the next page."""
     limit = min(max(request.args.get("limit", PAGE, type=int), 1), 500)
     files = catalog.page(request.args.get("before", type=int), limit)
     following = None
@@ -82,14 +82,14 @@ def index(catalog: CatalogDep) -> dict[str, Any]:
 @blueprint.get("/files/<int:file_id>")
 @inject
 def show(file_id: int, catalog: CatalogDep) -> dict[str, Any]:
-    """One file."""
+    """Describe one file."""
     return catalog.get(file_id).to_dict()
 
 
 @blueprint.get("/files/<int:file_id>/content")
 @inject
 def content(file_id: int, catalog: CatalogDep) -> Response:
-    """The content, or the one requested range of it (RFC 9110, section 14)."""
+    """Send the content, or one requested range of it (RFC 9110, section 14)."""
     file = catalog.get(file_id)
     info = catalog.storage.head(file.key)
     size, span = info.size, _find_range(info)
@@ -125,7 +125,7 @@ def delete(file_id: int, catalog: CatalogDep) -> Any:
 @transactional
 @inject
 def reindex(file_id: int, catalog: CatalogDep) -> Any:
-    """Send the task again; one request at a time for each file."""
+    """Send the task again. Only one request at a time may do so for each file."""
     file = catalog.get(file_id)
     file.state = State.STORED
     on_commit(partial(catalog.enqueue, file.id, file.key))
@@ -136,37 +136,37 @@ def reindex(file_id: int, catalog: CatalogDep) -> Any:
 @cached(5, "stats")
 @inject
 def stats(catalog: CatalogDep) -> dict[str, Any]:
-    """The numbers of files and bytes, at most five seconds old."""
+    """Return the numbers of files and bytes. They are at most five seconds old."""
     return catalog.stats()
 
 
 @blueprint.errorhandler(ObjectNotFound)
 def handle_missing_object(error: ObjectNotFound) -> Response:
-    """The row exists, but storage has no object for it."""
+    """Answer if the row exists, but storage has no object for it."""
     logger.warning("%s", error)
     return problem(404, "The file's content is not in storage.")
 
 
 @blueprint.errorhandler(LockTaken)
 def handle_taken_lock(error: LockTaken) -> Response:
-    """Another request is reindexing the file."""
+    """Answer if another request is reindexing the file."""
     return problem(409, "This file is being reindexed; try again in a moment.")
 
 
 @blueprint.errorhandler(StorageUnavailable)
 @blueprint.errorhandler(RedisError)
 def handle_outage(error: Exception) -> Response:
-    """A back end fails, probably for a short time: the client may try again."""
+    """Answer if a back end fails, probably for a short time. The client may retry."""
     logger.error("%s", error)
     return problem(503, "A back end does not answer, or it is full.")
 
 
 def _find_range(info: ObjectInfo) -> tuple[int, int] | None:
-    """The requested range: its first byte, and the byte after its last one.
+    """Return the first byte of the requested range, and the byte after its last one.
 
-    None stands for the whole content. RFC 9110 allows that answer for several ranges,
-    other units and a malformed header, and requires it if the range is for another
-    version of the file (sections 13.1.5 and 14.2).
+    None means the whole content. RFC 9110 allows that answer for several ranges, other
+    units and a malformed header, and requires it if the range is for another version of
+    the file (sections 13.1.5 and 14.2).
     """
     wanted, size = request.range, info.size
     version = request.headers.get("If-Range")
@@ -175,7 +175,7 @@ def _find_range(info: ObjectInfo) -> tuple[int, int] | None:
     if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
         return None
     first, end = wanted.ranges[0]
-    # A suffix that is longer than the file means the whole file.
+    # A suffix range that is longer than the file means the whole file.
     start = first if first >= 0 else max(0, size + first)
     if start >= size:
         refusal = problem(416, f"The file has {size} bytes.")
@@ -185,7 +185,7 @@ def _find_range(info: ObjectInfo) -> tuple[int, int] | None:
 
 
 def _read_upload() -> tuple[str | None, str, IO[bytes]]:
-    """Name, type and content of the file in the form, or of the body."""
+    """Return the name, type and content of the file in the form, or of the body."""
     # request.files would read any other body, and its content would be lost.
     if request.mimetype != "multipart/form-data":
         return request.args.get("name"), request.mimetype, _open_body()
@@ -196,7 +196,7 @@ def _read_upload() -> tuple[str | None, str, IO[bytes]]:
 
 
 def _open_body() -> IO[bytes]:
-    """The body of the request. If it is shorter than its length, reading raises."""
+    """Open the request's body. Reading raises if it is shorter than its length."""
     if request.content_length is None:
         return request.stream
     # For Gunicorn, a lost connection is the end of the body.
@@ -204,7 +204,7 @@ def _open_body() -> IO[bytes]:
 
 
 def _format_attachment(name: str) -> str:
-    """The header with the name, and an ASCII name for old clients (RFC 6266)."""
+    """Format the header with the name, and an ASCII name for old clients (RFC 6266)."""
     plain = "".join(c if c.isascii() and c.isprintable() else "_" for c in name)
     plain = plain.replace("\\", "_").replace('"', "_")
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,6 +1,6 @@
-"""The service kit for Flask: everything a service is given, from one container.
+"""The service kit for Flask: one container provides everything that a service needs.
 
-Each name is imported when it is asked for: what a service does not use, it never loads.
+Each name is imported at its first use, so a service never loads parts it does not use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One Flask app from one container: configured, checked and observed."""
+"""Makes a Flask app with a container: configures, checks and observes it."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ def create_app(
         container: An instance of :class:`~modern_flask.Container` or of a subclass.
         blueprints: Registered in this order.
         config: Keys that win over every source.
-        check: False lets the app serve with faults in its wiring; each then raises at
-            the request that meets it. ``modern-flask check`` reports them all the same.
+        check: If False, the app serves even with faults in its wiring, and a request
+            that runs into a fault fails. ``modern-flask check`` still reports all.
         flask_options: Further keywords of :class:`flask.Flask`.
 
     Returns:
@@ -115,8 +115,15 @@ def init_app(
 ) -> Any:
     """Give ``app`` a container, telemetry, health pages and checks.
 
-    The values of ``app.config`` rank below ``CONFIG_SOURCE``; those that were loaded
-    into the container's ``config``, as by ``from_dict``, rank with ``config``.
+    ``CONFIG_SOURCE`` overrides the values of ``app.config``. Values that were loaded
+    into the container's ``config``, for example by ``from_dict``, have the same
+    precedence as the argument ``config``.
+
+    Args:
+        app: The Flask app.
+        container: As in :func:`create_app`.
+        config: As in :func:`create_app`.
+        check: As in :func:`create_app`.
 
     Returns:
         The container.
@@ -142,9 +149,9 @@ def init_app(
 
 
 class _Extensions(dict[str, Any]):
-    """An app's extensions, with ``celery`` where Flask's documentation has it.
+    """An app's extensions, with ``celery`` as in Flask's documentation.
 
-    The Celery app is opened when it is read. An entry that the service makes wins.
+    A read of ``celery`` opens the Celery app. An entry that the service sets wins.
     """
 
     def __init__(self, known: Mapping[str, Any], celery: Any) -> None:
@@ -188,8 +195,8 @@ def _configure(
 
 
 def _observe(app: Flask, bound: Bound) -> None:
-    # Not before the configuration is in the environment: OpenTelemetry reads it there
-    # when it is imported.
+    # OpenTelemetry reads the environment at its import. So the configuration must be in
+    # the environment first.
     from .observability.requests.middleware import RequestTelemetry
     from .problems import answer_with_problems
 

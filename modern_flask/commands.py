@@ -1,7 +1,7 @@
-"""The kit's commands on an app's own command line: ``flask --app SERVICE check``.
+"""Adds the kit's commands to an app's command line: ``flask --app SERVICE check``.
 
-The names are known here, the commands are not: one is imported when it runs or when its
-help is shown. An app that never runs a command imports none of them.
+This module knows only their names. A command is imported when it runs or when its help
+is shown. An app that never runs a command imports none of them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _COMMANDS = {
 class LazyCommand(click.Command):
     """A command that is imported at its first use.
 
-    It has no ``callback``: whoever lists the functions that an app calls finds none.
+    It has no ``callback``, so a list of the functions that an app calls omits it.
 
     Args:
         name: What the user types.
@@ -45,7 +45,7 @@ class LazyCommand(click.Command):
         return command
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
-        # A group invokes the command of the context that it gets from here.
+        # The group invokes the command of the context that this method returns.
         return self.load().make_context(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:

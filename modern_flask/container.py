@@ -1,4 +1,4 @@
-"""The container: what a service has, where it comes from, how long it lives."""
+"""The container: the objects of a service, their sources and their lifetimes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = ["Container"]
 
 
 class Container(containers.DeclarativeContainer):
-    """Everything that a service is given. Subclass it to add your own.
+    """Provides everything that the kit gives a service. Subclass it to add your own.
 
-    A target is named by its path and imported at its first use: a component that is not
-    configured is never imported. ``section(config, "REDIS_", "URL")`` hands over the
-    keys of a prefix; its third argument is the key that an error names if none is set.
+    A target is a dotted path that is imported at its first use, so a component that is
+    not configured is never imported. ``section(config, "REDIS_", "URL")`` passes all
+    keys with this prefix. If none is set, the error names the key ``REDIS_URL``.
     """
 
     instance_type = ContainerInstance

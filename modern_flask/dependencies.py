@@ -1,7 +1,7 @@
 """Types for the parameters of views: ``def upload(storage: StorageDep)``.
 
-Under ``@inject``, each parameter gets the object of the provider that its type names.
-The packages behind a type are imported when the type itself is imported.
+Under ``@inject``, each parameter gets the object of the provider in its type. The
+packages behind a type are imported when the type itself is imported.
 """
 
 from __future__ import annotations

@@ -101,8 +101,9 @@ class NotConfigured(ConfigurationError):
     ) -> None:
         self.component, self.key, self.searched = component, key, tuple(searched)
         self.unused = tuple(unused)
+        others = _describe_unused(self.unused)
         super().__init__(
-            f"{component} is not configured: {key} is not set{_but_set(self.unused)}.",
+            f"{component} is not configured: {key} is not set{others}.",
             ("looked in", join_names(self.searched, "and")),
             ("fix", set_key(key)),
         )
@@ -143,7 +144,7 @@ def set_key(key: str) -> str:
     return f"set {key} in the configuration, or FLASK_{key} in the environment"
 
 
-def _but_set(unused: Sequence[str]) -> str:
+def _describe_unused(unused: Sequence[str]) -> str:
     if not unused:
         return ""
     return f", but {join_names(unused)} {'is' if len(unused) == 1 else 'are'}"

@@ -1,7 +1,7 @@
-"""What an exception was caused by, and its reason in two words.
+"""Finds the causes of an exception, and its reason as a short text.
 
-The text of an exception may hold a URL, a password or a statement: what is shown to
-others is one of the reasons below, found in the text, and never the text itself.
+The text of an exception may contain a URL, a password or a statement. So the kit shows
+one of the reasons below, which it finds by the text, and never the text itself.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ REASONS = {
         *("nosuchbucket", "unknown database"),
     ),
 }
-"""Each reason, and what drivers and systems call it in their texts."""
+"""Each reason, with the texts of drivers and systems that mean it."""
 
 _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (socket.gaierror, "unknown host"),
@@ -55,16 +55,16 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (ConnectionError, "connection lost"),
     (ssl.SSLError, "connection lost"),
 )
-"""What an exception's class says, the narrowest first: a timeout is an OSError."""
+"""The reason for each class, the narrowest first, because a timeout is an OSError."""
 
 _NAMES = {"IncompleteRead": "connection lost", "ProtocolError": "connection lost"}
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """``error``, then all that it was made from, wherever libraries keep it.
+    """Yield ``error``, then all exceptions that caused it.
 
-    That is ``__cause__``, ``__context__``, urllib3's ``reason`` and the exceptions
-    among its arguments.
+    Libraries keep them in ``__cause__``, in ``__context__``, in urllib3's ``reason``
+    and in the arguments of an exception.
     """
     seen: set[int] = set()
     waiting: list[object] = [error]
@@ -77,7 +77,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def reason_of(error: BaseException) -> str:
-    """The reason in one of the words of ``REASONS``; empty where it is not known."""
+    """Return the reason, one of ``REASONS``; empty if it is not known."""
     chain = list(causes(error))
     for cause in chain:
         text = str(cause).lower()
@@ -94,9 +94,9 @@ def reason_of(error: BaseException) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """The class of ``error``, and its reason where it is known: for logs and probes.
+    """Return the class of ``error`` and its reason if known, for logs and probes.
 
-    ``OperationalError: connection refused``
+    An example is ``OperationalError: connection refused``.
     """
     reason = reason_of(error)
     name = type(error).__name__
@@ -104,7 +104,7 @@ def describe(error: BaseException) -> str:
 
 
 def tls_reason(error: BaseException) -> str:
-    """Why TLS failed, in OpenSSL's words; empty where TLS did not fail."""
+    """Return OpenSSL's reason for a failure of TLS; empty if TLS did not fail."""
     for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return str(cause.verify_message).rstrip(".")

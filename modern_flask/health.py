@@ -13,14 +13,14 @@ from .waiting import BackgroundCall, Deadline, DeadlinePassed
 __all__ = ["DEADLINE", "Health", "Ping"]
 
 DEADLINE = 1.0
-"""Seconds: by default a probe of Kubernetes gives up after one second."""
+"""Seconds. By default, a Kubernetes probe has a timeout of one second."""
 
 Ping = Callable[[float], None]
 """Raises an error if a component does not work; its argument is a time in seconds."""
 
 
 class Health:
-    """Pings the components side by side and waits for none of them after the deadline.
+    """Pings the components in parallel, and stops waiting for them at the deadline.
 
     A ping that hangs stays in its thread, and no other ping of that component starts
     before it returns. So the probes of a dead back end do not pile up.
@@ -37,15 +37,15 @@ class Health:
     def check(self, pings: Mapping[str, Ping]) -> dict[str, str | None]:
         """Ping each component and return the reason why it fails, None if it works.
 
-        A reason is the class of an error and one of :data:`.failures.REASONS`. It never
-        is the text of the error, which may hold a secret.
+        A reason is the class of an error and one of :data:`.failures.REASONS`. It is
+        never the text of the error, because that may contain a secret.
         """
         deadline = Deadline(self.deadline)
         calls = {name: self._call(name, ping) for name, ping in pings.items()}
-        return {name: self._result(call, deadline) for name, call in calls.items()}
+        return {name: self._get_result(call, deadline) for name, call in calls.items()}
 
     def _call(self, name: str, ping: Ping) -> BackgroundCall[str | None]:
-        """The ping that still runs from an earlier check, or else a new one."""
+        """Return the call that still runs from an earlier check, or start a new one."""
         with self._lock:
             call = self._calls.get(name)
             if call is None or call.ended:
@@ -53,7 +53,7 @@ class Health:
                 call = self._calls[name] = BackgroundCall(run, f"ping {name}")
             return call
 
-    def _result(
+    def _get_result(
         self, call: BackgroundCall[str | None], deadline: Deadline
     ) -> str | None:
         try:
@@ -66,6 +66,6 @@ def _run(ping: Ping, seconds: float) -> str | None:
     try:
         # In an empty context: a ping belongs to no trace and to no request.
         Context().run(ping, seconds)
-    except BaseException as error:  # its thread is its own: SystemExit is a failure too
+    except BaseException as error:  # in this thread, SystemExit is also just a failure
         return describe(error)
     return None

@@ -27,14 +27,14 @@ def add_pages(app: Flask, bound: Bound) -> None:
         return {"status": "ok"}
 
     def readyz() -> Any:
-        return _readiness(health.check(pings_of(bound.container)))
+        return _make_readiness(health.check(pings_of(bound.container)))
 
     for view in (metrics, livez, readyz):
         name = view.__name__
         app.add_url_rule(f"/{name}", f"modern_flask.{name}", view)
 
 
-def _readiness(found: Mapping[str, str | None]) -> Any:
+def _make_readiness(found: Mapping[str, str | None]) -> Any:
     from .problems import problem
 
     checks = {name: trouble or "ok" for name, trouble in found.items()}
@@ -45,7 +45,7 @@ def _readiness(found: Mapping[str, str | None]) -> Any:
 
 
 def pings_of(container: Any) -> dict[str, Ping]:
-    """A ping for each component that is configured and declares one."""
+    """Return the ping of each configured component that declares one."""
     found: dict[str, Ping] = {}
     for name, provider in container.providers.items():
         if isinstance(provider, Opened | Choice) and is_configured(provider):

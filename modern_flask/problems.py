@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class Halted(Exception):
-    """Ends a view and holds the answer. The error handler of the app sends it."""
+    """Ends a view and carries its response. The app's error handler sends it."""
 
     def __init__(self, *answer: Any) -> None:
         super().__init__("halt() has ended the view.")
@@ -57,11 +57,11 @@ def problem(status: int, detail: str | None = None, **members: Any) -> Response:
     Args:
         status: The HTTP status.
         detail: An explanation of this error for a person (RFC 9457, section 3.1.4).
-        members: Extension members (RFC 9457, section 3.2).
+        **members: Extension members (RFC 9457, section 3.2).
     """
     found: dict[str, Any] = {
         "type": "about:blank",
-        "title": _title(status),
+        "title": _make_title(status),
         "status": status,
     }
     if detail:
@@ -97,7 +97,7 @@ def _answer(halted: Halted) -> Any:
     return problem(answer) if isinstance(answer, int) else answer
 
 
-def _title(status: int) -> str:
+def _make_title(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
     except ValueError:

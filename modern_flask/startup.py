@@ -1,6 +1,6 @@
-"""What comes before the first request: telemetry, the checks, and the end of it all.
+"""Prepares a process for its first request: telemetry, checks, and closing at exit.
 
-*Check* opens nothing of the service's own and connects to nothing. *Start* comes after
+The *check* opens no component of the service and no connection. The *start* is after
 the fork and before the first request.
 """
 
@@ -36,10 +36,10 @@ _TELEMETRY = ("logging", "tracing", "metrics")
 
 
 def start(app: Flask) -> None:
-    """Do what comes before the first request of a process, whichever server it has.
+    """Prepare the process for its first request, with any server.
 
-    Opens telemetry and checks the wiring; the components open at their first use, or
-    before it where the kit's server runs. All are closed when the process ends.
+    This opens telemetry and checks the wiring. The components open at their first use;
+    the kit's server opens them earlier. All are closed when the process ends.
 
     Raises:
         CheckFailed: There are faults.
@@ -53,7 +53,7 @@ def start(app: Flask) -> None:
         for text in warnings(app):
             logger.warning("%s", text)
     if not bound.checked:
-        tasks, found = _tasks(bound)
+        tasks, found = _read_tasks(bound)
         found += check_start(app, bound, tasks)
         if found:
             raise CheckFailed(found)
@@ -61,27 +61,28 @@ def start(app: Flask) -> None:
 
 
 def faults(app: Flask) -> list[Exception]:
-    """All faults of ``app`` that show without running its own code.
+    """Find all faults of ``app`` that can be found without running its own code.
 
-    The kit's own components are opened, which connects to nothing, and closed again.
+    This opens the kit's own components, which opens no connection, and closes them
+    again.
     """
     bound = get_bound(app)
-    # A Celery app that does not open is reported where components are opened.
-    return check_app(app, bound, _tasks(bound)[0])
+    # If the Celery app does not open, the check of the components reports it.
+    return check_app(app, bound, _read_tasks(bound)[0])
 
 
 def warnings(app: Flask) -> list[str]:
-    """Keys without effect, and functions that would fail if something called them."""
+    """Find keys without effect, and functions that would fail if code called them."""
     bound = get_bound(app)
-    return find_warnings(app, bound, _tasks(bound)[0])
+    return find_warnings(app, bound, _read_tasks(bound)[0])
 
 
 def picture(app: Flask) -> Picture:
-    """The container of ``app`` and everything that it injects into, to be drawn."""
+    """Make the picture of the app's container and of all functions it injects into."""
     from .wiring.draw import make_picture
 
     bound = get_bound(app)
-    return make_picture(app, bound, _tasks(bound)[0])
+    return make_picture(app, bound, _read_tasks(bound)[0])
 
 
 def running(app: Flask) -> AbstractContextManager[None]:
@@ -89,8 +90,8 @@ def running(app: Flask) -> AbstractContextManager[None]:
     return get_bound(app).lifecycle.running()
 
 
-def _tasks(bound: Bound) -> tuple[dict[str, Any], list[Exception]]:
-    """The service's tasks by name, and the fault that hides them."""
+def _read_tasks(bound: Bound) -> tuple[dict[str, Any], list[Exception]]:
+    """Return the service's tasks by name, or the fault that prevents reading them."""
     celery = bound.container.providers.get("celery")
     if celery is None or not is_configured(celery):
         return {}, []
@@ -103,12 +104,12 @@ def _tasks(bound: Bound) -> tuple[dict[str, Any], list[Exception]]:
 
 
 def close_at_exit(bound: Bound) -> None:
-    """Close at exit what is still open: a script may open components without a request.
+    """Close open components at exit: a script may open some without a request.
 
-    Otherwise the interpreter would close it while it takes its modules apart, and by
-    then the thread that sends spans stands still, perhaps with its lock.
+    Otherwise the interpreter closes them while it clears its modules. At that time the
+    thread that sends spans no longer runs, and it may hold its lock.
     """
-    # Without keeping the app alive.
+    # A weak reference, so that the hook does not keep the app alive.
     lifecycle = weakref.ref(bound.lifecycle)
 
     def close() -> None:
@@ -117,5 +118,5 @@ def close_at_exit(bound: Bound) -> None:
             found.close()
 
     atexit.register(close)
-    # Finalizers run at exit, too, and before: this one would take the closer away.
+    # At exit, finalizers run before atexit hooks. This one would remove the hook.
     weakref.finalize(bound, atexit.unregister, close).atexit = False

@@ -1,4 +1,4 @@
-"""Deadlines, pauses with jitter, and calls that end in time: one of each for all rooms.
+"""Deadlines, pauses with jitter, and calls with a time limit, for the whole kit.
 
 All times are in seconds.
 """
@@ -26,15 +26,15 @@ T = TypeVar("T")
 
 
 class DeadlinePassed(TimeoutError):
-    """A call did not end in time; its thread was left behind."""
+    """A call did not end in time; its thread was abandoned."""
 
 
 class Deadline:
     """A moment on the monotonic clock.
 
     Args:
-        seconds: How far away it is; infinity for never.
-        clock: Where the time comes from.
+        seconds: The time until the deadline; infinity for no deadline.
+        clock: Returns the time.
     """
 
     def __init__(
@@ -54,17 +54,16 @@ class Deadline:
 
 @dataclass(frozen=True)
 class Backoff:
-    """How an operation is repeated after a failure.
+    """The rule by which an operation is repeated after a failure.
 
     Args:
         first: The first pause.
-        longest: No pause is longer.
-        growth: Each pause is this many times the one before.
+        longest: The longest pause.
+        growth: The ratio of each pause to the previous one.
         jitter: Each pause is multiplied by a random number from this range, so that the
             workers of a restarted service do not all call at the same moment.
-        budget: No attempt begins later than this after the first one.
-        attempts: How many attempts there are in all; None for as many as the budget
-            allows.
+        budget: The latest time after the first attempt at which another may begin.
+        attempts: The number of attempts in all; None for as many as the budget allows.
     """
 
     first: float
@@ -90,9 +89,9 @@ class Retries:
 
     Args:
         backoff: The rule.
-        clock: Where the time comes from.
-        sleep: What waits.
-        uniform: A random number from a range.
+        clock: Returns the time.
+        sleep: Waits.
+        uniform: Returns a random number from a range.
     """
 
     def __init__(
@@ -110,10 +109,13 @@ class Retries:
         self._pause = backoff.first
 
     def next_pause(self, at_least: float = 0.0) -> float | None:
-        """Note a failure; the seconds until the next attempt, None for no more.
+        """Record a failure and return the seconds until the next attempt.
 
         Args:
-            at_least: What the other side asked for, such as ``Retry-After``.
+            at_least: The shortest pause, such as the server's ``Retry-After``.
+
+        Returns:
+            None if there is no further attempt.
         """
         backoff = self.backoff
         self.failures += 1
@@ -124,7 +126,7 @@ class Retries:
         return pause if pause <= self.deadline.left() else None
 
     def pause(self, at_least: float = 0.0) -> bool:
-        """Wait for the next attempt; False, at once, where there is none."""
+        """Wait for the next attempt; return False at once if there is none."""
         seconds = self.next_pause(at_least)
         if seconds is None:
             return False
@@ -133,14 +135,14 @@ class Retries:
 
 
 class BackgroundCall(Generic[T]):
-    """A call in a daemon thread of its own: whoever waits for it can stop waiting.
+    """A call in a new daemon thread, so that the caller can stop waiting for it.
 
-    A thread is the only bound that holds for everything: a socket's timeout bounds one
-    read, and resolving a name, a dead mount or a login command has none. A call that is
-    late is left behind in its thread.
+    Only a thread can limit every wait. The timeout of a socket limits one read, and
+    there is no timeout for resolving a name, for a dead mount or for a login command.
+    If a call is late, its thread is abandoned.
 
     Args:
-        call: What to call; it sees the caller's context variables.
+        call: The function to call; it sees the caller's context variables.
         name: The thread's name.
     """
 
@@ -156,8 +158,8 @@ class BackgroundCall(Generic[T]):
         try:
             self._thread.start()
         except RuntimeError:
-            # From Python 3.12 on no thread starts once the interpreter ends: better
-            # without a deadline than not at all.
+            # Since Python 3.12 no thread can start while the interpreter ends. A call
+            # without a deadline is better than no call.
             self._run()
 
     def _run(self) -> None:
@@ -170,15 +172,15 @@ class BackgroundCall(Generic[T]):
 
     @property
     def ended(self) -> bool:
-        """Whether it is over; in a forked child, that of the parent always is."""
+        """Whether the call has ended. In a forked child, the parent's calls have."""
         return self._ended.is_set() or not self._thread.is_alive()
 
     def result(self, seconds: float) -> T:
-        """What the call returned.
+        """Wait for the result of the call and return it.
 
         Raises:
-            DeadlinePassed: It is still running after ``seconds``.
-            BaseException: What the call raised.
+            DeadlinePassed: The call is still running after ``seconds``.
+            BaseException: The error of the call.
         """
         if not self._ended.wait(seconds):
             raise DeadlinePassed(f"There was no result within {seconds:g} s.")
@@ -188,15 +190,15 @@ class BackgroundCall(Generic[T]):
 
 
 def call_within(seconds: float, call: Callable[[], T], name: str) -> T:
-    """The result of ``call``, which runs in a thread of its own.
+    """Run ``call`` in a new thread and return its result.
 
     Args:
-        seconds: How long to wait.
-        call: What to call.
+        seconds: The longest time to wait.
+        call: The function to call.
         name: The thread's name.
 
     Raises:
-        DeadlinePassed: It did not end in time; its thread is left behind.
-        BaseException: What the call raised.
+        DeadlinePassed: The call did not end in time; its thread is abandoned.
+        BaseException: The error of the call.
     """
     return BackgroundCall(call, name).result(seconds)

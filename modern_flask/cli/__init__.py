@@ -12,10 +12,11 @@ __all__ = ["cli", "main"]
 
 
 def main() -> None:
-    """Run ``modern-flask``: a fault is a message and the exit code 1."""
+    """Run ``modern-flask``. A fault prints a message and sets the exit code 1."""
     try:
         cli.main(prog_name="modern-flask")
     except Fault as fault:
-        # Of a command of Flask or of the service; the kit's commands print theirs.
+        # A command of Flask or of the service raised it. The kit's commands print their
+        # own faults.
         print_fault(fault)
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""``python -m modern_flask.cli`` is ``modern-flask``."""
+"""Makes ``python -m modern_flask.cli`` the same as ``modern-flask``."""
 
 from . import main
 

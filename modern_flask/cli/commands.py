@@ -1,4 +1,4 @@
-"""The commands of ``modern-flask``; most of what they use is imported when they run."""
+"""The commands of ``modern-flask``. Each imports most of its modules when it runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NUMBER: dict[str, Any] = {
     "show_default": True,
 }
 _DATA = {"database": "DATABASE_ENGINE_URL", "storage": "STORAGE_FOLDER"}
-"""The keys that say where data lie, by the names that ``dev`` prints for them."""
+"""The keys for the places of data, by the names that ``dev`` prints."""
 
 cli = Group(
     name="modern-flask",
@@ -44,8 +44,8 @@ click.version_option(
     prog_name="modern-flask",
     message="%(prog)s %(version)s",
 )(cli)
-# Each command below loads the app by itself: Flask pushes an app context only with a
-# check that ends at the first kind of fault.
+# Each command below loads the app itself. Flask would load it with an app context, and
+# with a check that stops at the first kind of fault.
 
 
 @cli.command("serve", with_appcontext=False)
@@ -59,7 +59,7 @@ def serve_command(
 ) -> None:
     """Serve with gunicorn and the kit's settings."""
     if not reload:
-        # Before anything that has metrics is imported.
+        # This must run before any module with metrics is imported.
         multiprocess.prepare_folder(workers)
     app = loader.load_checked()
     from ..server.address import check_address
@@ -82,20 +82,20 @@ def serve_command(
 def worker_command(loader: AppLoader, options: tuple[str, ...]) -> None:
     """Run a Celery worker with the OPTIONS of `celery worker`."""
     app = loader.load_checked()
-    # Logging opens first: a component that opens before it can't log that it closes.
+    # Logging opens first, because it must close last: other components log at closing.
     start(app)
     celery = get_bound(app).container.celery()
     from ..server.celery_options import complete_options
 
     words = complete_options(options, str(app.config["SERVICE_NAME"]), os.environ)
-    # worker_main returns the exit code and does not exit with it.
+    # worker_main returns the exit code, but does not exit.
     sys.exit(celery.worker_main(["worker", *words]))
 
 
 @cli.command("config", with_appcontext=False)
 @pass_loader
 def config_command(loader: AppLoader) -> None:
-    """Print every key with its value, secrets masked, and where it was set."""
+    """Print every key with its value and its origin; secrets are masked."""
     app = loader.load_unchecked()
     container = get_bound(app).container
     for key, value, origin in list_values(container.config()):
@@ -108,7 +108,7 @@ def config_command(loader: AppLoader) -> None:
 def check_command(loader: AppLoader) -> None:
     """Report whether the service can start, with all faults at once.
 
-    It opens nothing of the service's own and connects to nothing.
+    This opens no component of the service itself, and no connection.
     """
     app = loader.load_unchecked()
     container = get_bound(app).container
@@ -130,7 +130,7 @@ def check_command(loader: AppLoader) -> None:
 )
 @pass_loader
 def graph_command(loader: AppLoader, language: str) -> None:
-    """Draw the container: providers, lifetimes, keys, and what is injected where."""
+    """Draw the container: providers, lifetimes, keys and injections."""
     app = loader.load_unchecked()
     from ..startup import picture
     from ..wiring.draw import draw
@@ -175,7 +175,7 @@ def dev_command(loader: AppLoader, bind: str) -> None:
 
 
 def _make_plan(app: Flask, import_path: str, bind: str) -> Plan:
-    """What ``dev`` starts for ``app``."""
+    """Make the plan of the parts that ``dev`` starts for ``app``."""
     from ..server.dev import Plan
 
     container = get_bound(app).container
@@ -186,7 +186,7 @@ def _make_plan(app: Flask, import_path: str, bind: str) -> Plan:
         if not is_configured(container.providers[provider])
     }
     if find_spec("celery") is None:
-        # A service without tasks need not install Celery.
+        # A service without tasks does not need Celery.
         databases.pop("CELERY_BROKER_URL", None)
     return Plan(
         app=import_path,

@@ -1,4 +1,4 @@
-"""The command line: where a command is looked up, how it runs and how it fails."""
+"""The command line: it finds and runs commands, and prints their faults."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 EMBEDDED_KEYS = {"REDIS_URL": ("redis", 0), "CELERY_BROKER_URL": ("celery", 1)}
-"""The keys that ``dev`` sets to its embedded Redis where the service does not.
+"""The keys that ``dev`` sets to its embedded Redis if the service does not set them.
 
-For each key the provider that it configures, and the number of the Redis database.
+Each key has the provider that it configures, and the number of the Redis database.
 """
 
 USE_DEV = "`modern-flask dev` starts an embedded Redis."
@@ -32,10 +32,10 @@ USE_DEV = "`modern-flask dev` starts an embedded Redis."
 
 
 class KitCommand(click.Command):
-    """A command of the kit: a fault is a message and the exit code 1.
+    """A command of the kit. A fault prints a message and sets the exit code 1.
 
-    It runs without an app context. Flask pushes one for the commands of an app, and in
-    the process of a server every request would share it, with everything in ``g``.
+    It runs without an app context. Flask pushes one for the commands of an app. In a
+    server's process, all requests would share this context and its ``g``.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -61,7 +61,7 @@ class Group(FlaskGroup):
         try:
             app = ctx.ensure_object(AppLoader).load_unchecked()
         except (NoAppException, Fault):
-            # A command of the kit raises it again, and its --help does not.
+            # A command of the kit raises the fault again; its --help does not.
             return super().get_command(ctx, name)
         own = app.cli.get_command(ctx, name)
         if own is None or isinstance(own, LazyCommand):
@@ -71,7 +71,7 @@ class Group(FlaskGroup):
         return own
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names; if the service can't be loaded, print why and omit its own."""
+        """List names. If the service can't be loaded, print why and omit its own."""
         self._load_plugin_commands()
         names = set(self.commands)
         try:
@@ -84,7 +84,7 @@ class Group(FlaskGroup):
 
 
 def pass_loader(command: Callable[Concatenate[AppLoader, P], T]) -> Callable[P, T]:
-    """Call ``command`` with the loader of its app, under ``flask`` too."""
+    """Call ``command`` with the loader of its app, also under ``flask``."""
 
     def call(*args: P.args, **options: P.kwargs) -> T:
         info = click.get_current_context().ensure_object(ScriptInfo)
@@ -94,13 +94,13 @@ def pass_loader(command: Callable[Concatenate[AppLoader, P], T]) -> Callable[P, 
 
 
 def print_fault(fault: Fault) -> None:
-    """Print ``fault``, and the hint to ``dev`` where only a Redis is missing."""
+    """Print ``fault``, with a hint about ``dev`` if only a Redis is missing."""
     click.echo(str(fault), err=True)
     if any(_is_missing(key, fault) for key in EMBEDDED_KEYS):
         click.echo(f"\n{USE_DEV}", err=True)
 
 
 def _is_missing(key: str, fault: Fault) -> bool:
-    """Whether ``fault``, or one of its faults, is that ``key`` is not set."""
+    """Whether ``fault``, or one of the faults in it, says that ``key`` is not set."""
     found = fault.faults if isinstance(fault, CheckFailed) else [fault]
     return any(isinstance(each, NotConfigured) and each.key == key for each in found)

@@ -1,4 +1,4 @@
-"""Loading the app of a command, and the errors in its configuration and wiring."""
+"""Loads the app of a command, with the errors in its configuration and wiring."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AppLoader(ScriptInfo):
 
     @classmethod
     def from_info(cls, info: ScriptInfo) -> AppLoader:
-        """A loader for the app of ``info``, which may be Flask's own."""
+        """Return a loader for the app of ``info``, which may be Flask's own loader."""
         if isinstance(info, cls):
             return info
         return cls(
@@ -44,7 +44,7 @@ class AppLoader(ScriptInfo):
         return self.app_import_path or os.environ.get("FLASK_APP") or found
 
     def load_app(self) -> Flask:
-        """Load the app and check its configuration, without running its own openers.
+        """Load the app and check its configuration, without running the app's openers.
 
         Raises:
             Fault: The configuration can't be read, or a component of the kit can't be
@@ -63,7 +63,7 @@ class AppLoader(ScriptInfo):
         Raises:
             Fault: The configuration can't be read.
         """
-        # Kept, so that a command waits only once for a source that does not answer.
+        # The fault is kept, so a command waits only once for a source without answer.
         if self._fault is not None:
             raise self._fault
         try:
@@ -76,7 +76,7 @@ class AppLoader(ScriptInfo):
         """Load the app and check its configuration and its wiring.
 
         Raises:
-            Fault: The app can't start; several faults are one ``CheckFailed``.
+            Fault: The app can't start. ``CheckFailed`` contains several faults.
         """
         app = self.load_unchecked()
         get_bound(app)
@@ -86,12 +86,12 @@ class AppLoader(ScriptInfo):
 
 
 def raise_faults(found: list[Exception]) -> None:
-    """Raise one fault as it is, and several as one.
+    """Raise a single fault as it is, and several faults in one error.
 
-    Each text counts once: a component raises the fault of one that it depends on.
+    Each text counts once, because a component raises the fault of its dependency.
 
     Raises:
-        CheckFailed: There are several.
+        CheckFailed: There are several faults.
     """
     distinct = list({str(fault): fault for fault in found}.values())
     if len(distinct) == 1:

@@ -1,4 +1,4 @@
-"""The address of the cluster and the credentials for it, as a pod or elsewhere."""
+"""Finds a cluster's API server and the credentials for it, in a pod or elsewhere."""
 
 import re
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def find_cluster(
     """Find the cluster by the service account of the pod, or else by a kubeconfig.
 
     Raises:
-        NoClusterAccess: There is neither; the error says why.
+        NoClusterAccess: Neither of them exists; the error says why.
         UnreadableFile: The service account or the kubeconfig can't be used.
     """
     from kubernetes.client import Configuration
@@ -66,7 +66,11 @@ def find_cluster(
 def _load_service_account(
     configuration: Any, environ: Mapping[str, str], folder: Path
 ) -> str:
-    """Configure from the service account; returns what is missing, or nothing."""
+    """Configure the client by the service account.
+
+    Returns:
+        The client library's message about a missing part; empty if nothing is missing.
+    """
     from kubernetes.config import ConfigException, incluster_config
 
     untyped: Any = incluster_config
@@ -79,7 +83,7 @@ def _load_service_account(
     try:
         loader.load_and_set(configuration)
     except ConfigException as error:
-        # The library has five fixed sentences here, none with a value.
+        # The library raises one of five fixed messages here. None contains a value.
         return str(error).rstrip(".").lower()
     except (OSError, UnicodeDecodeError) as error:
         reason = reason_of(error) or type(error).__name__
@@ -90,7 +94,11 @@ def _load_service_account(
 
 
 def _load_kubeconfig(configuration: Any, path: str) -> str:
-    """Configure from the current context; returns its namespace, or nothing."""
+    """Configure the client by the kubeconfig's current context.
+
+    Returns:
+        The namespace of the context; empty if it has none.
+    """
     from kubernetes import config
 
     untyped: Any = config
@@ -107,7 +115,7 @@ def _load_kubeconfig(configuration: Any, path: str) -> str:
 
 
 def _check_token(configuration: Any, place: str) -> None:
-    """Strip the token: http.client quotes a header with a line break in its error.
+    """Strip the token, because http.client quotes a header with a line break.
 
     Raises:
         UnreadableFile: The token has a control character inside.

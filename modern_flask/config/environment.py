@@ -62,9 +62,9 @@ def _is_command_line(variable: str) -> bool:
 
 def _parse(name: str, text: str) -> Any:
     if name == "DEBUG":
-        # As flask.helpers.get_debug_flag does: the text "false" does not mean true.
+        # Like flask.helpers.get_debug_flag: the text "false" is not a true value.
         return bool(text) and text.lower() not in {"0", "false", "no"}
-    # As Python spells them: as a text, "False" would be true.
+    # True, False and None in Python's spelling: as a text, "False" would be true.
     if text in _PYTHON:
         return _PYTHON[text]
     try:
@@ -76,7 +76,7 @@ def _parse(name: str, text: str) -> Any:
 def _set_nested(
     under: Any, path: list[str], value: Any, fault: NestedUnderValue
 ) -> dict[str, Any]:
-    """A copy of the mapping ``under`` with the item at ``path`` set to ``value``."""
+    """Return a copy of ``under`` in which the item at ``path`` is ``value``."""
     if not isinstance(under, Mapping):
         raise fault
     name, *rest = path
@@ -115,7 +115,7 @@ def export_otel(
 
 
 def _format_value(value: Any) -> str:
-    """The text for OpenTelemetry: true, ``a,b``, or ``k=v,k=v`` with escaped values."""
+    """Format a value for OpenTelemetry: ``true``, ``a,b``, or ``k=v,k=v`` (escaped)."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):

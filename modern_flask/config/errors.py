@@ -44,7 +44,7 @@ CONFIG_FORMS = "use a path, or a URL with kubernetes://, https:// or http://"
 SAVE_AS_UTF8 = "save it as UTF-8, or declare its encoding in line 1 (PEP 263)"
 
 
-def _place(source: str, line: int | None) -> str:
+def _locate(source: str, line: int | None) -> str:
     return source if line is None else f"{source}, line {line}"
 
 
@@ -96,7 +96,7 @@ class WrongEncoding(ConfigurationError):
         self.source, self.encoding, self.line = source, encoding, line
         super().__init__(
             f"The configuration is not encoded in {encoding}.",
-            ("in", _place(source, line)),
+            ("in", _locate(source, line)),
             ("fix", SAVE_AS_UTF8),
         )
 
@@ -110,7 +110,7 @@ class ForeignSyntax(ConfigurationError):
         self.source, self.reason, self.line = source, reason, line
         super().__init__(
             f"The configuration is not valid Python: {reason}.",
-            ("in", _place(source, line)),
+            ("in", _locate(source, line)),
             ("fix", remedy),
         )
 
@@ -129,7 +129,8 @@ class FailedToRun(ConfigurationError):
         self.source, self.kind, self.message, self.line = source, kind, message, line
         shown = f": {message}" if message else " (its message may hold a secret)"
         super().__init__(
-            f"The configuration raised {kind}{shown}.", ("in", _place(source, line))
+            f"The configuration raised {kind}{shown}.",
+            ("in", _locate(source, line)),
         )
 
 
@@ -165,7 +166,7 @@ class SourceUnreachable(ConfigurationError):
 
 
 class SourceRefused(ConfigurationError):
-    """The server answered with an error status that another attempt can't change."""
+    """The server returned an error status, and another attempt would not change it."""
 
     def __init__(self, source: str, status: int, remedy: str) -> None:
         self.source, self.status, self.remedy = source, status, remedy
@@ -205,7 +206,7 @@ class UnsafeRedirect(ConfigurationError):
 
 
 class TooLarge(ConfigurationError):
-    """The source is longer than any configuration is."""
+    """The source exceeds the size limit for a configuration."""
 
     def __init__(self, source: str, limit: int) -> None:
         self.source, self.limit = source, limit
@@ -236,19 +237,19 @@ class MalformedAnswer(ConfigurationError):
 
 
 class NoClusterAccess(ConfigurationError):
-    """There is no service account and no kubeconfig to reach a cluster with."""
+    """There is neither a service account nor a kubeconfig for access to a cluster."""
 
     def __init__(self, source: str, in_cluster: str, kubeconfig: str) -> None:
         self.source, self.in_cluster, self.kubeconfig = source, in_cluster, kubeconfig
         super().__init__(
-            f"{source} needs a cluster, and no access to one was found.",
+            f"{source} needs a cluster, but no access to one was found.",
             ("looked in", f"the pod ({in_cluster}) and the kubeconfig ({kubeconfig})"),
             ("fix", "mount a service account token, or set KUBECONFIG"),
         )
 
 
 class KubernetesUnauthorized(ConfigurationError):
-    """401: the cluster does not know the token or the client certificate."""
+    """401: the cluster does not accept the token or the client certificate."""
 
     def __init__(self, source: str, server: str) -> None:
         self.source, self.server = source, server

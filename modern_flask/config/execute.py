@@ -1,4 +1,4 @@
-"""Runs a configuration in a fresh namespace and returns its keys and values.
+"""Runs a configuration in a new namespace and returns its keys and values.
 
 The namespace records the line of every assignment at the top level, so the origin of a
 value is the line that really set it. A value that is set in another way (through
@@ -99,8 +99,8 @@ def _compile(content: bytes, source: str) -> CodeType:
     _check_encoding(content, source)
     reason, line = "it is nested too deeply", None
     try:
-        # linecache reads no file whose name stands in angle brackets. So no traceback,
-        # warning or log shows a line of the source, which may hold a secret.
+        # linecache does not read a file whose name is in angle brackets. So no
+        # traceback, warning or log shows a source line, which may contain a secret.
         return compile(ast.parse(content), f"<{source}>", "exec", dont_inherit=True)
     except SyntaxError as error:
         reason, line = error.msg.rstrip("."), error.lineno
@@ -129,7 +129,7 @@ def _check_encoding(content: bytes, source: str) -> None:
 
 
 def _get_safe_message(error: BaseException) -> str:
-    """The text of ``error`` if it can't hold a secret, else nothing."""
+    """Return the text of ``error`` if it can't contain a secret, else an empty text."""
     if isinstance(error, _SAFE_ERRORS):
         return str(error).rstrip(".")
     if isinstance(error, OSError) and error.strerror and error.filename:

@@ -99,7 +99,7 @@ def read_kubernetes(
 def _get_object(
     source: KubernetesKey, cluster: Cluster, timeouts: ReadTimeouts
 ) -> bytes:
-    """Get the object as JSON, in one attempt."""
+    """Request the object as JSON, once."""
     failure: Fault | TemporaryFailure
     try:
         with cluster.open_client() as client:
@@ -169,7 +169,7 @@ def _explain(source: KubernetesKey, error: Exception) -> Fault | TemporaryFailur
 
 
 def _extract_value(source: KubernetesKey, body: bytes) -> bytes:
-    """The bytes of the key; Secrets and ``binaryData`` hold them as base64.
+    """Return the bytes of the key; Secrets and ``binaryData`` encode them as base64.
 
     Raises:
         KubernetesKeyMissing: The object lacks the key; the error lists its keys.

@@ -1,4 +1,4 @@
-"""The configuration from all its sources, each of which overrides the one before."""
+"""Loads the configuration from all sources. Later sources override earlier ones."""
 
 import os
 from collections.abc import Mapping

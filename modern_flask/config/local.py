@@ -13,7 +13,7 @@ _LARGEST = 8 * 1024**2  # bytes
 
 
 def list_places(path: str, root: Path) -> Iterator[Path]:
-    """The paths that are looked up: in the root, then in the working folder."""
+    """Yield the paths to try: in the root, then in the working folder."""
     first, second = (root / path).absolute(), Path(path).absolute()
     yield first
     if second != first:
@@ -21,7 +21,7 @@ def list_places(path: str, root: Path) -> Iterator[Path]:
 
 
 def find_local(source: LocalFile, root: Path) -> Path | None:
-    """The first of the paths that exists; None if there is none."""
+    """Return the first of these paths that exists, or None."""
     places = list_places(source.path, root)
     return next((place for place in places if _may_exist(place)), None)
 
@@ -32,7 +32,7 @@ def read_local(source: LocalFile, root: Path) -> Content:
     Raises:
         MissingFile: There is no such file; the error lists every path.
         UnreadableFile: It is a folder, or the process is not allowed to read it.
-        TooLarge: It is longer than any configuration is.
+        TooLarge: It exceeds the size limit for a configuration.
     """
     place = find_local(source, root)
     if place is None:
@@ -55,7 +55,7 @@ def read_local(source: LocalFile, root: Path) -> Content:
 
 
 def _shorten(place: Path) -> str:
-    """The path relative to the working folder, if it is inside of it."""
+    """Return the path, relative to the working folder if it is inside that folder."""
     here = Path.cwd()
     return str(place.relative_to(here) if place.is_relative_to(here) else place)
 

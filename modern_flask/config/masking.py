@@ -14,7 +14,7 @@ __all__ = ["MASK", "is_secret", "mask_value", "redact", "redact_lines"]
 
 MASK = "******"
 
-# Secret anywhere in a name, even without a separator (PGPASSWORD).
+# These words make a name secret even without a separator before them (PGPASSWORD).
 _ANYWHERE = re.compile(
     "password|passwd|passphrase|secret|token|credential|authorization"
     "|apikey|accesskey|accountkey|privatekey|webhook|odbcconnect"
@@ -32,8 +32,8 @@ _HARMLESS = frozenset(
 )
 _HARMLESS_KEYS = re.compile("(routing|primary|foreign|partition|public)_?key")
 
-# A URL starts at the start of a text, of an item, or of a line, whose break repr() may
-# have escaped; "://" inside a password does not start a URL.
+# A URL starts at the beginning of a text, an item or a line; repr() may have escaped
+# the line break. A "://" inside a password does not start a URL.
 _URL = re.compile(
     r"""(?:^|(?<=[\s;,|"'=(\[{<])|(?<=\\[nrt]))[A-Za-z][A-Za-z0-9+.\-]*://"""
 )
@@ -72,8 +72,8 @@ def mask_value(key: str, value: Any) -> Any:
     """Return ``value`` in a form that can be printed under ``key``.
 
     Mappings, lists and tuples keep their shape, and a set becomes a list. A path
-    becomes its text. Any other object than text, bytes and numbers becomes its redacted
-    ``repr``.
+    becomes its text. Text, bytes and numbers keep their type. Every other object
+    becomes its redacted ``repr``.
     """
     return _mask(value, is_secret(key))
 
@@ -84,7 +84,7 @@ def _mask(value: Any, hidden: bool) -> Any:
             name: _mask(item, hidden or is_secret(str(name)))
             for name, item in value.items()
         }
-    # No subclass: SQLAlchemy's URL is a tuple, and one of its items is the password.
+    # Subclasses don't count: SQLAlchemy's URL is a tuple that contains the password.
     if type(value) in (list, tuple, set, frozenset):
         items = [_mask(item, hidden) for item in value]
         return tuple(items) if isinstance(value, tuple) else items

@@ -35,7 +35,7 @@ _NO_ANSWER = "timed out"
 
 
 def make_backoff(seconds: float) -> Backoff:
-    """The pauses between the attempts to read a source.
+    """Make the rule for the pauses between the attempts to read a source.
 
     Args:
         seconds: The time for all attempts together.
@@ -46,9 +46,9 @@ def make_backoff(seconds: float) -> Backoff:
 def read_with_retries(source: str, read: Callable[[], T], retries: Retries) -> T:
     """Return the result of the first call of ``read`` that succeeds.
 
-    Each call runs in its own thread, which ends with the process if it is late:
-    the timeout of a socket limits one read, and resolving a name or running the login
-    command of a kubeconfig has no timeout at all.
+    Each call runs in its own thread. If it is late, the thread is abandoned and ends
+    with the process. The timeout of a socket would limit only one read, and there is no
+    timeout for resolving a name or for the login command of a kubeconfig.
 
     Args:
         source: The redacted name, for errors.
@@ -87,7 +87,7 @@ def read_body(
         encoding: Its ``Content-Encoding``. The request accepts only identity, and the
             kit expands nothing else: a kilobyte of gzip may hold a gigabyte.
         length: Its ``Content-Length``.
-        limit: The most bytes that it may have.
+        limit: The maximum number of bytes.
 
     Raises:
         MalformedAnswer: The answer is compressed.
@@ -115,5 +115,5 @@ def is_retryable(status: int) -> bool:
 
 
 def describe_failure(error: BaseException) -> str:
-    """Why a request failed, without the text of the exception: that holds the URL."""
+    """Return why a request failed, without the exception's text, which has the URL."""
     return reason_of(error) or f"the request failed ({type(error).__name__})"

@@ -1,4 +1,4 @@
-"""A configuration at a URL. It is code from another machine, so everything is checked.
+"""Reads a configuration from a URL. It is code from another machine, so it is checked.
 
 Certificates are verified. Redirects stay on the allowed hosts and never lead from
 ``https`` to ``http``. The body is small and uncompressed, and a pin can fix its digest.
@@ -78,7 +78,7 @@ class _Hosts:
     def from_environment(
         cls, source: RemoteFile, environ: Mapping[str, str]
     ) -> "_Hosts":
-        """The allow-list, or without one the host of the source on every port."""
+        """Return the allow-list; without one, the source's host with every port."""
         listed = environ.get(_ALLOWED_HOSTS, "").translate(_BRACKETS).split(",")
         names = {name.strip().lower() for name in listed} - {""}
         return cls(frozenset(names or {urlsplit(source.url).hostname or ""}))
@@ -86,7 +86,7 @@ class _Hosts:
     def allows(self, url: str) -> bool:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        return host in self.names or f"{host}:{_port_of(url)}" in self.names
+        return host in self.names or f"{host}:{_get_port(url)}" in self.names
 
 
 def read_remote(
@@ -127,7 +127,7 @@ def read_remote(
 
 
 def _fetch(source: RemoteFile, hosts: _Hosts, timeouts: ReadTimeouts) -> bytes:
-    """Get the body at the end of the redirects, in one attempt."""
+    """Follow the redirects once, and return the body at their end."""
     url = source.url
     for _ in range(_REDIRECTS + 1):
         body, location = _request(source, url, timeouts)
@@ -145,7 +145,7 @@ def _fetch(source: RemoteFile, hosts: _Hosts, timeouts: ReadTimeouts) -> bytes:
 def _request(
     source: RemoteFile, url: str, timeouts: ReadTimeouts
 ) -> tuple[bytes, str | None]:
-    """Send one request; the result is the body, or the address of a redirect."""
+    """Send one request, and return the body or the address of a redirect."""
     failure: Fault | TemporaryFailure
     try:
         with _open_session() as session:
@@ -203,7 +203,7 @@ def _explain(source: RemoteFile, error: Exception) -> Fault | TemporaryFailure:
 def _resolve_redirect(
     source: RemoteFile, url: str, location: str, hosts: _Hosts
 ) -> str:
-    """The address of the redirect; the account stays on its own origin.
+    """Return the address of the redirect. The account is sent only to its own origin.
 
     Raises:
         UnsafeRedirect: It leads to another scheme, from https to http, or to a host
@@ -227,10 +227,10 @@ def _resolve_redirect(
             "its host is not allowed",
             f"add {after.hostname} to {_ALLOWED_HOSTS}, or {NAME_LAST_ADDRESS}",
         )
-    same = (before.scheme, before.hostname, _port_of(url)) == (
+    same = (before.scheme, before.hostname, _get_port(url)) == (
         after.scheme,
         after.hostname,
-        _port_of(target),
+        _get_port(target),
     )
     account = before.netloc.rpartition("@")[0]
     if same and account and "@" not in after.netloc:
@@ -238,7 +238,7 @@ def _resolve_redirect(
     return target
 
 
-def _port_of(url: str) -> int:
+def _get_port(url: str) -> int:
     parts = urlsplit(url)
     return parts.port or (443 if parts.scheme == "https" else 80)
 

@@ -46,7 +46,7 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class KubernetesKey:
-    """A key of a ConfigMap or Secret. No namespace means that of this process."""
+    """A key of a ConfigMap or Secret, by default in the namespace of this process."""
 
     namespace: str | None
     kind: _Kind
@@ -99,7 +99,7 @@ def _parse_kubernetes(text: str, rest: str) -> KubernetesKey:
     def error(reason: str) -> MalformedSource:
         return MalformedSource(redact(text), reason, _KUBERNETES_FORM)
 
-    # Not urlsplit: it changes the host to lower case, and drops "#" and "?".
+    # urlsplit would change the host to lower case, and drop "#" and "?".
     parts = rest.split("/")
     if "" in parts:
         raise error("one of its parts is empty")
@@ -142,7 +142,7 @@ def _parse_remote(text: str) -> RemoteFile:
 
 
 def find_url_error(url: str) -> str:
-    """Why ``url`` can't be fetched; empty if it can. The text holds no part of it."""
+    """Return why ``url`` can't be fetched, without parts of it; empty if it can."""
     if re.search(r"[\x00-\x20\x7f]", url):
         return "it has a space or a control character"
     try:

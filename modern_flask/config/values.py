@@ -59,7 +59,7 @@ class Values(dict[str, Any]):
         return self.origins.get(key)
 
     def section(self, prefix: str) -> "Section":
-        """The values of the keys that begin with ``prefix``."""
+        """Return the values of the keys that begin with ``prefix``."""
         mine = {
             key: value
             for key, value in self.items()
@@ -96,7 +96,7 @@ class Section(dict[str, Any]):
         return f"Section({self.prefix!r}, {shown})"
 
     def key(self, name: str) -> str:
-        """The key of the setting ``name``, as the configuration spells it."""
+        """Return the key of the setting ``name``, as the configuration spells it."""
         return self._keys.get(name, self.prefix + name.upper())
 
     def origin(self, name: str) -> Origin | None:
@@ -104,12 +104,12 @@ class Section(dict[str, Any]):
 
 
 def find_key(settings: Mapping[str, Any], name: str) -> str:
-    """The key of the setting ``name``; in a plain dict it is ``name`` itself."""
+    """Return the key of the setting ``name``; for a plain dict, ``name`` itself."""
     return settings.key(name) if isinstance(settings, Section) else name
 
 
 def find_origin(settings: Mapping[str, Any], name: str) -> Origin | None:
-    """The origin of the setting ``name``; None in a plain dict."""
+    """Return the origin of the setting ``name``; None for a plain dict."""
     return settings.origin(name) if isinstance(settings, Section) else None
 
 

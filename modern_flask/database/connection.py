@@ -49,9 +49,9 @@ _LIMITS: dict[str, _Limits] = {
 class _RetryingConnect:
     """Replaces ``dialect.connect`` and retries while the server is away.
 
-    A listener for ``do_connect`` would not do: a listener that connects ends the chain,
-    so a listener of the application, such as one that fetches a password, would no
-    longer be called.
+    A listener for ``do_connect`` is not an option: SQLAlchemy calls no further listener
+    after one that connects. So it would not call a listener of the application, such as
+    one that fetches a password.
     """
 
     def __init__(self, dialect: Dialect, errors: type[Exception]) -> None:

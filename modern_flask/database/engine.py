@@ -51,8 +51,8 @@ join (values ('statement_timeout', '30s'),
   on setting.name = ours.name
 where setting.source = 'default'
 """
-"""Sets the limits of a PostgreSQL session that have no other value yet: not from the
-``options`` of the URL, the role, the database or the file of the server."""
+"""Sets the limits of a PostgreSQL session that still have PostgreSQL's default. Values
+from the URL's ``options``, the role, the database or the server's file stay."""
 
 
 def open_engine(settings: Mapping[str, Any]) -> Iterator[Engine]:
@@ -95,7 +95,7 @@ def open_engine(settings: Mapping[str, Any]) -> Iterator[Engine]:
 
 
 def _check_settings(settings: Mapping[str, Any], url: URL) -> dict[str, Any]:
-    """Check the keywords of ``create_engine``; the result is without ``url``."""
+    """Check the keywords of ``create_engine``, and return them without ``url``."""
     options = drop_retired(settings, RETIRED_ENGINE)
     pool_class = _choose_pool(options, url)
     # A plugin may have more keywords.
@@ -112,7 +112,7 @@ def _check_settings(settings: Mapping[str, Any], url: URL) -> dict[str, Any]:
 
 
 def _choose_pool(options: Mapping[str, Any], url: URL) -> type[Pool]:
-    """The pool class that ``create_engine`` is going to use."""
+    """Return the pool class that ``create_engine`` will use."""
     if given := options.get("poolclass"):
         return cast(type[Pool], given)
     dialect: Any = url.get_dialect()

@@ -113,7 +113,7 @@ class UnfitSetting(ConfigurationError):
 
 
 class InnerTransactionFailed(Fault):
-    """An inner transaction failed, its error was caught, and the outer one went on."""
+    """An inner transaction failed, but the outer one caught the error and continued."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error

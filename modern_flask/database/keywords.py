@@ -1,4 +1,4 @@
-"""The keywords that the installed SQLAlchemy accepts, and those that it has removed."""
+"""Lists the keywords that the installed SQLAlchemy accepts, and the removed ones."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -42,13 +42,13 @@ RETIRED_SESSION = frozenset(
 
 
 def _list_parameters(function: Any) -> set[str]:
-    """The names of the arguments that ``function`` accepts by keyword."""
+    """Return the names of the arguments that ``function`` accepts by keyword."""
     parameters = signature(function).parameters.values()
     return {p.name for p in parameters if p.kind in _NAMED and p.name[0] != "_"}
 
 
 def _list_constructor_keywords(cls: type) -> set[str]:
-    """The keywords of ``cls`` and of its base classes, which get its ``**kw``."""
+    """Return the keywords of ``cls`` and of its base classes, which get ``**kw``."""
     own = [c.__dict__["__init__"] for c in cls.__mro__ if "__init__" in c.__dict__]
     return set().union(*(_list_parameters(init) for init in own)) - {"self"}
 
@@ -60,7 +60,7 @@ def _list_create_engine_keywords() -> set[str]:
 
 
 def list_pool_keywords(pool_class: type[pool.Pool]) -> set[str]:
-    """The keywords of a pool class, under the names that ``create_engine`` uses."""
+    """Return the keywords of a pool class, with the names of ``create_engine``."""
     known = _list_create_engine_keywords()
     # The creator is a keyword of create_engine, which also sets the dialect.
     names = _list_constructor_keywords(pool_class) - {"creator", "dialect", "events"}
@@ -74,7 +74,7 @@ def list_pool_keywords(pool_class: type[pool.Pool]) -> set[str]:
 def list_engine_keywords(
     dialect: type[Dialect], pool_class: type[pool.Pool]
 ) -> set[str]:
-    """Every keyword of ``create_engine`` for this dialect and pool class."""
+    """Return every keyword of ``create_engine`` for this dialect and pool class."""
     known = {"url"} | _list_create_engine_keywords() | list_pool_keywords(pool_class)
     known |= _list_constructor_keywords(Engine) - {"pool", "dialect"}
     known |= _list_constructor_keywords(dialect) - {"dbapi"}
@@ -82,7 +82,7 @@ def list_engine_keywords(
 
 
 def list_session_keywords(session_class: type[Session]) -> set[str]:
-    """Every keyword of ``sessionmaker`` except ``bind``, which is the engine."""
+    """Return every keyword of ``sessionmaker`` except ``bind``, which is the engine."""
     known = _list_constructor_keywords(session_class)
     known |= _list_constructor_keywords(sessionmaker)
     return known - RETIRED_SESSION - {"bind"}
@@ -106,7 +106,7 @@ def check_known(
     """Check that every name in ``given`` is known.
 
     Raises:
-        UnknownSetting: A name is not; the error shows the nearest keys.
+        UnknownSetting: A name is not known; the error shows the nearest keys.
     """
     known = set(known)
     for name in given:

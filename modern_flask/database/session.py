@@ -104,7 +104,8 @@ def transaction(session: Session) -> Iterator[Session]:
         try:
             yield session
         finally:
-            # Before the commit: a callback that runs after it begins a new transaction.
+            # Delete it before the commit, because a callback after the commit begins a
+            # new transaction.
             del session.info[_RUNNING]
         running.check()
         session.commit()

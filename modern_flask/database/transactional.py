@@ -19,10 +19,10 @@ R = TypeVar("R")
 def transactional(function: Callable[P, R]) -> Callable[P, R]:
     """Commit the session when ``function`` returns, and roll back when it raises.
 
-    The session is that of the current request or task. If the commit fails, the caller
-    gets the error: a view answers with status 500. A ``transactional`` inside another
-    one joins it. Nothing else in the kit commits. An ``async`` function is awaited
-    inside the transaction.
+    This uses the session of the current request or task. If the commit fails, the
+    caller gets the error: a view answers with status 500. An inner ``transactional``
+    function joins the outer transaction. Nothing else in the kit commits. An ``async``
+    function is awaited inside the transaction.
 
     Raises:
         GeneratorTransaction: ``function`` is a generator function.

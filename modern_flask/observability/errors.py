@@ -1,4 +1,4 @@
-"""The faults of telemetry's configuration."""
+"""The errors in the configuration of telemetry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIX_FILE = "use the path of a PEM file, or remove the variable for the system's"
 
 
 class BadEndpoint(ConfigurationError):
-    """An endpoint is not a URL: no span could ever be sent there."""
+    """An endpoint is not a URL, so no span can be sent there."""
 
     def __init__(
         self, variable: str, value: str, example: str, origin: object = None
@@ -36,7 +36,7 @@ class BadEndpoint(ConfigurationError):
 
 
 class BadLimit(ConfigurationError):
-    """A limit of spans is not a number: OpenTelemetry would not start."""
+    """A limit for spans is not a number, so OpenTelemetry would not start."""
 
     def __init__(self, variable: str, value: str, origin: object = None) -> None:
         self.variable, self.value, self.origin = variable, value, origin
@@ -48,7 +48,7 @@ class BadLimit(ConfigurationError):
 
 
 class BadPort(ConfigurationError):
-    """A key is not a port number: nothing could ever listen there."""
+    """The value of a key is not a port number."""
 
     def __init__(self, key: str, value: object, origin: object = None) -> None:
         self.key, self.value, self.origin = key, value, origin
@@ -60,7 +60,7 @@ class BadPort(ConfigurationError):
 
 
 class UnreadableFile(ConfigurationError):
-    """A certificate or a key can't be read: no connection could ever be made."""
+    """A certificate or a key can't be read, so no connection is possible."""
 
     def __init__(self, variable: str, path: str, origin: object = None) -> None:
         self.variable, self.path, self.origin = variable, path, origin

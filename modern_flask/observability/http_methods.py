@@ -1,4 +1,4 @@
-"""The methods that HTTP defines: any other is client input, and names no series."""
+"""The methods that HTTP defines. Any other method is client input: no metric has it."""
 
 __all__ = ["METHODS"]
 

@@ -1,4 +1,4 @@
-"""How a trace's ids travel in headers: B3 and W3C, read and sent side by side.
+"""Reads and sends the ids of a trace in B3 and W3C headers side by side.
 
 github.com/openzipkin/b3-propagation, w3.org/TR/trace-context
 """
@@ -36,7 +36,7 @@ _SETTER: Setter[Any] = DefaultSetter()
 DEBUG = "d"
 _SAMPLED = {"1", "true", "True", DEBUG}
 _DENIED = {"0", "false", "False"}
-# The trace's state carries the flag to every span of it, and past W3C's headers.
+# The trace state carries the flag to every span of the trace, also in W3C's headers.
 _STATE = "b3"
 
 
@@ -57,11 +57,11 @@ def set_propagators() -> None:
 class B3(B3MultiFormat):
     """OpenTelemetry's propagator, corrected where it differs from B3's specification.
 
-    It reads the single header and the multiple ones, and sends the multiple ones. Ids
-    without a decision leave the decision to this service (B3 calls that "deferred"). A
-    decision without ids holds for the trace that begins here: the caller's span then
-    has flags but no valid ids. "Debug" is kept and sent on. If W3C's headers were read
-    before, their ids win, and "debug" is added to them.
+    It reads the single header and the multiple headers, and sends the multiple ones. If
+    there are ids without a decision, this service decides (B3 calls that "deferred").
+    If there is a decision without ids, it applies to the trace that begins here: the
+    caller's span then has flags but no valid ids. "Debug" is kept and sent on. If W3C's
+    headers were read before, their ids win, and "debug" is added to them.
     """
 
     def extract(
@@ -106,7 +106,7 @@ class B3(B3MultiFormat):
         setter.set(carrier, self.SPAN_ID_KEY, f"{span.span_id:016x}")
         sampled = span.trace_flags.sampled
         if sampled and is_debug(span):
-            # It implies the decision, which is not sent beside it.
+            # Debug implies the decision, so the decision is not sent.
             setter.set(carrier, self.FLAGS_KEY, "1")
         else:
             setter.set(carrier, self.SAMPLED_KEY, "1" if sampled else "0")
@@ -131,7 +131,7 @@ class B3(B3MultiFormat):
         return self.TRACE_ID_KEY in headers or self.SPAN_ID_KEY in headers
 
     def _apply_decision(self, decision: str | None, context: Context) -> Context:
-        """Put a caller into the context that has a decision and no ids."""
+        """Add to the context a caller that has a decision but no ids."""
         if decision not in _SAMPLED | _DENIED:
             return context
         flags = TraceFlags(TraceFlags.SAMPLED if decision in _SAMPLED else 0)

@@ -1,8 +1,9 @@
 """The OpenTelemetry resource of the process, read from its environment.
 
-Names are those of the semantic conventions for services and Kubernetes
-(opentelemetry.io/docs/specs/semconv/resource). They have no name for a workload's kind,
-and a custom attribute must stay out of their namespaces: it is ``workload.type``.
+The names come from the semantic conventions for services and Kubernetes
+(opentelemetry.io/docs/specs/semconv/resource). The conventions have no name for the
+kind of a workload. A custom attribute must not be in their namespaces, so its name is
+``workload.type``.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ _VARIABLES = {
 def make_resource(service: str, environ: Mapping[str, str]) -> Resource:
     """Make the resource of this process.
 
-    Rank, highest first: ``OTEL_SERVICE_NAME``, ``OTEL_RESOURCE_ATTRIBUTES``, the
-    variables of the downward API, ``service``. A variable that is not set leaves no
-    attribute.
+    The precedence is, highest first: ``OTEL_SERVICE_NAME``,
+    ``OTEL_RESOURCE_ATTRIBUTES``, the variables of the downward API, ``service``. A
+    variable that is not set adds no attribute.
     """
     own = Resource(describe_process(service, environ))
     return Resource.create().merge(own).merge(OTELResourceDetector().detect())

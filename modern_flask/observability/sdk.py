@@ -1,8 +1,7 @@
-"""The private names of OpenTelemetry that the kit uses, all of them in this module.
+"""All private names of OpenTelemetry that the kit uses are in this module.
 
-No other module imports or touches a private name of OpenTelemetry, so that a release
-which moves one breaks this file and its tests only. Each function and class says why
-there is no public way.
+If a release moves one of them, only this file and its tests break. Each function and
+class says why there is no public way.
 """
 
 from __future__ import annotations
@@ -42,15 +41,16 @@ __all__ = [
 SPAN_KEY = _SPAN_KEY
 """The key of the current span in a context.
 
-``set_span_in_context`` copies the whole context for this one value; a request makes its
-context with a single copy, and reads the caller's span without two calls.
+``set_span_in_context`` copies the whole context for this one value. With the key, a
+request makes its context with a single copy, and reads the caller's span with two calls
+less.
 """
 
 TRACE_ID_MASK = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
-"""The bits of a trace's id that :class:`TraceIdRatioBased` compares with its bound."""
+"""The bits of a trace id that :class:`TraceIdRatioBased` compares with its bound."""
 
 _UNSET = Status(StatusCode.UNSET)
-_ROOM = 64  # attributes: more than a request has of its own
+_ROOM = 64  # attributes; the kit itself sets fewer on a request
 
 # `attach` and `detach` make four calls around this variable, and each request needs
 # them at least four times. There is no public name for the variable.
@@ -67,16 +67,16 @@ is_suppressed: Callable[[], object] = partial(
 )
 """Whether the current context suppresses spans.
 
-``opentelemetry.instrumentation.utils`` has a public function, which reads two keys;
-every statement and every command calls this one.
+``opentelemetry.instrumentation.utils`` has a public function, but it reads two keys.
+This function runs for every SQL statement and every Redis command.
 """
 
 
 def suppress_spans(parent: Context | None = None) -> Context:
     """Make a context in which no instrumentation makes a span.
 
-    The public ``suppress_instrumentation`` is a ``with`` block, and attaches the
-    context at once; a request attaches its own several times.
+    The public ``suppress_instrumentation`` is a context manager that attaches the
+    context at once, but a request attaches its context several times.
 
     Args:
         parent: The context to derive from; the current one by default.
@@ -97,8 +97,8 @@ def copy_span(
 ) -> ReadableSpan:
     """Copy an ended span with other attributes, events or status.
 
-    ``ReadableSpan`` has no setters, and its constructor takes no number of dropped
-    attributes, events and links. What is None stays as it is.
+    ``ReadableSpan`` has no setters, and its constructor does not accept the numbers of
+    dropped attributes, events and links. The copy keeps every part that is None here.
     """
     found = copy(span)
     if attributes is not None:
@@ -115,11 +115,11 @@ def copy_span(
 
 
 class ServerSpan(SdkSpan):
-    """A recorded span of a request: the SDK's own ``Span``, but for how it is made.
+    """A recorded span of a request: the SDK's own ``Span`` with a faster constructor.
 
-    Its attributes are a plain dict until somebody else sets one, and its lists of
-    events and links are made when there is something to put into them. The SDK's
-    constructor has no switch for that, and its cost is most of what a span costs.
+    The attributes are a plain dict until other code sets one. The lists of events and
+    links are made when the first event or link is added. The SDK's constructor has no
+    option for that, and it takes most of the time of a span.
     """
 
     _events: Any = ()
@@ -145,7 +145,7 @@ class ServerSpan(SdkSpan):
 
     @classmethod
     def of(cls, tracer: Any) -> type[ServerSpan]:
-        """Make the class of the spans of ``tracer``, with what all of them share."""
+        """Make the class for spans of ``tracer``, with the values that they share."""
         shared = {
             "_resource": tracer.resource,
             "_instrumentation_scope": tracer._instrumentation_scope,
@@ -156,7 +156,7 @@ class ServerSpan(SdkSpan):
         return type(cls.__name__, (cls,), shared)
 
     def put(self, attributes: Mapping[str, Any], name: str | None) -> None:
-        """Set the name and the kit's own attributes, whose types need no check."""
+        """Set the name and the kit's own attributes. Their types need no check."""
         if type(self._attributes) is dict and self._end_time is None:
             self._attributes.update(attributes)
             self._name = name or self._name
@@ -174,7 +174,7 @@ class ServerSpan(SdkSpan):
         super().set_attribute(key, value)
 
     def _bound_attributes(self) -> None:
-        """Check, count and cut what others set, as the SDK does."""
+        """Check, count and truncate the attributes of other code, as the SDK does."""
         with self._lock:
             if type(self._attributes) is dict and self._end_time is None:
                 self._attributes = BoundedAttributes(
@@ -201,14 +201,14 @@ class ServerSpan(SdkSpan):
         self._end_time = time_ns() if end_time is None else end_time
         processor = self._span_processor
         processor._on_ending(self)
-        # Nothing can be set any more: the span is its own readable copy.
+        # An ended span does not change, so the processor needs no readable copy.
         processor.on_end(self)
 
 
 def has_room(tracer: Any) -> bool:
-    """Whether a request's own attributes fit into the limits of ``tracer`` uncut.
+    """Whether the kit's own attributes of a request fit the limits of ``tracer``.
 
-    A tracer has no public name for the limits that its provider was made with.
+    A tracer has no public attribute for the limits of its provider.
     """
     limits = tracer._span_limits
     number = limits.max_span_attributes
@@ -218,12 +218,12 @@ def has_room(tracer: Any) -> bool:
 
 
 class SamplingRule(NamedTuple):
-    """What one of the SDK's own samplers decides.
+    """The rule of one of the SDK's own samplers.
 
     Args:
         by_parent: Whether the caller's decision counts.
-        bound: A trace that begins here is kept if the last 64 bits of its id are below
-            this number.
+        bound: A trace that begins here is sampled if the last 64 bits of its id are
+            below this number.
     """
 
     by_parent: bool
@@ -233,8 +233,8 @@ class SamplingRule(NamedTuple):
 def read_sampling_rule(sampler: Any) -> SamplingRule | None:
     """Read the rule of one of the SDK's own samplers; None for any other sampler.
 
-    A sampler has one public method, which makes a :class:`SamplingResult` at each
-    request; what it was made with has no public name.
+    The only public method of a sampler makes a :class:`SamplingResult` at each request,
+    and a sampler has no public attributes for its arguments.
     """
     kind = type(sampler)
     if not issubclass(kind, sampling.ParentBased):

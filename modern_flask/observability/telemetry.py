@@ -1,4 +1,4 @@
-"""One observer for each component: it brings the component's spans and its metrics."""
+"""One observer for each component: it adds the component's spans and metrics."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Telemetry"]
 
 
 class Telemetry:
-    """Observes the components of a service, each by the method of its name.
+    """Observes the components of a service; each has a method with its name.
 
-    Components are measured whether tracing is on or off. A module that observes a
-    component is imported when there is such a component.
+    Components are measured whether tracing is on or off. The module that observes a
+    component is imported only if the service has this component.
 
     Args:
-        tracing: Spans are made while it is on.
-        metrics: What the process measures; None for no metrics.
+        tracing: Spans are made if it is on.
+        metrics: The metrics of the process; None for no metrics.
     """
 
     def __init__(self, tracing: Tracing, metrics: Metrics | None) -> None:
@@ -68,9 +68,9 @@ class Telemetry:
             trace_storage(storage)
 
     def celery(self, app: Any) -> None:
-        """Measure the tasks that workers of ``app`` run, and the queues they wait in.
+        """Measure the tasks that workers of ``app`` run, and the depth of the queues.
 
-        Each task gets a span where it is sent and where it is run.
+        Each task gets a span in the sending process and in the running one.
         """
         if self.metrics is not None:
             from .instruments.tasks import measure_tasks

@@ -1,4 +1,4 @@
-"""Tracing as a resource: one provider in a process, an uploader for each back end."""
+"""Opens tracing: one provider in a process, and one uploader for each back end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class Tracing:
-    """Where a service's spans are sent; None for a service that is not traced."""
+    """The destination of a service's spans; None for a service without tracing."""
 
     def __init__(self, destination: Destination | None) -> None:
         self.destination = destination
@@ -50,22 +50,25 @@ class Tracing:
 
 
 def open_tracing(settings: Mapping[str, Any], service: str) -> Iterator[Tracing]:
-    """Trace to the back end that the environment names, until closed.
+    """Send spans to the back end that the environment names, until shutdown.
 
-    The ``OTEL_`` keys of the configuration are in the environment by now. Environment,
-    provider and resource belong to the process: all apps of one process are traced
-    alike, under the name of the first. An app that starts before any app has a back end
-    stays untraced. Both cases are logged.
+    At this time, the ``OTEL_`` keys of the configuration are in the environment. The
+    environment, the provider and the resource belong to the process. So all apps of a
+    process have the same tracing, with the name of the first app. An app stays untraced
+    if it starts before any app has a back end. Both cases are logged.
 
     Args:
-        settings: The ``OTEL_`` section. Values are read from the environment, where a
-            variable wins over a key; the section knows where a key was set.
-        service: The service's name where no variable gives one.
+        settings: The ``OTEL_`` section; it has the origin of each key. The values come
+            from the environment, where a variable wins over a key.
+        service: The service's name if no variable sets one.
+
+    Yields:
+        The destination of the spans.
 
     Raises:
         UnknownChoice: ``OTEL_EXPORTER`` names no exporter.
-        BadEndpoint, BadLimit, UnreadableFile: A variable with which no span could be
-            sent.
+        BadEndpoint, BadLimit, UnreadableFile: The value of a variable is wrong, so no
+            span could be sent.
     """
     destination = choose_destination(os.environ, settings)
     set_propagators()
@@ -85,7 +88,7 @@ def open_tracing(settings: Mapping[str, Any], service: str) -> Iterator[Tracing]
 
 
 class _Fanout(SpanProcessor):
-    """Hands spans to each back end in use; two apps with the same one share it."""
+    """Passes spans to every back end in use. Apps with the same back end share it."""
 
     def __init__(self) -> None:
         self.backends: dict[Any, tuple[SpanProcessor, int]] = {}
@@ -129,7 +132,7 @@ _warned: set[str] = set()
 
 
 def _warn_of_other_apps(service: str) -> None:
-    """Warn of what differs from an app's own configuration, once for each app."""
+    """Warn once for each app whose tracing differs from its configuration."""
     if service in _warned:
         return
     _warned.add(service)
@@ -153,7 +156,7 @@ def _warn_of_other_apps(service: str) -> None:
 
 
 def _share_fanout(service: str) -> _Fanout:
-    """The process's fanout, made once, as OpenTelemetry's provider can be set once."""
+    """Return the process's fanout: OpenTelemetry's provider can be set only once."""
     global _shared
     if _shared is None:
         provider = trace.get_tracer_provider()
@@ -181,9 +184,8 @@ def _make_processor(destination: Destination) -> SpanProcessor:
 def instrument(name: str) -> None:
     """Start one of OpenTelemetry's own instrumentors, once in a process.
 
-    An instrumentor that refuses to start, because it does not support a version of the
-    library, is reported. One that ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` names is
-    left out.
+    If the instrumentor does not support the version of the library and does not start,
+    a warning is logged. ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` can disable it.
 
     Args:
         name: ``requests`` or ``celery``.

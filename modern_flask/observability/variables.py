@@ -1,7 +1,7 @@
 """Checks OpenTelemetry's own variables before it raises a bare ValueError.
 
-Samplers and resource attributes need no check: OpenTelemetry reads them itself, and
-logs one line for what it can't read
+Samplers and resource attributes need no check: OpenTelemetry logs one line for a value
+that it can't read
 (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables).
 """
 
@@ -33,11 +33,11 @@ _Settings = Mapping[str, Any]
 
 
 def check_limits(environ: Mapping[str, str], settings: _Settings) -> None:
-    """Check the limits of spans.
+    """Check the limits for spans.
 
     Args:
         environ: The environment that OpenTelemetry reads.
-        settings: The ``OTEL_`` section, which knows where a value was set.
+        settings: The ``OTEL_`` section; it has the origin of each value.
 
     Raises:
         BadLimit: A limit is not a whole number of 0 or more.
@@ -51,11 +51,11 @@ def check_limits(environ: Mapping[str, str], settings: _Settings) -> None:
 
 
 def check_propagators(environ: Mapping[str, str], settings: _Settings) -> None:
-    """Check ``OTEL_PROPAGATORS``, before the import of OpenTelemetry loads them.
+    """Check ``OTEL_PROPAGATORS`` before the import of OpenTelemetry loads them.
 
     Args:
         environ: The environment that OpenTelemetry reads.
-        settings: The ``OTEL_`` section, which knows where a value was set.
+        settings: The ``OTEL_`` section; it has the origin of each value.
 
     Raises:
         UnknownChoice: A propagator is not installed.
@@ -74,7 +74,7 @@ def check_propagators(environ: Mapping[str, str], settings: _Settings) -> None:
 def find_variable_origin(
     settings: _Settings, variable: str, environ: Mapping[str, str]
 ) -> Origin | None:
-    """Where the variable's value was set; None if the configuration has another one."""
+    """Return the origin of a variable's value; None if no ``OTEL_`` key has set it."""
     name = variable.removeprefix("OTEL_").lower()
     same = str(settings.get(name)) == environ[variable]
     return find_origin(settings, name) if same else None

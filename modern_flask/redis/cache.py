@@ -1,4 +1,4 @@
-"""A cache in Redis: one caller computes a value, and an outage stops nobody."""
+"""A cache in Redis: one caller at a time computes a value. Outages stop no caller."""
 
 import json
 import logging
@@ -21,20 +21,20 @@ __all__ = ["PAUSE", "Cache"]
 logger = logging.getLogger(__name__)
 
 PAUSE = 5.0
-"""Seconds without a request to a Redis that failed: each attempt may take 3 s."""
+"""Seconds without a request to Redis after a failure: each attempt may take 3 s."""
 
 _LOCK_SLEEP = 0.02
-"""Seconds between two attempts to get the lock of a value that another computes."""
+"""Seconds between two attempts to lock a value that another caller computes."""
 
 _TUPLE = b"("
 """Marks a tuple, which JSON does not have: a view's ``body, status`` must stay one."""
 
 
 class Cache:
-    """Values in Redis, each of which one caller at a time computes.
+    """Caches values in Redis. One caller at a time computes each value.
 
-    If there is no value, the other callers wait for it. If there is an expired value,
-    they get that one in the meantime. Without Redis, every caller computes its value.
+    Meanwhile the other callers get the expired value, or wait if there is none. Without
+    Redis, every caller computes the value itself.
 
     Args:
         client: The cache uses its connections.
@@ -69,14 +69,14 @@ class Cache:
             },
             wrap=[_FailOpen(client, kept)],
         )
-        # The client itself, not a second one with its pool: only the client is traced.
+        # Use this client and not a second client on its pool: only this one is traced.
         backend: Any = self._region.actual_backend
         backend.reader_client = backend.writer_client = client
 
     def get_or_create(self, key: str, create: Callable[[], Any]) -> Any:
         """Return the value of ``key``, or call ``create`` and store its result.
 
-        A new value is returned as JSON gives it back, too.
+        A new value, too, is returned as it is decoded from JSON.
 
         Raises:
             NotCacheable: JSON can't hold the result of ``create``.
@@ -88,7 +88,7 @@ class Cache:
         return _load(self._region.get_or_create(key, compute))
 
     def set(self, key: str, value: Any) -> Any:
-        """Store ``value`` under ``key``; return it as later calls get it."""
+        """Store ``value`` under ``key``, and return it as later calls get it."""
         payload = _dump(key, value)
         self._region.set(key, payload)
         return _load(payload)
@@ -148,7 +148,7 @@ class _FailOpen(ProxyBackend):
         if self._retry is not None:
             if not self._retry.passed:
                 return default
-            # This caller tries; the others get the default until it has a result.
+            # This caller tries. The other callers get the default until it succeeds.
             self._retry = Deadline(PAUSE)
         try:
             answer = call()
@@ -189,7 +189,7 @@ class _Mutex(CacheMutex):
         try:
             lock.release()
         except RedisError as error:
-            # It has expired or will expire; the value is computed in either case.
+            # The lock has expired or will expire. The value is already computed.
             logger.debug("The lock of a cached value stays: %s.", describe(error))
 
     def locked(self) -> bool:

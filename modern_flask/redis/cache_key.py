@@ -38,8 +38,8 @@ class CallKey:
     """Makes the keys of the calls of one function.
 
     Args:
-        function: By its signature, an argument has the same key whether it is passed by
-            position or by name.
+        function: The function. Its signature gives an argument the same key by position
+            and by name.
         keys: The parts of the prefix, joined by dots; the name of the function by
             default.
         ignore: Parameters that are not part of the key. Injected parameters never are.
@@ -70,7 +70,7 @@ class CallKey:
         """
         if not self._by_arguments:
             return f"{self.prefix}()"
-        # Partial: the injected arguments are not passed yet.
+        # bind_partial, because the injected arguments are not passed yet.
         bound = self._signature.bind_partial(*args, **kwargs)
         bound.apply_defaults()
         text = ",".join(
@@ -97,7 +97,7 @@ class _NoText(Exception):
 
 
 def canonicalize(value: object) -> str:
-    """The text of ``value``; only equal values of the same type have the same text."""
+    """Return a text that only equal values of the same type have in common."""
     kind = type(value).__qualname__
     if value is None or type(value) in _PLAIN:
         return repr(value)

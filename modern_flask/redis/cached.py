@@ -123,7 +123,7 @@ class _Caches:
         client = self._find_client()
         cache = self._caches.get(client)
         if cache is None:
-            # A proxy: a cache with a reference to its client would keep both alive.
+            # A weak proxy, because a strong reference would keep the client alive.
             cache = Cache(proxy(client), *self._settings)
             self._caches[client] = cache
         return client, cache

@@ -88,9 +88,9 @@ def open_redis(settings: _Settings) -> Iterator[Redis]:
 
 
 def _parse_numbers(settings: _Settings, names: Collection[str]) -> dict[str, Any]:
-    """The settings among ``names`` that are numbers; each may be given as a text.
+    """Return the settings in ``names`` as numbers. A setting may also be a text.
 
-    None stays: it has a meaning in redis-py, except for the port.
+    None stays None, because redis-py gives it a meaning, except for the port.
     """
     return {
         name: _parse_number(settings, name)
@@ -178,7 +178,7 @@ _RETIRED: dict[str, Callable[[str, Any, dict[str, Any]], str]] = {
 
 
 def _parse_url(settings: _Settings) -> dict[str, Any]:
-    """The parts of the URL as keywords of :class:`redis.Redis`."""
+    """Return the parts of the URL as keywords of :class:`redis.Redis`."""
     if not settings.get("url"):
         return {}
     key, origin = find_key(settings, "url"), find_origin(settings, "url")
@@ -225,7 +225,7 @@ def ping(client: Redis, timeout: float) -> None:
         "health_check_interval": 0,
         "retry": Retry(NoBackoff(), 0),
         "retry_on_error": [],
-        # Without it, connecting waits for two answers fewer.
+        # Without driver_info, a new connection sends two commands less.
         "driver_info": None,
     }
     connection = pool.connection_class(**options)

@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _declare_redis(make: F) -> F:
-    """The same decorator; the check at start sees that its functions use Redis."""
+    """Record for the check at start that functions under this decorator use Redis."""
 
     def make_decorator(*args: Any, **options: Any) -> Any:
         decorate = make(*args, **options)

@@ -134,7 +134,7 @@ class UnknownPlaceholder(Fault):
 
 
 class LockTaken(Fault):
-    """Another holder has kept the lock for the whole time that the caller waited.
+    """The caller waited, but another holder did not release the lock in this time.
 
     Args:
         name: The name of the lock.

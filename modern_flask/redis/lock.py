@@ -1,4 +1,4 @@
-"""A lock in Redis, with fencing tokens. It is renewed, and its loss raises an error."""
+"""A lock in Redis with fencing tokens. It is renewed, and its loss raises an error."""
 
 import logging
 import math
@@ -54,7 +54,7 @@ class FencedLock(Lock):
     expiry = Deadline(0)
 
     def do_acquire(self, token: Any) -> bool:
-        # Before the request: Redis counts the timeout from a later moment.
+        # Set before the request, so it ends before the timeout that Redis counts.
         self.expiry = Deadline(self.timeout or 0)
         milliseconds = int((self.timeout or 0) * 1000)
         keys = [self.name, make_fence_key(self.name)]
@@ -66,7 +66,7 @@ class FencedLock(Lock):
 
 
 def make_fence_key(name: str) -> str:
-    """The key of the fencing token of a lock.
+    """Make the key of the fencing token of a lock.
 
     A cluster chooses the slot of a key by the part in braces, so the lock and its token
     are in the same slot.
@@ -96,7 +96,7 @@ class _HeldLock:
                 self._expiry = expiry
             except RedisError as error:
                 if self._done.is_set():
-                    # Released in the meantime: release() knows whether it was lost.
+                    # Meanwhile the lock was released. release() checks for a loss.
                     return
                 if isinstance(error, LockNotOwnedError):
                     self._lost = "it expired or was deleted, and may have been taken"

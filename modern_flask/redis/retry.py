@@ -19,16 +19,16 @@ BACKOFF = Backoff(first=0.04, longest=0.5, budget=3.0)
 restart. The jitter keeps the workers from sending at the same moment."""
 
 _FOREVER = -1
-"""The number of retries with which redis-py counts none."""
+"""With this number of retries, redis-py sets no limit on them."""
 
 
 class BudgetRetry(Retry):
     """Retries after a lost connection for ``seconds``, and never after a timeout.
 
-    Redis may still execute a command that timed out: sent again, ``INCR`` would count
-    twice. A refused password stays refused. redis-py retries a command and, inside of
-    it, the connection. Both budgets run at the same time, so all attempts end within
-    ``seconds`` and one more attempt.
+    Redis may still execute a command that timed out: a second ``INCR`` would count
+    twice. A refused password is not retried either. redis-py retries a command, and
+    inside each attempt the connection. Both budgets run at the same time, so all
+    attempts end within ``seconds`` plus the duration of one attempt.
 
     Args:
         seconds: No attempt begins later than this after the first one.
@@ -66,7 +66,7 @@ class BudgetRetry(Retry):
                 fail(error, failures) if with_failure_count else fail(error)
                 refused = isinstance(error, AuthenticationError | AuthorizationError)
                 if retries is None:
-                    # Only now: nearly every command succeeds at the first attempt.
+                    # Made only now, since nearly every command succeeds at once.
                     retries = Retries(replace(BACKOFF, budget=deadline.left()))
                 if refused or not retries.pause():
                     raise

@@ -1,4 +1,4 @@
-"""The address at which a server listens, checked before anything is started."""
+"""Checks the address of a server before anything is started."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ __all__ = ["check_address", "find_free_address", "free_port"]
 
 _LAST_PORT = 65535
 
-# Below the ephemeral ports of Linux (32768) and macOS (49152): while the server is down
-# no outgoing connection takes its port, and no client that reconnects meets itself.
+# Below the ephemeral ports of Linux (32768) and macOS (49152). So while the server is
+# down, no outgoing connection takes its port, and no reconnecting client can connect to
+# itself.
 _PORTS = range(15000, 32000)
 
 
 def check_address(bind: str) -> tuple[str, int] | None:
-    """Host and port of ``bind``; None for other forms that gunicorn knows.
+    """Return the host and port of ``bind``; None for other forms that gunicorn knows.
 
     Raises:
-        AddressUnusable: It is not an address.
+        AddressUnusable: ``bind`` is not an address.
     """
     try:
         found = parse_address(bind)
@@ -54,7 +55,7 @@ def find_free_address(bind: str) -> str:
     host, _ = address
     family = socket.AF_INET6 if is_ipv6(host) else socket.AF_INET
     with socket.socket(family) as probe:
-        # As gunicorn does: connections of a server that has just ended don't count.
+        # Like gunicorn, ignore connections of a server that has just ended.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)
@@ -65,12 +66,12 @@ def find_free_address(bind: str) -> str:
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nothing listens on, outside the ephemeral range.
+    """Find a free port on 127.0.0.1 outside the ephemeral range.
 
-    Another process may take it before it is used: try another when binding fails.
+    Another process may take the port before its use. If binding fails, try another.
 
     Raises:
-        OSError: 100 ports, chosen at random, are all in use.
+        OSError: All of 100 random ports are in use.
     """
     for port in random.sample(_PORTS, 100):
         with socket.socket() as probe, suppress(OSError):

@@ -1,4 +1,4 @@
-"""Options for ``celery worker`` that the user has not given."""
+"""Adds options to ``celery worker`` that the user has not given."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ __all__ = ["complete_options"]
 def complete_options(
     options: Sequence[str], service: str, environ: Mapping[str, str]
 ) -> list[str]:
-    """Add the log level and the node name to ``options`` where they are missing.
+    """Add the log level and the node name to ``options`` if they are missing.
 
-    Two workers with one node name answer each other's remote control, and with RabbitMQ
-    the second one can't start: the name contains the pod, or the process ID elsewhere.
+    Two workers with the same node name answer each other's remote control, and with
+    RabbitMQ the second one can't start. So the name contains the pod, or else the
+    process ID.
 
     Args:
         options: The user's options, which win.

@@ -1,4 +1,4 @@
-"""A development setup: one command starts it and one Ctrl-C stops it."""
+"""The development setup. One command starts it, and one Ctrl-C stops it."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from .parent_death import tether
 __all__ = ["Plan", "develop"]
 
 _STOP_DEADLINE = 10.0
-"""Seconds for a process to end before it is killed."""
+"""Seconds that a process has to end before it is killed."""
 
 _POLL = 0.2
-"""Seconds between two looks at the processes."""
+"""Seconds between two checks of the processes."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What ``dev`` starts.
+    """The parts that ``dev`` starts.
 
     Args:
         app: The value of ``--app``.
-        bind: Where the server listens, ``HOST:PORT``.
-        folder: Where the embedded Redis keeps its data.
-        databases: The keys that the embedded Redis sets, each with the number of its
+        bind: The address of the server, ``HOST:PORT``.
+        folder: The folder for the data of the embedded Redis.
+        databases: The keys to set to the embedded Redis, each with the number of its
             Redis database.
-        tables: Whether a database is configured, and its tables are to be created.
+        tables: Whether a database is configured, so that its tables must be created.
         worker: Whether to start a Celery worker.
-        data: Where the other data lie: a short name, and a place.
+        data: The places of the other data, by a short name.
     """
 
     app: str
@@ -50,15 +50,18 @@ class Plan:
 
 
 def develop(plan: Plan, echo: Callable[[str], None]) -> int:
-    """Start everything, wait for a signal or the end of a process; the exit code.
+    """Start everything, and wait for a signal or the end of a process.
 
     Args:
-        plan: What to start.
+        plan: The parts to start.
         echo: Prints a line.
+
+    Returns:
+        The exit code.
 
     Raises:
         AddressUnusable: The server can't listen at its address; nothing was started.
-        RedisNotFound: The service needs the embedded Redis, and there is no binary.
+        RedisNotFound: The service needs the embedded Redis, but there is no binary.
         RedisDidNotStart, FolderUnusable: The embedded Redis does not start.
     """
     plan = replace(plan, bind=find_free_address(plan.bind))
@@ -82,7 +85,7 @@ def develop(plan: Plan, echo: Callable[[str], None]) -> int:
         try:
             return _wait(processes, stop, echo)
         finally:
-            # All at once: each of them takes a second or two to end.
+            # Stop all at the same time, because each takes a second or two to end.
             for process in processes.values():
                 process.terminate()
 
@@ -90,7 +93,7 @@ def develop(plan: Plan, echo: Callable[[str], None]) -> int:
 def _start_redis(
     plan: Plan, stack: ExitStack, echo: Callable[[str], None]
 ) -> Mapping[str, str]:
-    """Start the embedded Redis; the variables that configure it."""
+    """Start the embedded Redis, and return the variables that configure its use."""
     redis = stack.enter_context(EmbeddedRedis(plan.folder))
     root = redis.url.rpartition("/")[0]
     echo(f"  redis    {root}, data in {plan.folder}")
@@ -100,7 +103,7 @@ def _start_redis(
 def _start_processes(
     plan: Plan, environ: Mapping[str, str], stack: ExitStack
 ) -> Mapping[str, subprocess.Popen[bytes]]:
-    """Start the server and the worker; the stack ends them."""
+    """Start the server and the worker; ``stack`` ends them."""
     commands = {"server": ["serve", "--reload", "--threads", "4", "--bind", plan.bind]}
     if plan.worker:
         commands["worker"] = ["worker", "--concurrency", "1"]
@@ -137,7 +140,7 @@ def _run_command(plan: Plan, environ: Mapping[str, str], *words: str) -> int:
 def _open_process(
     plan: Plan, environ: Mapping[str, str], words: Sequence[str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a new session: Ctrl-C reaches it through this process only."""
+    """Run a process in a new session, so that only this process receives Ctrl-C."""
     process = subprocess.Popen(
         _make_command(plan, words), env=environ, start_new_session=True
     )

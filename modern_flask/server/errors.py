@@ -40,8 +40,8 @@ class AddressUnusable(Fault):
     """The server can't listen at an address.
 
     Args:
-        address: The address, as ``--bind`` has it.
-        reason: The reason, in the system's words where the system refused it.
+        address: The value of ``--bind``.
+        reason: The reason; if the system refused the address, the system's own text.
     """
 
     def __init__(self, address: str, reason: str) -> None:
@@ -64,18 +64,18 @@ class RedisNotFound(Fault):
         self.packages = packages
         names = " and ".join(package.replace("_", "-") for package in packages)
         super().__init__(
-            "The embedded Redis needs a redis-server, and none is installed.",
+            "The embedded Redis needs a redis-server, but none is installed.",
             ("looked in", f"the packages {names}, then PATH"),
             ("fix", INSTALL_REDIS),
         )
 
 
 class RedisDidNotStart(Fault):
-    """The redis-server binary ran, and no server was ready in time.
+    """The redis-server binary was started, but the server was not ready in time.
 
     Args:
-        binary: The program that ran.
-        output: What it printed; the message shows the last five lines.
+        binary: The program.
+        output: The output of the program; the message shows its last five lines.
     """
 
     def __init__(self, binary: Path, output: str) -> None:
@@ -94,7 +94,7 @@ class FolderUnusable(Fault):
 
     Args:
         folder: The folder.
-        reason: The reason, in the system's words where the system refused it.
+        reason: The reason; if the system refused an operation, the system's own text.
     """
 
     def __init__(self, folder: Path, reason: str) -> None:
@@ -110,9 +110,9 @@ class FolderUnusable(Fault):
 
 
 def describe_os_error(error: OSError) -> str:
-    """The reason in the system's words, such as ``address already in use``.
+    """Return the system's text for an error, such as ``address already in use``.
 
-    :data:`modern_flask.failures.REASONS` has no words for most of what a developer's
-    machine refuses, and the system's words hold nothing secret.
+    :data:`modern_flask.failures.REASONS` lacks most errors of a developer's machine,
+    and the texts of the system contain no secret.
     """
     return (error.strerror or type(error).__name__).lower()

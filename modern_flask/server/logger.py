@@ -1,4 +1,4 @@
-"""Gunicorn's logger, with the kit's log format from its first line on."""
+"""A logger for gunicorn that uses the kit's log format from the first line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["make_logger_class"]
 
 
 def make_logger_class(formatter: logging.Formatter) -> type[Logger]:
-    """A ``logger_class`` for gunicorn that uses ``formatter``, in the master too."""
+    """Make a ``logger_class`` for gunicorn with ``formatter``, also for the master."""
 
     class KitLogger(Logger):  # type: ignore[misc]
         def setup(self, cfg: Any) -> None:

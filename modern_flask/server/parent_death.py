@@ -1,4 +1,4 @@
-"""Child processes that end with the process that starts them."""
+"""Makes child processes end with the process that starts them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 __all__ = ["tether"]
 
-# A separate program: in a threaded parent preexec_fn may deadlock, and Python warns. A
-# change of user clears the death signal, so it comes first; Python ignores SIGPIPE, and
-# the command would inherit that.
+# A separate program, because preexec_fn may deadlock in a threaded parent, and Python
+# warns of it. A change of user clears the death signal, so it comes first. Python
+# ignores SIGPIPE, and the command would inherit that.
 _PROGRAM = """
 import ctypes, os, pwd, signal, sys
 parent, death, user, *command = sys.argv[1:]
@@ -34,14 +34,14 @@ def tether(
 ) -> list[str]:
     """Make ``command`` end with the process that starts it, even after ``kill -9``.
 
-    This works on Linux only (``PR_SET_PDEATHSIG`` of prctl(2)); elsewhere the command
-    is returned unchanged. The kernel watches the *thread* that starts the command: a
-    process with a long life must be started from a thread with a long life.
+    This works only on Linux (``PR_SET_PDEATHSIG`` of prctl(2)). Elsewhere the command
+    is returned unchanged. The kernel watches the *thread* that starts the command, so
+    start a long-lived process from a long-lived thread.
 
     Args:
         command: An absolute path, then arguments.
         death: The signal that the kernel sends when the parent is gone.
-        user: The user that runs the command; only root may name one.
+        user: The user that runs the command; only root may set one.
     """
     words = [str(word) for word in command]
     if sys.platform != "linux":

@@ -1,4 +1,4 @@
-"""Gunicorn with the kit's settings: for ``serve``, with and without reload."""
+"""Runs gunicorn with the kit's settings, for ``serve`` with and without reload."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .logger import make_logger_class
 
 __all__ = ["load", "serve", "serve_reloading"]
 
-# Gunicorn's: these lines belong to the log of the server.
+# Gunicorn's logger, because these lines belong to the log of the server.
 logger = logging.getLogger("gunicorn.error")
 
 
@@ -32,8 +32,8 @@ def serve(app: Flask, **options: Any) -> None:
     """Serve ``app`` until a signal ends it; the workers share the app's memory.
 
     Args:
-        app: Loaded and checked; none of its components is open.
-        options: Settings of gunicorn, which win over the kit's.
+        app: The app, loaded and checked. None of its components is open.
+        **options: Settings of gunicorn. They override the kit's.
     """
     _Server(app, options).run()
 
@@ -43,8 +43,8 @@ def serve_reloading(
 ) -> NoReturn:
     """Replace this process by a gunicorn that reloads the code when it changes.
 
-    This process has imported the service: a worker forked from it would keep the old
-    code. So a new interpreter takes its place.
+    This process has imported the service, so its forked workers would keep the old
+    code. Therefore a new interpreter replaces it.
 
     Args:
         name: The value of ``--app``.
@@ -57,18 +57,18 @@ def serve_reloading(
     command = [sys.executable, "-m", "gunicorn"]
     command += ["-c", f"python:{settings.__name__}", "--reload", "--bind", bind]
     command += ["--workers", str(workers), "--threads", str(threads)]
-    # Every file of a package. Beside a single file there may be a virtual environment:
-    # then its folder alone.
+    # For a package, watch its whole folder. The folder of a single file may also have a
+    # virtual environment in it, so watch only the files that are directly in it.
     pattern = "**/*.py" if (folder / "__init__.py").exists() else "*.py"
     command += ["--reload-extra-file", str(folder / pattern)]
     os.execv(sys.executable, [*command, f"{__name__}:load()"])
 
 
 def load() -> Any:
-    """Load the app of ``FLASK_APP``, or an app that shows why it can't start.
+    """Load the app of ``FLASK_APP``, or make an app that shows why it can't start.
 
-    Code that is being edited is often incomplete, and a worker that fails at start
-    would end the server.
+    During editing the code is often incomplete, and a worker that fails at start would
+    end the server.
     """
     try:
         app = ScriptInfo(app_import_path=os.environ["FLASK_APP"]).load_app()
@@ -82,7 +82,7 @@ def load() -> Any:
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
-    """Gunicorn for an app that is loaded already."""
+    """Gunicorn for an app that is already loaded."""
 
     def __init__(self, app: Flask, options: dict[str, Any]) -> None:
         self._app, self._options = app, options
@@ -95,7 +95,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def _make_logger_class(self) -> type[Any]:
-        """The app is loaded: the master's log has the same format as the workers'."""
+        """Make the class that gives the master's log the format of the workers' log."""
         values = get_bound(self._app).container.config()
         return make_logger_class(make_formatter(values.section("LOGGING_")))
 

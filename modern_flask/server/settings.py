@@ -1,6 +1,6 @@
 """Settings for gunicorn: ``gunicorn -c python:modern_flask.server.settings``.
 
-One worker and one thread: a cluster schedules processes, and the unit is one CPU.
+There is one worker with one thread, because a cluster scales by processes of one CPU.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ from .logger import make_logger_class
 bind = os.environ.get("GUNICORN_BIND", "127.0.0.1:8000")
 workers = 1
 threads = 1
-# Below the 30 s that Kubernetes gives a pod, so that there is time to close what is
-# open.
+# Seconds. Kubernetes gives a pod 30 s, so there is time left to close the components.
 graceful_timeout = 20
-# The heartbeat's file: /tmp may be a disk, or missing in a read-only image.
+# For the heartbeat file: /tmp may be on a disk, or missing in a read-only image.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 control_socket_disable = True
 accesslog = "-"
 access_log_format = ACCESS_FORMAT
-# Only a worker reads the whole configuration; the master knows the environment alone.
+# Only a worker reads the whole configuration. The master reads only the environment.
 if os.environ.get("FLASK_LOGGING_FORMAT") == "json":
     logger_class = make_logger_class(JsonFormatter())
 
@@ -53,8 +52,8 @@ def post_worker_init(worker: Any) -> None:
     from ..startup import start
     from ..wiring import get_bound
 
-    # For every app, with or without a container: no query and no decoded line break
-    # reaches the access log.
+    # For every app, even without a container: the filter keeps queries and decoded line
+    # breaks out of the access log.
     logging.getLogger(ACCESS).addFilter(complete_record)
     app = find_app(worker.app.callable)
     if app is not None:
@@ -63,10 +62,10 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Close the components, telemetry last; log those that do not close."""
+    """Close the components, telemetry last, and log the errors."""
     from ..wiring import get_bound
 
-    # A worker that died while it loaded the app has no callable.
+    # If the worker failed while it loaded the app, there is no callable.
     app = find_app(getattr(worker.app, "callable", None))
     if app is not None:
         try:
@@ -76,7 +75,7 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 
 def find_app(wsgi_app: Any) -> Flask | None:
-    """``wsgi_app`` if it is a Flask app with a container, else None."""
+    """Return ``wsgi_app`` if it is a Flask app with a container, else None."""
     if isinstance(wsgi_app, Flask) and "modern_flask" in wsgi_app.extensions:
         return wsgi_app
     return None

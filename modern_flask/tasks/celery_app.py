@@ -24,7 +24,7 @@ __all__ = ["get_tasks", "list_task_names", "open_celery", "ping"]
 _RENAMED = {"broker": "broker_url", "backend": "result_backend"}
 _CONSTRUCTOR = frozenset({"main", "include", "fixups", "loader", "namespace"})
 _DEFAULTS: dict[str, Any] = {
-    # Otherwise sending blocks for 19 s while the result backend is down, even if
+    # With False, sending blocks for 19 s while the result backend is down, even if
     # nobody reads the result.
     "task_ignore_result": True,
     "broker_connection_timeout": 3,
@@ -34,7 +34,7 @@ _DEFAULTS: dict[str, Any] = {
         "interval_start": 0.1,
         "interval_max": 0.5,
     },
-    # Otherwise Celery replaces the kit's log handlers, which add the trace.
+    # With True, Celery replaces the kit's log handlers, which add the trace ids.
     "worker_hijack_root_logger": False,
 }
 _REDIS_TRANSPORT = {"socket_timeout": 2, "socket_connect_timeout": 1}  # seconds
@@ -87,7 +87,7 @@ def _make_celery(settings: Mapping[str, Any], app: Flask | None) -> Celery:
     constructor = {name: given.pop(name) for name in _CONSTRUCTOR & given.keys()}
     constructor.setdefault("main", app.import_name if app is not None else "celery")
     celery = Celery(
-        task_cls=_task_class(app) if app is not None else None,
+        task_cls=_make_task_class(app) if app is not None else None,
         # set_default_app finds the current one through the current Flask app.
         set_as_current=False,
         **constructor,
@@ -117,17 +117,17 @@ def ping(celery: Celery, timeout: float) -> None:
 
 
 def list_task_names(celery: Celery) -> list[str]:
-    """The names of the service's tasks, without those of Celery itself."""
+    """Return the names of the service's tasks, without those of Celery itself."""
     return sorted(name for name in celery.tasks if not name.startswith("celery."))
 
 
 def get_tasks(celery: Celery) -> dict[str, Any]:
-    """The service's tasks by name, without those of Celery itself."""
+    """Return the service's tasks by name, without those of Celery itself."""
     return {name: celery.tasks[name] for name in list_task_names(celery)}
 
 
 def _rename_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings under Celery's names, with a warning for each unknown name."""
+    """Return the settings with Celery's names, and warn about each unknown name."""
     from celery.app.defaults import SETTING_KEYS
 
     known = SETTING_KEYS | _CONSTRUCTOR | _RENAMED.keys()
@@ -145,13 +145,13 @@ def _make_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     if str(given.get("broker_url", "")).startswith(("redis:", "rediss:")):
         own = given.get("broker_transport_options") or {}
         found["broker_transport_options"] = {**_REDIS_TRANSPORT, **own}
-        # Merged above: the setting of the user must not replace the result.
+        # Already merged above: the user's value must not replace the merged one.
         if isinstance(given, dict):
             given.pop("broker_transport_options", None)
     return found
 
 
-def _task_class(app: Flask) -> Any:
+def _make_task_class(app: Flask) -> Any:
     from celery import Task
 
     found = weakref.ref(app)

@@ -36,7 +36,7 @@ def set_default_app() -> None:
 
 
 def _find_current() -> Any:
-    """The Celery app of the current Flask app; without one, any open Celery app."""
+    """Find the current Flask app's Celery app; without one, any open Celery app."""
     if current_app:
         bound = get_bound(current_app._get_current_object())  # type: ignore[attr-defined]
         return bound.container.celery()
@@ -45,7 +45,7 @@ def _find_current() -> Any:
 
 @cache
 def _make_placeholder() -> Any:
-    """The app that Celery itself would make, for code that only inspects a task."""
+    """Make the app that Celery would make, for code that only inspects a task."""
     from celery import Celery
 
     return Celery("default", set_as_current=False)

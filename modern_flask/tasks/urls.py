@@ -131,7 +131,7 @@ def _make_backend(value: Any, celery: Celery) -> None:
 
 
 def _get_safe_message(error: Exception) -> str:
-    """The message of ``error`` if it can't hold a part of the URL, else nothing."""
+    """Return the message of ``error``; empty if it may contain a part of the URL."""
     from celery.exceptions import ImproperlyConfigured
 
     if package := _get_missing_package(error):
@@ -144,12 +144,12 @@ def _get_safe_message(error: Exception) -> str:
 
 
 def _get_missing_package(error: Exception) -> str:
-    """The package that could not be imported; empty for any other error."""
+    """Return the package that could not be imported; empty for any other error."""
     return (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
 
 
 def _find_schemes(url: str, known: Mapping[str, Any]) -> list[str]:
-    """The known schemes that are most similar to that of ``url``, if it is unknown."""
+    """Find the known schemes most similar to the scheme of ``url`` if it is unknown."""
     scheme = _get_scheme(url)
     return [] if scheme in known else find_nearest(scheme, known)
 

@@ -1,4 +1,4 @@
-"""A COS server for tests: the real SDK signs, this one verifies.
+"""A COS server for tests. It verifies the signatures of the real SDK.
 
 Sources: Tencent Cloud COS, "Request Signature" and the API reference.
 """
@@ -17,7 +17,7 @@ _DOMAIN = f"cos.{REGION}.myqcloud.com"
 
 
 class CosServer(ObjectServer):
-    """COS on 127.0.0.1, reached as the proxy of its real host names.
+    """COS on 127.0.0.1. Clients use it as the proxy for COS's real host names.
 
     >>> with CosServer() as server:
     ...     for storage in open_cos(server.settings):
@@ -38,7 +38,7 @@ class CosServer(ObjectServer):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings by which ``open_cos`` reaches this server."""
+        """The settings with which ``open_cos`` connects to this server."""
         settings = {
             "vendor": "cos",
             "secret_id": self.account,
@@ -84,9 +84,9 @@ class CosServer(ObjectServer):
     def _compute_signature(
         self, request: Request, signed: dict[str, str]
     ) -> tuple[str, str]:
-        """The signature, and the form of the request that it signs."""
+        """Compute the signature, and the text of the request that it signs."""
         headers = dict(request.headers)
-        # The host is signed without its port.
+        # The signature covers the host without its port.
         headers["host"] = request.host.partition(":")[0]
         query = {name.lower(): value for name, value in request.query.items()}
         form = "\n".join(
@@ -105,7 +105,7 @@ class CosServer(ObjectServer):
 
 
 def _read_signature(request: Request) -> dict[str, str] | None:
-    """The parts of a signature, from the header or from a presigned URL."""
+    """Return the parts of a signature, from the header or from a presigned URL."""
     if "q-signature" in request.query:
         return request.query
     header = request.headers.get("authorization", "")
@@ -115,7 +115,7 @@ def _read_signature(request: Request) -> dict[str, str] | None:
 
 
 def _join_pairs(names: str, values: dict[str, str], encoding: str = "utf-8") -> str:
-    """The named parameters or headers in signed form; absent ones are empty."""
+    """Join the named parameters or headers for signing; a missing one is empty."""
     encoded = [
         (name, quote(values.get(unquote(name), "").encode(encoding), safe="-_.~"))
         for name in names.split(";")

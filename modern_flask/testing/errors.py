@@ -1,4 +1,4 @@
-"""The faults of a service's tests."""
+"""The errors of a service's tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An OSS server for tests: the real SDK signs, this one verifies.
+"""An OSS server for tests. It verifies the signatures of the real SDK.
 
 Sources: Alibaba Cloud OSS, "Include signatures in the Authorization header" and
 "Include signatures in URLs", versions 1 and 4, and the API reference.
@@ -18,7 +18,7 @@ from .objects import Answer, ObjectServer, Refused, Request
 __all__ = ["OssServer"]
 
 REGION = "cn-hangzhou"
-_SKEW = 15 * 60  # seconds that a client's clock may be wrong
+_SKEW = 15 * 60  # seconds by which a client's clock may differ
 _LONGEST_V4 = 7 * 24 * 3600  # seconds
 # Version 1 signs only these parameters of the query.
 _SIGNED_V1 = frozenset(
@@ -31,7 +31,7 @@ _SIGNED_V1 = frozenset(
 
 
 class OssServer(ObjectServer):
-    """OSS on 127.0.0.1, path style; buckets as first labels of a host work as well.
+    """OSS on 127.0.0.1. URLs have the bucket in the path or as the host's first label.
 
     >>> with OssServer() as server:
     ...     for storage in open_oss(server.settings):
@@ -48,7 +48,7 @@ class OssServer(ObjectServer):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings by which ``open_oss`` reaches this server."""
+        """The settings with which ``open_oss`` connects to this server."""
         settings = {
             "vendor": "oss",
             "access_key_id": self.account,
@@ -79,7 +79,7 @@ class OssServer(ObjectServer):
     def make_error(self, request: Request, refused: Refused, request_id: str) -> Answer:
         answer = super().make_error(request, refused, request_id)
         if request.method == "HEAD":
-            # An answer without a body has its error in a header.
+            # OSS sends the error of a response without a body in a header.
             request.method = "GET"
             document = super().make_error(request, refused, request_id).body
             answer.headers["x-oss-err"] = base64.b64encode(document).decode()
@@ -162,7 +162,7 @@ class OssServer(ObjectServer):
             raise Refused(403, "SignatureDoesNotMatch", signed=text)
 
     def _check_time(self, signed: float, lifetime: int | None) -> None:
-        """Within 15 minutes for a header, within its lifetime for a URL."""
+        """Check the time: 15 minutes for a header, the lifetime for a URL."""
         age = self.clock() - signed
         if lifetime is None and abs(age) > _SKEW:
             raise Refused(403, "RequestTimeTooSkewed")
@@ -171,7 +171,7 @@ class OssServer(ObjectServer):
 
 
 def _make_canonical_request(request: Request, fields: dict[str, str]) -> str:
-    """The canonical request of version 4."""
+    """Make the canonical request of version 4."""
     additional = sorted(filter(None, fields.get("AdditionalHeaders", "").split(";")))
     signed = {"content-type", "content-md5", *additional}
     headers = sorted(
@@ -198,7 +198,7 @@ def _make_canonical_request(request: Request, fields: dict[str, str]) -> str:
 
 
 def _make_string_to_sign(request: Request, moment: str) -> str:
-    """The string that version 1 signs."""
+    """Make the string that version 1 signs."""
     headers = sorted(
         f"{name}:{value}\n"
         for name, value in request.headers.items()

@@ -36,11 +36,12 @@ def overriding(
 
     Args:
         container: An app's container.
-        config: Keys that win over the configuration within the block.
-        doubles: An object, or a provider of it, for each name.
+        config: Keys that override the configuration within the block.
+        **doubles: By the name of a provider, the object to provide or another provider.
 
     Raises:
-        NoSuchProvider: A name that the container does not have, with the nearest.
+        NoSuchProvider: The container has no such provider; the error shows the nearest
+            names.
     """
     _check_names(container, doubles)
     changed = {container.providers[name] for name in doubles}
@@ -58,7 +59,8 @@ def overriding(
             stack.enter_context(
                 _override(container.config, _merge_keys(container, config))
             )
-        # Entered last, so left first: the block's objects close before its doubles go.
+        # Registered last, so it runs first: the objects of the block close before the
+        # overrides end.
         stack.callback(
             _close, dependents, [p for p in doubles.values() if _is_resource(p)]
         )
@@ -72,7 +74,7 @@ def _check_names(container: Any, names: Iterable[str]) -> None:
 
 
 def _merge_keys(container: Any, config: Mapping[str, Any]) -> Values:
-    """The configuration with the keys of ``config`` over it."""
+    """Return the configuration, overridden by the keys of ``config``."""
     below = container.config() or {}
     origins = dict(getattr(below, "origins", {}))
     values = Values(below, origins, getattr(below, "searched", ()))
@@ -81,7 +83,7 @@ def _merge_keys(container: Any, config: Mapping[str, Any]) -> Values:
 
 
 def _find_sections(graph: Graph, config: Mapping[str, Any]) -> set[Any]:
-    """The sections and options that contain one of the keys."""
+    """Find the sections and options that contain one of the keys."""
 
     def contains_key(provider: Any) -> bool:
         if isinstance(provider, Settings):
@@ -93,7 +95,7 @@ def _find_sections(graph: Graph, config: Mapping[str, Any]) -> set[Any]:
 
 
 def _find_dependents(graph: Graph, changed: set[Any]) -> list[providers.Provider[Any]]:
-    """The providers that keep an object which depends on one of ``changed``."""
+    """Find the providers that keep an object that depends on one of ``changed``."""
     found: dict[Any, bool] = {}
 
     def depends(provider: Any) -> bool:
@@ -101,7 +103,7 @@ def _find_dependents(graph: Graph, changed: set[Any]) -> list[providers.Provider
             found[provider] = False  # a cycle ends here
             found[provider] = any(
                 needed in changed or depends(needed)
-                # Only the latter include what a target injects by a marker.
+                # Only graph.dependencies() includes the markers of a target.
                 for needed in (*provider.related, *graph.dependencies(provider))
             )
         return found[provider]
@@ -153,4 +155,4 @@ def _close(dependents: list[Any], doubles: list[Any]) -> None:
         except Exception as failure:
             failures.append(failure)
     if failures:
-        raise ExceptionGroup("Closing what an override built failed.", failures)
+        raise ExceptionGroup("Closing the objects of an override failed.", failures)

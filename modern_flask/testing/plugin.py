@@ -31,7 +31,7 @@ def container(app: Flask) -> Any:
 
 @pytest.fixture
 def override(container: Any) -> Iterator[Callable[..., None]]:
-    """``override(storage=MemoryStorage())``, until the end of the test."""
+    """Override providers, as in ``override(storage=fake)``, until the test ends."""
     from .overrides import overriding
 
     with ExitStack() as stack:
@@ -44,10 +44,10 @@ def override(container: Any) -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def session(container: Any) -> Iterator[Session]:
-    """A session in the same transaction as the app's sessions, which is rolled back.
+    """Open a session in the transaction of the app's sessions, which is rolled back.
 
-    It sees what views and tasks commit, and the end of the test undoes all of it. Flush
-    what a view should see.
+    It sees all commits of views and tasks, and the end of the test undoes them. Flush
+    the changes that a view should see.
     """
     from .transactions import share_transaction
 
@@ -57,7 +57,7 @@ def session(container: Any) -> Iterator[Session]:
 
 @pytest.fixture
 def tasks(app: Flask) -> Iterator[TaskRunner]:
-    """Runs tasks in this process: those the test names, and those the app sends."""
+    """Run the tasks of the test and the tasks that the app sends in this process."""
     from .tasks import run_tasks_here
 
     with run_tasks_here(app) as runner:
@@ -74,7 +74,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         return
     from .transactions import count_connections
 
-    # The connection of the fixture's transaction is released after the test.
+    # The fixture `session` releases its connection after the test.
     number = count_connections(app) - ("session" in found)
     if number > 0:
         raise ConnectionsLeft(number)

@@ -1,6 +1,6 @@
-"""Singletons of dependency-injector: put their objects aside and back.
+"""Puts the objects of dependency-injector's singletons aside, and restores them.
 
-The library can only reset a singleton.
+The library itself can only reset a singleton.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ _ABSENT: Any = object()
 
 
 class _NoObject(Exception):
-    """A singleton was called, and had no object yet."""
+    """A singleton was called, but had no object yet."""
 
 
 @contextmanager
 def set_aside(singleton: Any) -> Iterator[None]:
-    """Let ``singleton`` make another object in the block, and restore its object after.
+    """Let ``singleton`` make a new object in the block, and restore the old one after.
 
-    If it is local to a thread or a context, only the current one's object changes.
+    For a thread-local or context-local singleton, this changes only the object of the
+    current thread or context.
     """
     if isinstance(singleton, providers.AbstractSingleton):
-        yield  # its override holds the object, and is put aside itself
+        yield  # the override has the object, and is itself put aside
         return
     made = _get_made(singleton)
     singleton.reset()
@@ -41,9 +42,9 @@ def set_aside(singleton: Any) -> Iterator[None]:
 
 
 def _get_made(singleton: Any) -> Any:
-    """The object that ``singleton`` has made already, without making one."""
+    """Return the existing object of ``singleton``, without making one."""
     if singleton.provided_type is not None:
-        return _ABSENT  # it accepts only targets of that type
+        return _ABSENT  # the singleton accepts only targets of its type
 
     def refuse() -> Any:
         raise _NoObject
@@ -57,7 +58,7 @@ def _get_made(singleton: Any) -> Any:
 
 @contextmanager
 def _replace_target(singleton: Any, target: Callable[[], Any]) -> Iterator[None]:
-    """Within the block ``singleton`` has no overrides, and makes ``target()``."""
+    """In the block, ``singleton`` has no overrides and calls ``target``."""
     provides, attributes = singleton.provides, singleton.attributes
     args, kwargs, doubles = singleton.args, singleton.kwargs, singleton.overridden
     singleton.reset_override()

@@ -1,4 +1,4 @@
-"""Tasks of a test: they run in its process and are recorded."""
+"""Runs the tasks of a test in its own process, and records them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class TaskRunner:
 
     Args:
         app: The app.
-        celery: Its Celery.
-        done: Name, positional and keyword arguments of each task that was run.
+        celery: The app's Celery app.
+        done: The name, positional and keyword arguments of each task that has run.
     """
 
     app: Flask
@@ -37,22 +37,22 @@ class TaskRunner:
         """Run one task as a worker does, and return its result.
 
         Raises:
-            Exception: What the task raised.
+            Exception: The error of the task.
         """
         with self.app.app_context():
             return task.apply(args, kwargs, throw=True).get()
 
     @property
     def names(self) -> list[str]:
-        """The names of the tasks that were run, in order."""
+        """The names of the tasks that have run, in order."""
         return [name for name, _, _ in self.done]
 
 
 @contextmanager
 def run_tasks_here(app: Flask) -> Iterator[TaskRunner]:
-    """Within the block, a sent task runs at once and raises its errors.
+    """In the block, run each sent task at once, and raise its errors.
 
-    Without ``CELERY_`` keys the block has its own Celery, without a broker.
+    If no ``CELERY_`` key is set, the block uses a Celery app without a broker.
     """
     container = get_container(app)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""One transaction around a whole test, which is rolled back at its end."""
+"""Runs a whole test in one transaction, and rolls it back at the end."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def _begin(connection: Connection) -> None:
 
 
 def count_connections(app: Flask) -> int:
-    """How many connections of the app's pool are in use.
+    """Count the connections of the app's pool that are in use.
 
-    Zero if a scope is open: its end releases its connections.
+    The result is 0 if a scope is open, because its end releases its connections.
     """
     container = get_container(app)
     engine = container.providers.get("engine")
@@ -61,6 +61,6 @@ def count_connections(app: Flask) -> int:
         return 0
     if has_app_context() and find_scope() is not None:
         return 0
-    # A service may provide something else as its engine, and not every pool counts.
+    # The service's engine may be of another class, and not every pool counts.
     count = getattr(getattr(engine(), "pool", None), "checkedout", None)
     return int(count()) if count is not None else 0

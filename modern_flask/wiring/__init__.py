@@ -1,6 +1,6 @@
-"""What dependency-injector leaves open: lifetimes, injection, scopes and checks.
+"""Extends dependency-injector with lifetimes, injection, scopes and checks.
 
-The only room that touches the library's private names.
+This is the only package that uses the library's private names.
 """
 
 from .container_instance import ContainerInstance

@@ -1,7 +1,7 @@
-"""Annotations that are text, as ``from __future__ import annotations`` makes them.
+"""Evaluate text annotations, such as ``from __future__ import annotations`` makes.
 
-Each is evaluated alone. A name that is not there at run time, such as one imported
-under ``if TYPE_CHECKING:``, does not hide the marker beside it: in
+Each annotation is evaluated separately. A name that is not defined at run time, such as
+one imported under ``if TYPE_CHECKING:``, does not hide the marker beside it: in
 ``Annotated[Redis, Provide["redis"]]`` only the type stays unknown.
 """
 
@@ -17,7 +17,7 @@ __all__ = ["MISSING", "evaluate"]
 
 
 class _Missing(type):
-    """The type of a name that is not defined: every operation returns it again."""
+    """The type of an undefined name. Every operation returns the class itself."""
 
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
@@ -32,11 +32,11 @@ class _Missing(type):
 
 
 class MISSING(metaclass=_Missing):
-    """Stands for each name that is not defined."""
+    """A placeholder for each undefined name."""
 
 
 class _Namespace(dict[str, Any]):
-    """Where the names of an annotation are looked up, and which were not found."""
+    """Looks up the names of an annotation, and records the names it does not find."""
 
     def __init__(self, function: Any, local: Mapping[str, Any]) -> None:
         super().__init__(local)
@@ -68,19 +68,21 @@ class _Namespace(dict[str, Any]):
 def evaluate(
     text: str, function: Any, local: Mapping[str, Any]
 ) -> tuple[Any, tuple[str, ...]]:
-    """What an annotation of ``function`` means, and the names that are not defined.
+    """Evaluate a text annotation of ``function``, and list the undefined names in it.
 
     Args:
         text: The annotation.
-        function: Its closure, its type parameters and its module are looked in.
-        local: What is looked in first: the variables of the place where it was defined.
+        function: Its closure, type parameters and module are searched for the names.
+        local: The variables of the place where the function was defined. They are
+            searched first.
 
     Returns:
-        The value. ``MISSING`` and the text itself where it can't be evaluated at all.
+        The value and the undefined names; ``MISSING`` and the text itself if the
+        annotation can't be evaluated at all.
     """
     namespace = _Namespace(function, local)
     try:
-        # It is code of the service's own module, as Python would have run it.
+        # The annotation is code of the service's module: Python would run it, too.
         found = eval(text, {}, namespace)
     except Exception:
         return MISSING, tuple(namespace.missing) or (text,)

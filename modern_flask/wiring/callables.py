@@ -1,4 +1,4 @@
-"""What a call of a function leads to: decorators, partials, methods and objects."""
+"""Follow a call through decorators, partials, methods and callable objects."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ __all__ = [
     "unwrap",
 ]
 
-# Flask, the kit and their libraries: their functions have no markers.
+# Functions of Flask, of the kit and of their libraries have no markers.
 _FRAMEWORKS = ("flask.", "jinja2.", "builtins.", "modern_flask.", "celery.")
-# Their decorators pass on what they are given.
+# The decorators of these packages pass their arguments on without a change.
 _TRANSPARENT = ("flask.", "modern_flask.", "celery.", "dependency_injector.", "click.")
 
 _CALL = "__call__"
@@ -42,7 +42,8 @@ _INJECTED = "__modern_flask_injected__"
 _ANYTHING = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 _CONTEXT_MANAGER = contextlib.contextmanager(lambda: iter(())).__code__
 _ASYNC_CONTEXT_MANAGER = contextlib.asynccontextmanager(lambda: iter(())).__code__  # type: ignore[arg-type, return-value]
-_MOST_LAYERS = 50  # decorators over one function; an object may make new ones for ever
+# Decorators over one function. An object may return new ones without an end.
+_MOST_LAYERS = 50
 _ROUTINES = (FunctionType, MethodType, BuiltinFunctionType, WrapperDescriptorType)
 
 
@@ -52,17 +53,19 @@ def is_framework(function: Any) -> bool:
 
 
 def is_routine(found: Any) -> bool:
-    """Whether it is a function or method, by its type alone.
+    """Whether ``found`` is a function or method.
 
-    ``isinstance`` would ask a proxy for its class, and so run what it stands for.
+    This looks at its type alone: ``isinstance`` would ask a proxy for its class, and so
+    run the code behind the proxy.
     """
     return issubclass(type(found), _ROUTINES)
 
 
 def find_layers(function: Any) -> Iterator[Any]:
-    """``function`` and everything that a call of it leads to, the outermost first.
+    """Yield ``function`` and every function that a call of it reaches, outermost first.
 
-    A decorator that did not keep ``__wrapped__`` leads to the functions in its closure.
+    For a decorator that did not set ``__wrapped__``, the functions in its closure
+    follow.
     """
     seen: set[int] = set()
     waiting = [function]
@@ -74,7 +77,7 @@ def find_layers(function: Any) -> Iterator[Any]:
 
 
 def unwrap(function: Any) -> Any:
-    """The function under all decorators that kept ``__wrapped__``."""
+    """Return the function under all decorators that set ``__wrapped__``."""
     for _ in range(_MOST_LAYERS):
         inner = _get_wrapped(function)
         if inner is None:
@@ -84,7 +87,10 @@ def unwrap(function: Any) -> Any:
 
 
 def _get_wrapped(function: Any) -> Any:
-    """``__wrapped__`` of a wrapper; an object that has every attribute has none."""
+    """Return the ``__wrapped__`` that a wrapper itself has, else None.
+
+    ``getattr`` would find one on every object with a ``__getattr__`` for all names.
+    """
     if type(function).__module__.partition(".")[0] == "wrapt":
         return function.__wrapped__
     found = _get_attributes(function).get("__wrapped__")
@@ -94,7 +100,7 @@ def _get_wrapped(function: Any) -> Any:
 def _get_attributes(found: Any) -> Mapping[str, Any]:
     try:
         return {**vars(found)}
-    except Exception:  # it has none, or is a proxy of nothing
+    except Exception:  # it has none, or is a proxy without an object
         return {}
 
 
@@ -118,13 +124,13 @@ def _find_inner(function: Any) -> list[Any]:
 
 
 def _get_call(kind: type) -> Any:
-    """The function behind a call of an object, if it is one of Python's."""
+    """Return the Python function that a call of an object runs, else None."""
     call = inspect.getattr_static(kind, _CALL, None)
     return call if type(call) is FunctionType else None
 
 
 def _find_in_closure(function: Any) -> list[Any]:
-    """The functions that a wrapper most likely passes its arguments to."""
+    """Find the functions to which a wrapper most likely passes its arguments."""
     code = function.__code__
     named = code.co_argcount + code.co_kwonlyargcount
     if not code.co_flags & _ANYTHING or named:
@@ -141,7 +147,7 @@ def _get_content(cell: CellType) -> Any:
 
 
 def get_partial_arguments(function: Any) -> set[str]:
-    """The parameters that the partials among the layers of ``function`` fill."""
+    """Return the parameters that are filled by partials in the layers of a function."""
     found: set[str] = set()
     for layer in find_layers(function):
         if issubclass(type(layer), partial):
@@ -156,14 +162,14 @@ def get_partial_arguments(function: Any) -> set[str]:
 
 
 def may_pass(wrapper: Any) -> bool:
-    """Whether a wrapper may pass an argument that it was not called with itself.
+    """Whether a wrapper may pass an argument that it did not receive.
 
-    It does not if its bytecode only hands on ``*args`` and ``**kwargs`` as they are; of
-    any other, and of one without Python code, that is not known, so it may.
+    Only a wrapper whose bytecode passes on ``*args`` and ``**kwargs`` unchanged
+    certainly does not. Every other wrapper, and one without Python code, may.
     """
     kind = type(wrapper)
     if kind is not FunctionType:
-        # What these call is a layer of its own.
+        # The function that these call is a layer of its own.
         known = kind is MethodType or issubclass(kind, partial) or _get_call(kind)
         return not known
     if f"{wrapper.__globals__.get('__name__', '')}.".startswith(_TRANSPARENT):
@@ -188,7 +194,7 @@ def is_context_manager_function(function: Any) -> bool:
 
 
 def is_async_function(function: Any) -> bool:
-    """Whether a call returns what only an event loop can finish."""
+    """Whether a call returns an object that only an event loop can complete."""
     return (
         inspect.iscoroutinefunction(function)
         or inspect.isasyncgenfunction(function)
@@ -197,20 +203,21 @@ def is_async_function(function: Any) -> bool:
 
 
 def get_function(called: Any) -> Any:
-    """The function that a call runs: of a class, its initializer."""
+    """Return the function that a call runs: for a class, its ``__init__``."""
     if isinstance(called, type):
         return inspect.getattr_static(called, "__init__")
     return called
 
 
 def get_signature(target: Any) -> inspect.Signature | None:
-    """What a call of ``target`` really takes; None where that is not known.
+    """Return the signature that a call of ``target`` has; None if it is not known.
 
-    The function under a decorator is not looked at: the decorator may pass arguments.
+    The function under a decorator is ignored, because the decorator may pass arguments
+    to it.
     """
     if isinstance(target, type) and target.__module__ == "builtins":
         return _get_builtin_signature(target)
-    # A signature that somebody has written down may be that of another function.
+    # A signature that was set by hand may belong to another function.
     written = inspect.getattr_static(target, "__signature__", None)
     if written is not None and not hasattr(target, _INJECTED):
         return None
@@ -226,18 +233,18 @@ def _read_signature(target: Any) -> inspect.Signature | None:
 
 @lru_cache
 def _get_builtin_signature(target: type) -> inspect.Signature | None:
-    # Parsed from text each time: ``list`` costs as much as fifty functions.
+    # inspect parses it from text each time: ``list`` costs as much as fifty functions.
     return _read_signature(target)
 
 
 def get_name(function: Any) -> str:
-    """The name of the outermost layer that has one."""
+    """Return the name of the outermost layer that has a name."""
     names = (getattr(layer, "__name__", None) for layer in find_layers(function))
     return next((str(name) for name in names if name), "?")
 
 
 def locate(function: Callable[..., Any]) -> str:
-    """``orders/views.py, line 12``; relative where the file is below this folder."""
+    """Return ``orders/views.py, line 12``. Below the current folder it is relative."""
     layers = find_layers(function)
     codes = [layer.__code__ for layer in layers if hasattr(layer, "__code__")]
     if not codes:

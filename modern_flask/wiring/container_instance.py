@@ -1,8 +1,8 @@
-"""What a declared container becomes: its calls know what is configured.
+"""The instance of a declared container: its methods know what is configured.
 
-The calls do what the library documents. They differ where the library's would fail on a
-service's container: ``init_resources`` would open every branch of a selector and every
-component without configuration, and one closer that fails would stop the others.
+The methods work as the library documents. They differ where the library's own would
+fail: ``init_resources`` would open every branch of a selector and every component
+without configuration, and one failing closer would keep the others from running.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ContainerInstance(DynamicContainer):
     """An instance of the kit's container."""
 
     def init_resources(self, resource_type: Any = providers.BaseResource) -> Any:
-        """Open the resources that are configured, and of a selector the chosen branch.
+        """Open the configured resources; of a selector, only the chosen branch.
 
         Returns:
             None; an awaitable if one of the resources is asynchronous.
@@ -54,8 +54,8 @@ class ContainerInstance(DynamicContainer):
 
         Raises:
             TypeError: ``resource_type`` is not a kind of resource.
-            Exception: What the only failing closer raised.
-            ExceptionGroup: Several failed.
+            Exception: The error of a closer, if only one failed.
+            ExceptionGroup: The errors of the closers, if several failed.
         """
         _check_type(resource_type)
         opened = [
@@ -75,7 +75,7 @@ class ContainerInstance(DynamicContainer):
         return None
 
     def reset_singletons(self) -> Any:
-        """Forget every singleton; after a `with` block of it, forget them again."""
+        """Forget every singleton; used in a `with` statement, also after the block."""
         reset_singletons(self)
         return SingletonResetContext(self)
 
@@ -87,10 +87,10 @@ class ContainerInstance(DynamicContainer):
         keep_cache: bool | None = None,
         warn_unresolved: bool = False,
     ) -> None:
-        """Wire the library's ``@inject``, and serve the kit's where there is no app."""
+        """Wire the library's ``@inject``, and the kit's for calls without an app."""
         named = self.wiring_config.modules or self.wiring_config.packages
         if from_package is None and not named:
-            # The library would take the package of its caller, which is this module.
+            # The library would use the package of its caller, and that is this module.
             from_package = (
                 self.wiring_config.from_package
                 or sys._getframe(1).f_globals.get("__package__")
@@ -100,7 +100,7 @@ class ContainerInstance(DynamicContainer):
         note_wired(self)
 
     def unwire(self) -> None:
-        """Undo :meth:`wire`; the functions are served through the current app again."""
+        """Undo :meth:`wire`: the functions use the current app's container again."""
         super().unwire()
         note_wired(self)
         bind_library_functions()

@@ -1,4 +1,4 @@
-"""A container, drawn: providers, how long their objects live, and who is injected."""
+"""Draw a container: its providers, their lifetimes, and the injected functions."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from .settings import Settings, is_configured
 __all__ = ["FORMATS", "Edge", "Node", "Picture", "draw", "make_picture"]
 
 
-# Compared by identity: two providers without a name may look alike.
+# Nodes are compared by identity: two providers without a name may look the same.
 @dataclass(frozen=True, eq=False)
 class Node:
     """One shape of the drawing.
 
     Args:
-        lines: Its text.
-        lives: How long the object lives; None for what is not a provider.
-        configured: Whether the keys that it requires are set.
+        lines: The lines of its text.
+        lives: The lifetime of the provider's object; None for a function.
+        configured: Whether all required keys of the provider are set.
     """
 
     lines: tuple[str, ...]
@@ -50,27 +50,27 @@ class Edge:
     start: Node
     end: Node
     label: str = ""
-    #: A branch that the configuration does not choose.
+    #: True for a branch that the configuration does not choose.
     unused: bool = False
 
 
 @dataclass(frozen=True)
 class Picture:
-    """The whole drawing: first views, tasks and commands, then providers."""
+    """The whole drawing: views, tasks and commands first, then providers."""
 
     nodes: list[Node]
     edges: list[Edge]
 
 
 def make_picture(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> Picture:
-    """The container of an app, and everything that it injects into."""
+    """Make the picture of an app's container and of all functions it injects into."""
     checked = CheckedApp(app, bound, tasks)
     graph = checked.graph
-    made = {provider: _node(graph, provider) for provider in graph.nodes()}
-    edges = [edge for provider in made for edge in _edges(graph, provider, made)]
+    made = {provider: _make_node(graph, provider) for provider in graph.nodes()}
+    edges = [edge for provider in made for edge in _find_edges(graph, provider, made)]
     users: dict[int, Node] = {}
     for injection in checked.injections:
-        for end in _ends(injection.provider):
+        for end in _find_ends(injection.provider):
             if end in made:
                 function = injection.function
                 user = users.setdefault(id(function), Node((function.title,)))
@@ -78,8 +78,8 @@ def make_picture(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> Picture:
     return Picture([*users.values(), *made.values()], list(dict.fromkeys(edges)))
 
 
-def _ends(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
-    """The provider that is called for an injection, or handed over to be called."""
+def _find_ends(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]]:
+    """Yield the providers that an injection calls or injects as providers."""
     if isinstance(provider, providers.Delegate):
         handed: Any = provider.provides
         yield handed
@@ -89,12 +89,12 @@ def _ends(provider: providers.Provider[Any]) -> Iterator[providers.Provider[Any]
         yield provider
 
 
-def _node(graph: Graph, provider: providers.Provider[Any]) -> Node:
-    lines = graph.name(provider), type(provider).__name__, *_configured_by(provider)
+def _make_node(graph: Graph, provider: providers.Provider[Any]) -> Node:
+    lines = graph.name(provider), type(provider).__name__, *_find_keys(provider)
     return Node(lines, lifetime(provider), is_configured(provider))
 
 
-def _edges(
+def _find_edges(
     graph: Graph,
     provider: providers.Provider[Any],
     made: Mapping[providers.Provider[Any], Node],
@@ -108,8 +108,8 @@ def _edges(
             yield Edge(start, made[needed])
 
 
-def _configured_by(provider: providers.Provider[Any]) -> Iterator[str]:
-    """``DATABASE_ENGINE_*`` and single keys."""
+def _find_keys(provider: providers.Provider[Any]) -> Iterator[str]:
+    """Yield the sections, such as ``DATABASE_ENGINE_*``, and the single keys."""
     for found in settings_of(provider):
         if isinstance(found, Settings):
             yield f"{found.prefix}*"
@@ -122,11 +122,11 @@ def _configured_by(provider: providers.Provider[Any]) -> Iterator[str]:
 
 
 def mermaid(picture: Picture) -> Iterator[str]:
-    """In the language of mermaid (mermaid.js.org/syntax/flowchart)."""
-    ids = _numbered(picture)
+    """Write the picture in Mermaid's language (mermaid.js.org/syntax/flowchart)."""
+    ids = _number_nodes(picture)
     yield "flowchart LR"
     for node, number in ids.items():
-        text = "<br>".join(map(_safe, node.lines))
+        text = "<br>".join(map(_escape, node.lines))
         if node.lives is None:
             yield f'    {number}(["{text}"])'
         else:
@@ -134,7 +134,7 @@ def mermaid(picture: Picture) -> Iterator[str]:
             yield f'    {number}["{text}"]:::{kind}'
     for edge in picture.edges:
         arrow = "-.->" if edge.unused else "-->"
-        label = f'|"{_safe(edge.label)}"|' if edge.label else ""
+        label = f'|"{_escape(edge.label)}"|' if edge.label else ""
         yield f"    {ids[edge.start]} {arrow}{label} {ids[edge.end]}"
     yield "    classDef process fill:#dbeafe,stroke:#1d4ed8,color:#111"
     yield "    classDef thread fill:#fef3c7,stroke:#b45309,color:#111"
@@ -144,16 +144,16 @@ def mermaid(picture: Picture) -> Iterator[str]:
 
 
 def dot(picture: Picture) -> Iterator[str]:
-    """In the language of Graphviz (graphviz.org/doc/info/lang.html)."""
-    ids = _numbered(picture)
+    """Write the picture in Graphviz's language (graphviz.org/doc/info/lang.html)."""
+    ids = _number_nodes(picture)
     yield "digraph container {"
     yield "    rankdir=LR;"
     yield '    node [shape=box, fontname="sans-serif"];'
     for node, number in ids.items():
         style = _STYLES[node.lives] if node.configured else _IDLE
-        yield f"    {number} [label={_quoted(*node.lines)}, {style}];"
+        yield f"    {number} [label={_quote(*node.lines)}, {style}];"
     for edge in picture.edges:
-        words = [f"label={_quoted(edge.label)}"] if edge.label else []
+        words = [f"label={_quote(edge.label)}"] if edge.label else []
         words += ["style=dashed"] if edge.unused else []
         more = f" [{', '.join(words)}]" if words else ""
         yield f"    {ids[edge.start]} -> {ids[edge.end]}{more};"
@@ -175,18 +175,18 @@ FORMATS: dict[str, Callable[[Picture], Iterable[str]]] = {
 
 
 def draw(picture: Picture, language: str) -> str:
-    """The picture as text in ``mermaid`` or ``dot``."""
+    """Return the picture as text in the language ``mermaid`` or ``dot``."""
     return "\n".join(FORMATS[language](picture))
 
 
-def _numbered(picture: Picture) -> dict[Node, str]:
+def _number_nodes(picture: Picture) -> dict[Node, str]:
     return {node: f"n{number}" for number, node in enumerate(picture.nodes)}
 
 
-def _safe(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
 
 
-def _quoted(*lines: str) -> str:
+def _quote(*lines: str) -> str:
     escaped = [line.replace("\\", "\\\\").replace('"', '\\"') for line in lines]
     return '"' + "\\n".join(escaped) + '"'

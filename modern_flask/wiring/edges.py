@@ -1,4 +1,4 @@
-"""One provider: its direct dependencies, and how long its object lives."""
+"""The direct dependencies of one provider, and the lifetime of its object."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ __all__ = [
     "settings_of",
 ]
 
-# They reach into another provider's object and are no nodes of the graph.
+# These read from another provider's object. They are not nodes of the graph.
 REACHING = (
     providers.ProvidedInstance,
     providers.AttributeGetter,
     providers.ItemGetter,
     providers.MethodCaller,
 )
-# They hand over a provider, a container or a value, and make nothing.
+# These return a provider, a container or a value, and make no object.
 _VALUES = (
     providers.Configuration,
     providers.ConfigurationOption,
@@ -54,10 +54,10 @@ _PER_THREAD = (
 
 
 class Lifetime(Enum):
-    """How long an object lives, the longest first.
+    """How long an object lives. The longest lifetime comes first.
 
-    An object that is local to a context lives as long as its thread: WSGI gives a
-    request no context of its own.
+    A context-local object lives as long as its thread, because WSGI does not create a
+    new context for each request.
     """
 
     PROCESS = "process"
@@ -67,19 +67,19 @@ class Lifetime(Enum):
 
 
 def is_value(provider: providers.Provider[Any]) -> bool:
-    """Whether it makes nothing, and so is no node of the graph."""
+    """Whether ``provider`` makes no object, and so is not a node of the graph."""
     return isinstance(provider, _VALUES)
 
 
 def hands_over_provider(provider: providers.Provider[Any]) -> bool:
-    """Whether ``provider``, as a dependency, hands over no object that it makes."""
+    """Whether ``provider``, as a dependency, passes no object that it makes."""
     return is_value(provider) or providers.is_delegated(provider)
 
 
 def dependencies(
     provider: providers.Provider[Any],
 ) -> Iterator[providers.Provider[Any]]:
-    """The providers that ``provider`` calls or keeps for its object, without values."""
+    """Yield the providers that ``provider`` calls or keeps, without values."""
     for found in active_dependencies(provider):
         if isinstance(found, REACHING):
             yield from dependencies(found)
@@ -90,10 +90,10 @@ def dependencies(
 def kept_objects(
     provider: providers.Provider[Any],
 ) -> Iterator[providers.Provider[Any]]:
-    """The providers whose objects the object of ``provider`` may keep.
+    """Yield the providers whose objects may be kept by the object of ``provider``.
 
-    An attribute, an item or the result of a method may live longer than the object that
-    it comes from, as an engine outlives its session: that is not known.
+    Attributes, items and results of methods are left out: they may live longer than the
+    object that they come from, as an engine lives longer than its session.
     """
     for found in active_dependencies(provider):
         if isinstance(found, providers.ProvidedInstance):
@@ -106,7 +106,7 @@ def kept_objects(
 def settings_of(
     provider: providers.Provider[Any],
 ) -> Iterator[providers.Provider[Any]]:
-    """The sections and keys of the configuration that ``provider`` is made with."""
+    """Yield the sections and keys of the configuration in the provider's arguments."""
     for found in active_dependencies(provider):
         if isinstance(found, REACHING):
             yield from settings_of(found)
@@ -115,14 +115,18 @@ def settings_of(
 
 
 def is_setting(provider: providers.Provider[Any]) -> bool:
-    """Whether it is a section or a key of the configuration, converted or not."""
+    """Whether ``provider`` is a section or a key of the configuration.
+
+    A key with a conversion, such as ``config.PORT.as_int()``, counts as well.
+    """
     return isinstance(provider, Settings) or library.option_of(provider) is not None
 
 
 def is_undecided(provider: providers.Provider[Any]) -> bool:
-    """Whether it is a selector of which only a call shows the branch.
+    """Whether ``provider`` is a selector whose branch only a call can show.
 
-    The library's selector may choose by any function, which is the service's own code.
+    The library's selector may choose by any function, and that function is code of the
+    service.
     """
     if not isinstance(provider, providers.Selector) or isinstance(provider, Choice):
         return False
@@ -145,14 +149,14 @@ def lifetime(provider: providers.Provider[Any]) -> Lifetime:
 
 
 def key_of(option: providers.Provider[Any]) -> str:
-    """The key that an option of the configuration names: ``MAIL_HOST``."""
+    """Return the key of a configuration option, such as ``MAIL_HOST``."""
     return str(library.option_of(option).get_name()).partition(".")[2]
 
 
 def branches(
     provider: providers.Provider[Any],
 ) -> Iterator[tuple[str, providers.Provider[Any], bool]]:
-    """A selector's branches: the value, the provider, and whether it is chosen."""
+    """Yield each branch of a selector: value, provider, and whether it is chosen."""
     if isinstance(provider, Choice | providers.Selector):
         chosen = set(active_dependencies(provider))
         for value, branch in provider.providers.items():

@@ -1,6 +1,6 @@
-"""What a call raises: faults of markers, scopes and apps.
+"""Errors that a call raises: faults of markers, scopes and apps.
 
-The faults that only a check reports stand in ``checks``, beside their rules.
+Faults that only a check reports are defined in ``checks``, beside their rules.
 """
 
 from collections.abc import Iterable
@@ -25,11 +25,11 @@ FIX_APP_CONTEXT = "call it inside `with app.app_context():`"
 
 
 class WiringFault(Fault):
-    """The container, or the markers of a function, can't work."""
+    """The container or the markers of a function have a mistake."""
 
 
 class NoApp(WiringFault):
-    """An injected function is called where there is no current app."""
+    """An injected function is called without a current app."""
 
     def __init__(self, function: str) -> None:
         self.function = function
@@ -57,7 +57,7 @@ class AlreadyBound(WiringFault):
         self.app = app
         super().__init__(
             f"The Flask app {app} already has a container.",
-            ("fix", "call init_app once; to replace what it provides, override it"),
+            ("fix", "call init_app once; to replace its providers, override them"),
         )
 
 
@@ -84,7 +84,7 @@ class ScopeClosed(WiringFault):
 
 
 class UnknownProvider(WiringFault):
-    """A marker names a provider that this app's container does not have."""
+    """A marker names a provider that the app's container does not have."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class UnknownProvider(WiringFault):
 
 
 class MisplacedInject(WiringFault):
-    """``@inject`` stands over something that it can't inject into."""
+    """``@inject`` decorates something that it can't inject into."""
 
     def __init__(self, function: str, place: str, why: str, fix: str) -> None:
         self.function, self.place, self.why = function, place, why
@@ -119,9 +119,9 @@ class ClosingMarker(WiringFault):
     def __init__(self, function: str, place: str) -> None:
         self.function, self.place = function, place
         super().__init__(
-            f"{function} asks for Closing[...], which closes an object that is shared.",
+            f"{function} uses Closing[...], which would close a shared object.",
             ("in", place),
-            ("fix", "declare the provider as Scoped and ask for Provide[...]"),
+            ("fix", "declare the provider as Scoped, and use Provide[...]"),
         )
 
 

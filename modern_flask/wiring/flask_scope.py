@@ -1,4 +1,4 @@
-"""Where Flask begins and ends a scope, and which error it ends with."""
+"""Close scopes when Flask ends a request or an app context, with the right error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["guard", "note_error"]
 
 logger = logging.getLogger(__name__)
 
-# What stream_with_context returns is a generator of a function inside it.
+# stream_with_context returns a generator. An inner function of it makes the generator.
 _STREAMS = frozenset(
     code
     for code in stream_with_context.__code__.co_consts
@@ -31,13 +31,14 @@ _STREAMS = frozenset(
 
 
 def guard(app: Flask) -> None:
-    """Make ``app`` close each scope with what its request or app context came to.
+    """Make ``app`` close each scope with the error of its request or app context.
 
-    Its methods are wrapped instead of hooked: Flask's hooks cost a request that uses no
-    scope a microsecond each, and errors that an error handler answers for never reach
-    them. Errors are noted where they are raised, for extensions such as Flask-RESTful
-    put handlers of their own around Flask's. Everything of the user runs inside, so
-    none of it runs after the scope is closed.
+    This wraps methods of the app instead of registering hooks. Each of Flask's hooks
+    costs one microsecond even in a request without a scope, and no hook sees an error
+    that an error handler has handled. Errors are recorded where they are raised,
+    because extensions such as Flask-RESTful put their own handlers around Flask's. All
+    code of the service runs inside the wrapped methods, so none runs after the scope is
+    closed.
     """
     for name, wrap in (
         ("preprocess_request", _note_raised),
@@ -49,7 +50,7 @@ def guard(app: Flask) -> None:
         ("do_teardown_request", _end_request),
         ("do_teardown_appcontext", _end_app_context),
     ):
-        # Flask 3.2 passes the context first: the last argument is the one that counts.
+        # Flask 3.2 passes the context as first argument, so the wrappers read the last.
         setattr(app, name, wrap(getattr(app, name)))
 
 
@@ -61,7 +62,7 @@ def _note(error: BaseException) -> None:
 
 
 def _note_raised(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Remember what a view or a hook raises, whoever answers for it afterwards."""
+    """Remember the error of a view or a hook, even if a handler handles it later."""
 
     @wraps(method)
     def note(*args: Any, **options: Any) -> Any:
@@ -75,9 +76,10 @@ def _note_raised(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _finalize(finalize: Callable[..., Any]) -> Callable[..., Any]:
-    """Close what a second failing hook left open: Flask sends that answer all the same.
+    """Close the scope if an after-request hook fails on the error response, too.
 
-    With the answer, a body is dropped that would have closed its objects.
+    Flask still sends the error response, but ``process_response`` has not closed the
+    scope. The body of the first response can't close it either: Flask has dropped it.
     """
     noting = _note_raised(finalize)
 
@@ -94,9 +96,9 @@ def _finalize(finalize: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _note_handled(handle: Callable[..., Any]) -> Callable[..., Any]:
-    """Remember what was raised before an error handler turns it into an answer.
+    """Remember the error before an error handler turns it into a response.
 
-    A handler that runs because a closer failed gets fresh objects.
+    A handler that runs because a closer failed gets new objects.
     """
 
     @wraps(handle)
@@ -104,7 +106,7 @@ def _note_handled(handle: Callable[..., Any]) -> Callable[..., Any]:
         _note(args[-1])
         scope = drop_closed()
         if scope is not None:
-            # An answer that was made before is dropped, and its body with it.
+            # Flask drops the response that was made before, together with its body.
             scope.stream = None
         return handle(*args)
 
@@ -112,15 +114,15 @@ def _note_handled(handle: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def note_error(error: BaseException) -> None:
-    """Remember what an injected function raises where Flask dispatches no request.
+    """Remember the error of an injected function that Flask does not dispatch.
 
-    Socket.IO calls its handlers in a request context of their own and answers for their
-    errors. A function that another injected one called is left to that one: the caller
+    Socket.IO calls its handlers in a new request context and handles their errors
+    itself. If another injected function is the caller, nothing is recorded: the caller
     may handle the error.
     """
     if not has_open_scopes() or not has_request_context():
         return
-    # From the injected function that calls this.
+    # The frame of the injected function that calls note_error.
     first = sys._getframe(1)
     frame = first.f_back
     while frame is not None:
@@ -141,7 +143,7 @@ _DISPATCHING = frozenset(
 
 
 def _settle(process: Callable[..., Any]) -> Callable[..., Any]:
-    """Close when the answer is made: a closer that fails can still become a 500."""
+    """Close the scope once the response is made: a closer's error can cause a 500."""
 
     @wraps(process)
     def settle(*args: Any) -> Any:
@@ -149,8 +151,8 @@ def _settle(process: Callable[..., Any]) -> Callable[..., Any]:
         if has_open_scopes():
             scope = find_scope()
             if scope is not None:
-                # A view that returns stream_with_context(...) keeps its context, and
-                # with it its objects, until the body is closed.
+                # A view that returns stream_with_context(...) keeps its context and its
+                # objects until the body is closed.
                 body = response.response
                 streams = getattr(body, "gi_code", None) in _STREAMS
                 if streams and request.method != "HEAD":
@@ -171,7 +173,7 @@ def _end_request(teardown: Callable[..., Any]) -> Callable[..., Any]:
         try:
             teardown(*args)
         except BaseException as failure:
-            # Flask raises it instead of the answer: no body will be closed.
+            # Flask raises this error and sends no response: no body will be closed.
             if has_open_scopes() and (scope := find_scope()) is not None:
                 scope.close(error or failure)
             raise
@@ -189,7 +191,7 @@ def _end_app_context(teardown: Callable[..., Any]) -> Callable[..., Any]:
         try:
             teardown(*args)
         except BaseException:
-            # The answer is dropped, and with it a body that would close its scope.
+            # Flask drops the response, and with it the body that would close the scope.
             for scope in reversed(iterate_scopes()):
                 scope.close(error)
             raise
@@ -214,8 +216,8 @@ def _close_scope(scope: Scope, error: BaseException | None, late: bool) -> None:
     """Close a scope that no body uses.
 
     Args:
-        late: A teardown hook made it. The answer is on its way, so a closer that fails
-            is logged: it must not become a 500 after a commit.
+        late: True if a teardown hook opened the scope. The response is already made, so
+            an error of a closer is logged: it must not cause a 500 after a commit.
     """
     ends_process = error is not None and not isinstance(error, Exception)
     if scope.is_awaited and not ends_process:
@@ -226,4 +228,4 @@ def _close_scope(scope: Scope, error: BaseException | None, late: bool) -> None:
     try:
         scope.close(error)
     except Exception:
-        logger.exception("Closing what a teardown hook used failed.")
+        logger.exception("Closing the objects that a teardown hook used failed.")

@@ -1,4 +1,4 @@
-"""A container as a graph: the model that the checks read and ``graph`` draws."""
+"""A container as a graph. The checks read it, and the command ``graph`` draws it."""
 
 from __future__ import annotations
 
@@ -42,11 +42,12 @@ class Graph:
     def __init__(self, container: DynamicContainer) -> None:
         self.container = container
         self.names: dict[providers.Provider[Any], str] = {}
-        # A graph shows one moment: later overrides are not in it.
+        # A graph is a snapshot: it does not contain later overrides.
         self._known: dict[Any, tuple[providers.Provider[Any], ...]] = {}
         self._targets: dict[Any, Target | None] = {}
         self._name(container.providers, "")
-        # Not among the names: no marker can name it, and it may not be the last one.
+        # Overriding providers are not in `names`: no marker can name them, and only the
+        # last override takes effect.
         self._overriding = {
             overriding: name
             for provider, name in self.names.items()
@@ -61,14 +62,14 @@ class Graph:
                 self._name(provider.providers, f"{prefix}{name}.")
 
     def name(self, provider: providers.Provider[Any]) -> str:
-        """Its name in the container, or that of its target."""
+        """Return the name of ``provider`` in the container, or else its target's."""
         if library.option_of(provider) is not None:
             return key_of(provider)
         known = self.names.get(provider) or self._overriding.get(provider)
         return known if known is not None else library.target_name(provider)
 
     def titled(self, path: Path) -> list[str]:
-        """``session (Scoped)`` for each provider of a path."""
+        """Return a text such as ``session (Scoped)`` for each provider of a path."""
         return [f"{self.name(p)} ({type(p).__name__})" for p in path]
 
     @cached_property
@@ -76,9 +77,9 @@ class Graph:
         return list(self._iterate_nodes())
 
     def nodes(self) -> Iterator[providers.Provider[Any]]:
-        """All providers that make something, as declared, then their dependencies.
+        """Yield all providers that make an object, in the order of declaration.
 
-        Every branch of a selector is among them.
+        Their dependencies follow. Every branch of a selector is included.
         """
         yield from self._nodes
 
@@ -94,7 +95,7 @@ class Graph:
             waiting.extend(self.dependencies(provider))
 
     def all_providers(self) -> Iterator[providers.Provider[Any]]:
-        """All providers there are: values and branches that are not chosen, too."""
+        """Yield all providers, including values and branches that are not chosen."""
         seen: set[providers.Provider[Any]] = set()
         waiting = list(self.names)
         for provider in waiting:
@@ -104,11 +105,11 @@ class Graph:
                 waiting.extend(provider.related)
 
     def roots(self) -> Iterator[providers.Provider[Any]]:
-        """The providers that the container has by name."""
+        """Yield the providers that have a name in the container."""
         yield from self.container.providers.values()
 
     def cycles(self) -> Iterator[Path]:
-        """Each path on which a provider depends on itself, once."""
+        """Yield each path on which a provider depends on itself, once."""
         done: set[providers.Provider[Any]] = set()
         path: list[providers.Provider[Any]] = []
 
@@ -120,7 +121,7 @@ class Graph:
                 return
             done.add(provider)
             path.append(provider)
-            # Which branch it takes is not known, so neither is whether it ends.
+            # The branch is not known, so a cycle through it may never be entered.
             known = not is_undecided(provider)
             for needed in self.dependencies(provider) if known else ():
                 yield from visit(needed)
@@ -130,22 +131,25 @@ class Graph:
             yield from visit(root)
 
     def captives(self) -> Iterator[Path]:
-        """The path from each object to each of a shorter life that it keeps."""
+        """Yield the paths from an object to a kept object with a shorter lifetime."""
         for provider in self.nodes():
             if lifetime(provider) in (Lifetime.PROCESS, Lifetime.THREAD):
-                yield from self._captives_from(provider, _RANK[lifetime(provider)])
+                yield from self._find_captives(provider, _RANK[lifetime(provider)])
 
     def captives_of_owner(self, provider: providers.Provider[Any]) -> Iterator[Path]:
-        """The paths to what an object of the process keeps, given ``provider``'s."""
+        """Yield the paths to the shorter-lived objects that an owner would keep.
+
+        The owner lives as long as the process and receives the object of ``provider``.
+        """
         if _passes_on(provider):
-            yield from self._captives_from(provider, _RANK[Lifetime.PROCESS])
+            yield from self._find_captives(provider, _RANK[Lifetime.PROCESS])
         elif lifetime(provider) is not Lifetime.PROCESS:
             yield (provider, *_get_overriding(provider))
 
-    def _captives_from(
+    def _find_captives(
         self, start: providers.Provider[Any], rank: int
     ) -> Iterator[Path]:
-        # What another lasting object keeps is reported for that one.
+        # The objects that another long-lived object keeps are reported for that object.
         for path in self.paths(start, _keeps, _passes_on, self._find_kept):
             if _RANK[lifetime(path[-1])] > rank:
                 yield (*path, *_get_overriding(path[-1]))
@@ -157,13 +161,16 @@ class Graph:
         through: Callable[[providers.Provider[Any]], bool] = lambda _: True,
         follow: Callable[[providers.Provider[Any]], Iterable[Any]] | None = None,
     ) -> Iterator[Path]:
-        """One short path from ``start`` to each provider that is ``wanted``.
+        """Yield a shortest path from ``start`` to each provider that is ``wanted``.
 
-        No path leads to the branches of a selector whose choice only a call shows.
+        If only a call can show the branch of a selector, no path leads to its branches.
 
         Args:
-            through: No path leads beyond a provider for which this is false.
-            follow: The next providers of a path; all dependencies and settings if None.
+            start: The first provider of every path.
+            wanted: Returns True for a provider at which a path may end.
+            through: A path does not continue after a provider for which this is false.
+            follow: Returns the next providers of a path. By default these are all
+                dependencies and settings.
         """
         seen = {start}
         waiting: list[Path] = [(start,)]
@@ -172,7 +179,7 @@ class Graph:
                 yield path
             if len(path) > 1 and not through(path[-1]):
                 continue
-            for needed in (follow or self._edges)(path[-1]):
+            for needed in (follow or self._find_edges)(path[-1]):
                 if needed not in seen:
                     seen.add(needed)
                     waiting.append((*path, needed))
@@ -180,7 +187,7 @@ class Graph:
     def dependencies(
         self, provider: providers.Provider[Any]
     ) -> Iterator[providers.Provider[Any]]:
-        """What ``provider`` calls or keeps: its arguments, and its target's markers."""
+        """Yield the providers in the arguments and in the markers of the target."""
         yield from dependencies(provider)
         for found in self.target_injections(provider).values():
             if not hands_over_provider(found):
@@ -189,7 +196,7 @@ class Graph:
     def _find_kept(
         self, provider: providers.Provider[Any]
     ) -> Iterator[providers.Provider[Any]]:
-        """What the object of ``provider`` may keep."""
+        """Find the providers whose objects the object of ``provider`` may keep."""
         if is_undecided(provider):
             return
         yield from kept_objects(provider)
@@ -200,12 +207,12 @@ class Graph:
     def target_injections(
         self, provider: providers.Provider[Any]
     ) -> dict[str, providers.Provider[Any]]:
-        """The providers that fill the markers of a target, by parameter."""
+        """Return the providers that fill the target's markers, by parameter."""
         target = self.target(provider)
         return target.injections(self._resolver) if target is not None else {}
 
     def target(self, provider: providers.Provider[Any]) -> Target | None:
-        """The function that ``provider`` calls, unless it is a framework's."""
+        """Return the function that ``provider`` calls, unless it is a framework's."""
         if provider not in self._targets:
             self._targets[provider] = get_target(provider)
         return self._targets[provider]
@@ -214,7 +221,7 @@ class Graph:
     def _resolver(self) -> Any:
         return library.providers_map(self.container)
 
-    def _edges(
+    def _find_edges(
         self, provider: providers.Provider[Any]
     ) -> tuple[providers.Provider[Any], ...]:
         found = self._known.get(provider)
@@ -237,11 +244,11 @@ def _keeps(provider: providers.Provider[Any]) -> bool:
 
 
 def _passes_on(provider: providers.Provider[Any]) -> bool:
-    """Whether ``provider`` passes its dependencies on at once, and keeps none."""
+    """Whether ``provider`` only passes its dependencies on, and keeps none."""
     return lifetime(provider) is Lifetime.CALL
 
 
 def _get_overriding(provider: providers.Provider[Any]) -> Path:
-    """What overrides ``provider``, and decides how long its object lives."""
+    """Return the overriding providers. The last decides how long the object lives."""
     overriding = provider.last_overriding
     return (overriding, *_get_overriding(overriding)) if overriding is not None else ()

@@ -1,8 +1,8 @@
-"""``inject``: markers, resolved through the current app's container.
+"""``inject``: resolves markers through the current app's container.
 
-Nothing is bound when a function is decorated: its providers are looked up when it is
-called, once for each app. Two apps never mix, and views and tasks that are defined
-late, or providers that a subclass redeclares, work.
+The decorator binds nothing. The first call of a function in an app looks its providers
+up in the app's container. So two apps never mix, views and tasks may be defined late,
+and a subclass may redeclare providers.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
-# For each marker of a function: the parameter, its position, the provider, and where
-# its object lies once it is ready.
+# For each marker of a function: the parameter, its position, the provider, and a list
+# that holds the provider's object once it is ready.
 _Plan = tuple[tuple[str, int, Callable[[], Any], list[Any]], ...]
 _NEVER_READY = [ABSENT]
 _EMPTY = inspect.Parameter.empty
 _EXTENSION = "modern_flask"
 _RESOLVER = "_modern_flask_resolver"
-# Looked up once: every call of an injected function asks it.
+# Looked up once, because every call of an injected function uses it.
 _app_context: Callable[[], Any] = app_ctx._get_current_object  # type: ignore[attr-defined]
 
 
 class Resolver:
-    """The providers that a container has for the markers of each function."""
+    """Finds a container's providers for the markers of a function."""
 
     def __init__(self, container: DynamicContainer) -> None:
         self.container = container
@@ -63,7 +63,7 @@ class Resolver:
         self._providers = library.providers_map(container)
 
     def plan(self, injected: InjectedFunction) -> _Plan:
-        """What fills the markers of a function; kept for its next call.
+        """Find the provider of each marker, and keep the result for the next call.
 
         Raises:
             UnknownProvider: A marker names a provider that the container does not have.
@@ -84,13 +84,15 @@ class Resolver:
     def provider(
         self, injected: InjectedFunction, name: str, title: str = ""
     ) -> providers.Provider[Any]:
-        """This container's provider for the marker of a function's parameter.
+        """Return the container's provider for the marker of a parameter.
 
         Args:
-            title: What an error calls the function, if not by its name.
+            injected: The function.
+            name: The parameter.
+            title: The title of the function in an error; by default its name.
 
         Raises:
-            UnknownProvider: It has none.
+            UnknownProvider: The container has no such provider.
         """
         marker = injected.markers[name]
         found = self._providers.resolve_provider(marker.provider, marker.modifier)
@@ -103,19 +105,19 @@ class Resolver:
         return found
 
     def unknown(self, title: str, place: str, wanted: str) -> UnknownProvider:
-        """The error for a name that the container does not have."""
+        """Make the error for a name that the container does not have."""
         names = Graph(self.container).names.values()
         return UnknownProvider(title, place, wanted, names, _get_title(self.container))
 
 
 class Bound(Resolver):
-    """An app's container, and what happened to it so far."""
+    """The container of an app, and its state."""
 
     def __init__(self, app: Flask, container: DynamicContainer) -> None:
         super().__init__(container)
         self._app = weakref.ref(app)
         self.lifecycle = Lifecycle(container)
-        #: Whether the app has served, or was about to.
+        #: Whether the app has begun to serve.
         self.started = False
         #: True once a check found nothing, or when checks are off.
         self.checked = False
@@ -126,19 +128,19 @@ class Bound(Resolver):
 
 
 def inject(function: F) -> F:
-    """Fill the parameters that carry a marker from the current app's container.
+    """Inject objects of the current app's container into the parameters with a marker.
 
     ``Annotated[T, Provide["name"]]`` and ``= Provide[Container.name]`` are markers;
-    annotations may be text. Arguments that the caller passes win. The decorator stands
-    directly over the function, under the one that registers it. Where there is no app,
-    a container that was wired to the function's module by hand is used.
+    annotations may be text. Arguments that the caller passes win. Put the decorator
+    directly over the function, below the decorator that registers the function. Without
+    a current app, the function uses the container that was wired to its module by hand.
 
     Raises:
         ClosingMarker: A marker is ``Closing[...]``.
-        MisplacedInject: It stands over a class, a task or a command, or a parameter
-            can't be passed by name.
-        NoApp: At the call: there is no current app, and an argument is missing.
-        UnknownProvider: At the call: the app's container has no such provider.
+        MisplacedInject: The decorated object is a class, a task or a command, or a
+            parameter with a marker can't be passed by name.
+        NoApp: At a call, if there is no current app and an argument is missing.
+        UnknownProvider: At a call, if the app's container has no such provider.
     """
     injected = read_markers(function, _get_locals(function))
     if not injected.markers and not injected.unresolved:
@@ -150,7 +152,7 @@ def inject(function: F) -> F:
         try:
             resolver = _get_resolver(injected.name)
         except NoApp:
-            # A unit test that passes everything needs no app.
+            # A unit test that passes all arguments needs no app.
             if injected.are_given(given, kwargs):
                 return function(*args, **kwargs)
             wired = _find_wired(function)
@@ -169,7 +171,7 @@ def inject(function: F) -> F:
             raise
 
     setattr(filled, INJECTED, injected)
-    # What a caller passes: Celery checks a task's arguments against it.
+    # The parameters that a caller passes. Celery checks a task's arguments with it.
     filled.__signature__ = injected.signature  # type: ignore[attr-defined]
     wrapper: Any = filled
     if inspect.iscoroutinefunction(function):
@@ -179,14 +181,14 @@ def inject(function: F) -> F:
 
 
 def _get_locals(function: Any) -> Mapping[str, Any]:
-    """The variables where a function is decorated, if its annotations may name them."""
+    """Return the local variables around a function, if its annotations may use them."""
     texts = getattr(function, "__annotations__", {}).values()
     if "<locals>" not in getattr(function, "__qualname__", "") or not any(
         isinstance(text, str) for text in texts
     ):
         return {}
     found: list[dict[str, Any]] = []
-    # From the caller of inject outwards: a class body, then the function around it.
+    # Start at the caller of inject and go outwards: a class body, then its function.
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_globals is function.__globals__:
         found.append(frame.f_locals)
@@ -195,7 +197,7 @@ def _get_locals(function: Any) -> Mapping[str, Any]:
 
 
 def _make_async(filled: Callable[..., Any]) -> Callable[..., Any]:
-    """The same as a coroutine function, for Flask to see that it is one."""
+    """Wrap ``filled`` in a coroutine function, so that Flask sees that it is async."""
 
     @wraps(filled)
     async def awaited(*args: Any, **kwargs: Any) -> Any:
@@ -205,7 +207,7 @@ def _make_async(filled: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def bind(app: Flask, container: DynamicContainer) -> Bound:
-    """Inject the functions of ``app`` from ``container``.
+    """Make ``container`` the source of all injections into functions of ``app``.
 
     Raises:
         AlreadyBound: The app has a container.
@@ -219,21 +221,21 @@ def bind(app: Flask, container: DynamicContainer) -> Bound:
 
 def _get_finder(provider: providers.Provider[Any], default: Any) -> Callable[[], Any]:
     if library.option_of(provider) is not None and default is not _EMPTY:
-        # A key that is not set leaves the parameter its default.
+        # If the key is not set, the parameter keeps its default.
         return lambda: default if (value := provider()) is None else value
     return provider.find if isinstance(provider, Scoped) else provider
 
 
 def _get_ready(provider: providers.Provider[Any]) -> list[Any]:
-    # Not by getattr: a Delegate or an option of the configuration has every attribute.
+    # getattr would not do: a Delegate or a configuration option has every attribute.
     return provider.ready if isinstance(provider, Opened) else _NEVER_READY
 
 
 def get_bound(app: Flask) -> Bound:
-    """The container of ``app``, and its state.
+    """Return the container of ``app`` with its state.
 
     Raises:
-        NotBound: It has none.
+        NotBound: The app has no container.
     """
     bound = app.extensions.get(_EXTENSION)
     if bound is None:
@@ -242,20 +244,20 @@ def get_bound(app: Flask) -> Bound:
 
 
 def get_container(app: Flask) -> Any:
-    """The container of ``app``.
+    """Return the container of ``app``.
 
     Raises:
-        NotBound: It has none.
+        NotBound: The app has no container.
     """
     return get_bound(app).container
 
 
 def find(name: str) -> Any:
-    """The object that the current app's container provides as ``name``.
+    """Return the object that the current app's container provides as ``name``.
 
     Raises:
         NoApp: There is no current app.
-        NotBound: It has no container.
+        NotBound: The current app has no container.
         UnknownProvider: The container has no such provider.
     """
     bound = _get_resolver(name)
@@ -277,9 +279,9 @@ def _get_resolver(function: str) -> Resolver:
 
 
 def bind_library_functions() -> None:
-    """Serve functions under the library's own ``@inject`` through the current app, too.
+    """Let functions under the library's ``@inject`` use the current app's container.
 
-    A function that was wired by hand stays as it was wired.
+    Functions that were wired by hand do not change.
     """
     for function, patched, name, marker in library.unbound_injections():
         injected = InjectedFunction(function, {name: marker})
@@ -287,7 +289,7 @@ def bind_library_functions() -> None:
 
 
 class _Dispatched(providers.Provider[Any]):
-    """Resolves one marker when it is called, through the app that is current then."""
+    """Resolves one marker at each call, through the app that is current then."""
 
     def __init__(self, injected: InjectedFunction, name: str) -> None:
         self.injected, self.parameter = injected, name
@@ -299,19 +301,19 @@ class _Dispatched(providers.Provider[Any]):
         return resolver.provider(self.injected, self.parameter)()
 
 
-# The containers that were wired by hand, the last one last.
+# The containers that were wired by hand, in the order of wiring.
 _wired: list[weakref.ref[Any]] = []
 
 
 def note_wired(container: DynamicContainer) -> None:
-    """Use ``container`` where there is no app, in the modules it is wired to."""
+    """Use ``container`` in the modules it is wired to when there is no current app."""
     others = [each for each in _wired if each() not in (None, container)]
     wired = container.wired_to_modules or container.wired_to_packages
     _wired[:] = [*others, weakref.ref(container)] if wired else others
 
 
 def _find_wired(function: Any) -> Resolver | None:
-    """The resolver of the container that was wired last to the function's module."""
+    """Find the resolver of the container last wired to the function's module."""
     module: str = function.__module__
     for reference in reversed(_wired):
         container = reference()

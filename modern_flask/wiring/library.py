@@ -1,4 +1,4 @@
-"""The private names of dependency-injector that the kit stands on, all of them here."""
+"""All private names of dependency-injector that the kit uses are in this module."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _Marker: Any = wiring._Marker
 
 
 def is_marker(value: object) -> bool:
-    # By its type: a proxy that says it is of another class may not be touched.
+    # type() instead of isinstance(): a proxy without an object raises on __class__.
     return issubclass(type(value), _Marker)
 
 
@@ -47,18 +47,18 @@ def is_provider_marker(marker: object) -> bool:
 
 
 def is_library_function(function: Any) -> bool:
-    """Whether the library's own ``@inject`` made it."""
+    """Whether ``function`` is a wrapper made by the library's own ``@inject``."""
     return _get_patched(function) is not None
 
 
 def _get_patched(function: Any) -> Any:
-    """The library's record of a function; other objects may have no hash."""
+    """Return the library's record of a function. Other objects may have no hash."""
     plain = type(function) is FunctionType
     return _registry.get_callable(function) if plain else None
 
 
 def marker_name(marker: Any) -> str:
-    """The name in a marker: its text, or the name of its provider."""
+    """Return the name in a marker: its text, or the name of its provider."""
     wanted = marker.provider
     if isinstance(wanted, str):
         return wanted
@@ -67,10 +67,10 @@ def marker_name(marker: Any) -> str:
 
 
 def target_name(provider: Any) -> str:
-    """The name of what a provider calls, or of its kind.
+    """Return the name of the provider's target, or else of the provider's class.
 
-    An option of the configuration has every attribute, and asking for one that is new
-    makes a child of it: its type is looked at first, here and everywhere.
+    A configuration option has every attribute, and reading a new attribute creates a
+    child option. So this function, like all others, checks the type first.
     """
     if isinstance(provider, providers.Configuration | providers.ConfigurationOption):
         return str(provider.get_name())
@@ -81,7 +81,7 @@ def target_name(provider: Any) -> str:
 
 
 def option_of(provider: Any) -> Any:
-    """The option behind ``config.KEY`` or ``config.KEY.as_int()``; None for others."""
+    """Return the option of ``config.KEY`` or ``config.KEY.as_int()``, else None."""
     if isinstance(provider, providers.TypedConfigurationOption):
         return provider.option
     if isinstance(provider, providers.ConfigurationOption):
@@ -90,22 +90,23 @@ def option_of(provider: Any) -> Any:
 
 
 def markers_of(function: Any) -> dict[str, Any]:
-    """The markers that the library's own ``@inject`` read; ``Closing`` is left out."""
+    """Return the markers that the library's ``@inject`` read, without ``Closing``."""
     patched = _get_patched(function)
     found = patched.reference_injections if patched is not None else {}
     return {name: marker for name, marker in found.items() if not is_closing(marker)}
 
 
 def closing_parameters(function: Any) -> list[str]:
-    """The parameters for which the library's own ``@inject`` read ``Closing``."""
+    """Return the parameters with ``Closing`` that the library's ``@inject`` read."""
     patched = _get_patched(function)
     return list(patched.reference_closing) if patched is not None else []
 
 
 def unbound_injections() -> Iterator[tuple[Callable[..., Any], Any, str, Any]]:
-    """Each function under the library's ``@inject``, its record, parameter and marker.
+    """Yield the injections of the library's ``@inject`` that nothing has wired.
 
-    Functions that were wired by hand are left out.
+    Yields:
+        The function, the library's record of it, the parameter and its marker.
     """
     for patched in list(_registry._callables.values()):
         for name, marker in patched.reference_injections.items():
@@ -118,13 +119,16 @@ def add_injection(patched: Any, name: str, provider: providers.Provider[Any]) ->
 
 
 def configuration_of(option: Any) -> Any:
-    """The whole configuration of which ``option`` names one key; None for others."""
+    """Return the values of the configuration that has ``option``; None for others."""
     found = option_of(option)
     return found._get_root()() if found is not None else None
 
 
 def root_of(provider: Any) -> Any:
-    """The configuration that a provider is, or is an option of; None for others."""
+    """Return ``provider`` if it is a configuration, or the configuration that has it.
+
+    The result is None for all other providers.
+    """
     if isinstance(provider, providers.Configuration):
         return provider
     found = option_of(provider)
@@ -132,16 +136,16 @@ def root_of(provider: Any) -> Any:
 
 
 def is_required(option: Any) -> bool:
-    """Whether the library raises where the key of ``option`` is not set."""
+    """Whether the library raises an error if the key of ``option`` is not set."""
     found = option_of(option)
     return bool(found.is_required() or found._get_root().get_strict())
 
 
 class _ProvidersMap(wiring.ProvidersMap):
-    """The library's map, for containers with providers that their class does not have.
+    """The library's map, extended for providers that only the instance has.
 
-    The library's own raises KeyError after ``set_provider``, and adds ``__self__`` to
-    the providers of the container.
+    The library's own map raises KeyError after ``set_provider``, and adds ``__self__``
+    to the container's providers.
     """
 
     @classmethod
@@ -163,9 +167,10 @@ class _ProvidersMap(wiring.ProvidersMap):
 
 
 def providers_map(container: DynamicContainer) -> Any:
-    """The library's map, which also knows each base class's providers by name.
+    """Make the library's map, with the providers of each base class added by name.
 
-    A provider that a subclass redeclares is found by the base's marker.
+    So a marker that names a provider of a base class finds the provider with which a
+    subclass replaces it.
     """
     found = _ProvidersMap(container)
     for parent in getattr(container.declarative_parent, "__mro__", ()):

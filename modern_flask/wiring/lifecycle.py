@@ -1,4 +1,4 @@
-"""Opening and closing the resources of a container, in order, whatever fails."""
+"""Open and close the resources of a container in order, even if some of them fail."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ from .settings import Choice, active_dependencies, is_configured
 
 __all__ = ["CLOSE_DEADLINE", "Lifecycle", "find_opened", "reset_singletons"]
 
-CLOSE_DEADLINE = 10.0  # seconds for one closer; a pod has 30 in all
+CLOSE_DEADLINE = 10.0  # seconds for one closer; Kubernetes gives a pod 30 s in all
 
 logger = logging.getLogger(__name__)
 
 
 class Lifecycle:
-    """Opens each configured resource once, closes all in the reverse order.
+    """Opens each configured resource once, and closes all in the reverse order.
 
-    Both are idempotent, and safe to call from several threads.
+    Both operations are idempotent and thread-safe.
+
+    Args:
+        container: The container.
+        deadline: Seconds that each closer has.
     """
 
     def __init__(self, container: DynamicContainer, deadline: float = CLOSE_DEADLINE):
@@ -35,10 +39,12 @@ class Lifecycle:
         self._users = 0
 
     def open(self) -> None:
-        """Open all in topological order, ties as declared; undo a start that fails.
+        """Open all resources, each after its dependencies, else in declared order.
+
+        If one fails, all open resources are closed again.
 
         Raises:
-            Exception: What the first failing resource raised.
+            Exception: The error of the first failing resource.
         """
         with self._lock:
             try:
@@ -48,14 +54,14 @@ class Lifecycle:
                 try:
                     self.close()
                 except Exception:
-                    logger.exception("Closing after a failed start failed as well.")
+                    logger.exception("Closing failed, too, after a failed start.")
                 raise
 
     def close(self) -> None:
-        """Close everything that is open, the last opened first, each with a deadline.
+        """Close all open resources, the last opened first, each with a deadline.
 
         Raises:
-            ExceptionGroup: What the closers raised.
+            ExceptionGroup: The errors of the closers.
         """
         with self._lock:
             failures: list[Exception] = []
@@ -70,7 +76,7 @@ class Lifecycle:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Open all, and close after the last block that entered here has ended."""
+        """Open all resources, and close them when the last running block ends."""
         with self._lock:
             self.open()
             self._users += 1
@@ -84,9 +90,9 @@ class Lifecycle:
                 self.close()
 
     def resources(self) -> Iterator[providers.Provider[Any]]:
-        """The configured resources in the order of their declaration.
+        """Yield the configured resources in the order of their declaration.
 
-        A resource opens its dependencies before itself, by calling them.
+        A resource calls its dependencies when it opens, so they open first.
         """
         for provider in _iterate_declared(self.container.providers):
             kinds = (providers.BaseResource, Choice)
@@ -95,7 +101,7 @@ class Lifecycle:
 
 
 def _iterate_declared(found: Any) -> Iterator[providers.Provider[Any]]:
-    """The providers of a container, and of the containers in it."""
+    """Yield the providers of a container and of its inner containers."""
     for provider in found.values():
         yield provider
         if isinstance(provider, providers.Container):
@@ -105,7 +111,8 @@ def _iterate_declared(found: Any) -> Iterator[providers.Provider[Any]]:
 def reset_singletons(container: DynamicContainer) -> None:
     """Forget every singleton of ``container``, as the library does.
 
-    An abstract one that nothing overrides holds none, and the library's call raises.
+    This skips abstract singletons without an override: they hold no object, and the
+    library's ``reset`` raises an error for them.
     """
     for provider in container.traverse(types=[providers.BaseSingleton]):
         abstract = isinstance(provider, providers.AbstractSingleton)
@@ -114,10 +121,11 @@ def reset_singletons(container: DynamicContainer) -> None:
 
 
 def find_opened(container: DynamicContainer) -> list[providers.BaseResource[Any]]:
-    """The open resources, in the order in which to close them.
+    """Return the open resources in the order in which they must be closed.
 
-    The kit's own are numbered when they are complete, so the reverse is a topological
-    order; the library's plain resources close before their dependencies.
+    The kit's resources get a number when they are complete, so the reverse of their
+    numbers is a topological order. If there are also plain resources of the library,
+    each resource is closed before its dependencies.
     """
     found: list[providers.BaseResource[Any]] = []
     for provider in _iterate_post_order(container.providers.values()):
@@ -148,15 +156,15 @@ def _iterate_post_order(roots: Any) -> Iterator[providers.Provider[Any]]:
 
 
 def _close_in_time(seconds: float, provider: providers.BaseResource[Any]) -> None:
-    """Close ``provider`` in a thread of its own: a closer that hangs is left behind."""
+    """Close ``provider`` in a new thread, and abandon a closer that hangs."""
     name = provider.label if isinstance(provider, Opened) else type(provider).__name__
     try:
         call_within(seconds, provider.shutdown, f"close {name}")
     except DeadlinePassed:
         raise TimeoutError(
-            f"{name} was not closed within {seconds:g} s; it was left."
+            f"{name} was not closed within {seconds:g} s; it was abandoned."
         ) from None
     except Exception:
         raise
     except BaseException as error:
-        raise RuntimeError(f"{name} left its closer by {error!r}.") from error
+        raise RuntimeError(f"The closer of {name} raised {error!r}.") from error

@@ -1,7 +1,7 @@
-"""The parameters of a function that carry a marker.
+"""Find the parameters of a function that have a marker.
 
-``Annotated[T, Provide["name"]]`` and ``= Provide[Container.name]`` are markers, with
-the library's modifiers or without. Annotations may be text.
+``Annotated[T, Provide["name"]]`` and ``= Provide[Container.name]`` are markers, with or
+without the library's modifiers. Annotations may be text.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 INJECTED = "__modern_flask_injected__"
 _LOOKUPS = "__modern_flask_lookups__"
-OVER = "put @inject directly over the function, under what registers it"
+OVER = "put @inject directly over the function, under the decorator that registers it"
 
 _decorated: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -48,10 +48,10 @@ class InjectedFunction:
 
     Args:
         function: The function itself, under ``@inject``.
-        markers: Its parameters that carry a marker.
-        unresolved: Its other parameters whose annotation names something that is not
-            defined, and those names. They are read again when the function is first
-            called: what the module defines further down is there by then.
+        markers: Its markers, by parameter.
+        unresolved: The undefined names in the annotations of other parameters, by
+            parameter. The first call of the function reads these annotations again,
+            because the module may define the names further down.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class InjectedFunction:
         self.name = f"{function.__module__}.{function.__qualname__}"
         self.function = function
         self.unresolved = dict(unresolved or {})
-        #: What stands in the function's place, with a signature without the markers.
+        #: The wrapper that replaces the function. Its signature has no markers.
         self.wrapper: Any = None
         self._set(markers)
 
@@ -71,19 +71,20 @@ class InjectedFunction:
         self.markers = markers
         parameters = inspect.signature(self.function).parameters
         names = list(parameters)
-        # From how many positional arguments on the caller fills it; a keyword: never.
+        # A call with more positional arguments than this fills the parameter. For a
+        # keyword-only parameter that never happens.
         self.positions = {
             name: names.index(name)
             if parameters[name].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
             else sys.maxsize
             for name in markers
         }
-        #: The annotation of each, evaluated; ``Parameter.empty`` where there is none.
+        #: The evaluated annotation of each marked parameter, or ``Parameter.empty``.
         self.annotations = {
             name: resolve_annotation(parameters[name], self.function, {})[0]
             for name in markers
         }
-        #: The default of each; ``Parameter.empty`` for none, and for a marker.
+        #: The default of each; ``Parameter.empty`` if it has none or a marker.
         self.defaults = {
             name: inspect.Parameter.empty
             if library.is_marker(parameters[name].default)
@@ -92,7 +93,7 @@ class InjectedFunction:
         }
 
     def resolve(self) -> None:
-        """Read the annotations again that could not be resolved before."""
+        """Read again all annotations that were not resolved before."""
         if not self.unresolved:
             return
         found, self.unresolved = _read(self.function, {})
@@ -103,13 +104,18 @@ class InjectedFunction:
 
     @property
     def signature(self) -> inspect.Signature:
-        """What a caller passes: the signature without what is injected."""
+        """The signature for a caller: without the injected parameters."""
         full = inspect.signature(self.function)
         kept = [p for name, p in full.parameters.items() if name not in self.markers]
         return full.replace(parameters=kept)
 
     def are_given(self, given: int, named: Container[str]) -> bool:
-        """Whether a call with ``given`` positional arguments needs no injection."""
+        """Whether the arguments of a call already fill all parameters with a marker.
+
+        Args:
+            given: The number of positional arguments.
+            named: The names of the keyword arguments.
+        """
         return all(
             position < given or name in named
             for name, position in self.positions.items()
@@ -119,16 +125,17 @@ class InjectedFunction:
 def read_markers(
     function: Callable[..., Any], local: Mapping[str, Any] | None = None
 ) -> InjectedFunction:
-    """The markers of ``function``, as ``@inject`` reads them.
+    """Read the markers of ``function``, as ``@inject`` does.
 
     Args:
-        local: The variables of the place where it is defined, for annotations that are
-            text and name one of them.
+        function: The function.
+        local: The local variables around its definition. A text annotation may use
+            them.
 
     Raises:
         ClosingMarker: A marker is ``Closing[...]``.
-        MisplacedInject: It is not a function, or a parameter with a marker can't be
-            passed by name.
+        MisplacedInject: ``function`` is not a plain function, or a parameter with a
+            marker can't be passed by name.
     """
     _refuse_misplaced(function)
     markers, unresolved = _read(function, local or {})
@@ -165,7 +172,7 @@ _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_O
 def resolve_annotation(
     parameter: inspect.Parameter, function: Any, local: Mapping[str, Any]
 ) -> tuple[Any, tuple[str, ...]]:
-    """A parameter's annotation, evaluated if it is text, and the missing names."""
+    """Return the annotation, evaluated if it is text, and its undefined names."""
     annotation: Any = parameter.annotation
     missing: tuple[str, ...] = ()
     if isinstance(annotation, str):
@@ -174,20 +181,20 @@ def resolve_annotation(
 
 
 def get_marker(annotation: Any, default: Any) -> Any:
-    """The marker of a parameter; None if it has none."""
+    """Return the marker of a parameter, or None."""
     notes = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
     return next(filter(library.is_marker, (*notes, default)), None)
 
 
 def resolve_alias(annotation: Any) -> Any:
-    """An annotation behind the names that ``type X = ...`` gave it (PEP 695)."""
+    """Return the annotation that a ``type X = ...`` alias stands for (PEP 695)."""
     while type(annotation).__name__ == "TypeAliasType":
         annotation = annotation.__value__
     return annotation
 
 
 def find_markers(annotation: Any) -> Iterator[Any]:
-    """Every marker in an annotation, however deep; an alias may contain itself."""
+    """Yield every marker in an annotation, at any depth. Aliases may be recursive."""
     seen: set[int] = set()
     waiting = [annotation]
     for one in waiting:
@@ -199,7 +206,7 @@ def find_markers(annotation: Any) -> Iterator[Any]:
 
 
 def note_lookup(name: str, function: F) -> F:
-    """Note for the check that ``function`` calls :func:`find` with ``name``."""
+    """Record for the check that ``function`` calls :func:`find` with ``name``."""
     setattr(function, _LOOKUPS, get_lookups(function) | {name})
     inner = getattr(function, "__wrapped__", None)
     if inspect.isfunction(inner):
@@ -208,7 +215,7 @@ def note_lookup(name: str, function: F) -> F:
 
 
 def get_lookups(function: Any) -> frozenset[str]:
-    """The names that a function, and those that it wraps, look up."""
+    """Return the names that a function and its wrapped functions look up."""
     found: frozenset[str] = frozenset()
     for layer in find_layers(function):
         found |= getattr(layer, "__dict__", {}).get(_LOOKUPS, frozenset())
@@ -216,17 +223,17 @@ def get_lookups(function: Any) -> frozenset[str]:
 
 
 def is_decorated(function: Any) -> bool:
-    """Whether one of the kit's decorators was put over ``function`` itself."""
+    """Whether one of the kit's decorators decorates ``function`` itself."""
     return type(function) is FunctionType and function in _decorated
 
 
 def iterate_decorated() -> list[Any]:
-    """Every function of the process under one of the kit's decorators."""
+    """Return all functions of the process that have one of the kit's decorators."""
     return list(_decorated)
 
 
 def get_injected(function: Any) -> InjectedFunction | None:
-    """What the kit's ``@inject`` read, through whatever was put over it."""
+    """Return the markers that the kit's ``@inject`` read below any decorators."""
     for layer in find_layers(function):
         injected = getattr(layer, "__dict__", {}).get(INJECTED)
         if injected is not None:
@@ -235,6 +242,7 @@ def get_injected(function: Any) -> InjectedFunction | None:
 
 
 def _refuse_misplaced(function: Any) -> None:
+    kind = type(function).__name__
     name = getattr(function, "__qualname__", None) or getattr(function, "name", "?")
     why, fix = "", "put @inject over the method that has the markers"
     if isinstance(function, type):
@@ -242,25 +250,24 @@ def _refuse_misplaced(function: Any) -> None:
     elif hasattr(function, "view_class"):
         why, name = "it is a class-based view already", function.view_class.__name__
     elif isinstance(function, staticmethod | classmethod):
-        why, fix = "it is not a function yet", f"put @inject under @{_kind(function)}"
+        why, fix = (
+            "it is not a function yet",
+            f"put @inject under @{kind}",
+        )
     elif hasattr(function, "apply_async") or hasattr(function, "callback"):
         why, fix = "it is a task or a command already", OVER
     elif isinstance(function, partial):
         name = getattr(function.func, "__qualname__", "?")
         why, fix = "it is a partial already", "put @inject over its function"
     elif not inspect.isroutine(function):
-        why, name = f"it is a {_kind(function)}", _kind(function)
+        why, name = f"it is a {kind}", kind
         fix = "put @inject over its method __call__"
     if why:
         raise MisplacedInject(str(name), locate(_find_function(function)), why, fix)
 
 
-def _kind(function: object) -> str:
-    return type(function).__name__
-
-
 def _find_function(owner: Any) -> Any:
-    """The plain function in a task, a command, a method, a class or a view of one."""
+    """Find the plain function in a task, command, method, class or class-based view."""
     if isinstance(owner, partial):
         return owner
     view_class = getattr(owner, "view_class", None)

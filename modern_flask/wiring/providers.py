@@ -1,7 +1,7 @@
-"""How long an object lives: the providers that the kit's container is declared with.
+"""The providers of the kit's container. Each kind sets how long its object lives.
 
-They are the library's own kinds with what it leaves open: a lock, a late import, and a
-scope that a request or a task closes. Each is generic in the type of its object.
+They extend the library's providers with a lock, a late import, and a scope that closes
+at the end of a request or task. Each is generic in the type of its object.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _SEQUENCE = itertools.count()
 _Rest = Generator[Any, None, None]
 
 OWN_KEYWORDS = ("observed_by", "ping")
-"""Keywords of a declaration that are for the kit and never passed to the target."""
+"""Keywords of a declaration that only the kit uses. The target never gets them."""
 
 
 class Late(providers.Provider[T]):
-    """A target that may be named by its path and is then imported at its first use.
+    """A provider whose target may be a dotted path, imported at its first use.
 
-    A component that is not configured is never imported.
+    So a component that is not configured is never imported.
     """
 
     _target: Any = None
@@ -46,8 +46,8 @@ class Late(providers.Provider[T]):
         self._target = provides
         return self
 
-    # A delegated provider is itself the argument, not the object that it makes. The
-    # library finds that out at each call; here it is decided at the declaration.
+    # For a delegated provider, the argument is the provider itself, not its object. The
+    # library checks for this at each call; the kit checks once, at the declaration.
     def set_args(self, *args: Any) -> Any:
         return super().set_args(*map(_get_delegate, args))  # type: ignore[misc]
 
@@ -74,19 +74,23 @@ class Late(providers.Provider[T]):
 
     @property
     def ping(self) -> Any:
-        """The function that pings the object's server, or its path; None for none."""
+        """The function that pings the object's server, or its path, or None."""
         named: dict[str, Any] = self.kwargs
         return named.get("ping")
 
     def load(self) -> Callable[..., Any]:
-        """The target itself, imported if it is named by its path."""
+        """Return the target; import it first if it is a dotted path."""
         if isinstance(self._target, str):
             module, _, name = self._target.rpartition(".")
             self._target = getattr(import_module(module), name)
         return self._target  # type: ignore[no-any-return]
 
     def _begin(self, args: Any, kwargs: Any) -> tuple[Any, _Rest | None]:
-        """Call the target with its dependencies; of a generator, keep the rest."""
+        """Call the target with its dependencies.
+
+        Returns:
+            The object, and the generator if the target is one: it closes the object.
+        """
         target = self._target
         if isinstance(target, str):
             target = self.load()
@@ -129,7 +133,7 @@ def _get_delegate(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Parked(Generic[T]):
-    """An object that was put aside, with the generator that closes it."""
+    """An object that was put aside, and the generator that closes it."""
 
     object: T
     rest: _Rest | None
@@ -137,12 +141,13 @@ class Parked(Generic[T]):
 
 
 class Opened(Late[T], providers.Resource[T]):
-    """Made once in a process, under a lock; closed by the app's lifecycle.
+    """Makes its object once in a process, under a lock. The app's lifecycle closes it.
 
     The target is a generator function (the code after its ``yield`` closes the object),
     a plain function or class, or the dotted path of one. Two keywords are not passed to
-    it: ``observed_by`` is called with the object, so that a component does not know who
-    watches it, and ``ping(object, timeout)``, or its path, is what ``/readyz`` calls.
+    the target. The provider calls ``observed_by`` with the object, so a component does
+    not depend on its telemetry. ``/readyz`` calls ``ping(object, timeout)``, which may
+    also be a dotted path; the timeout is in seconds.
     """
 
     @overload
@@ -162,8 +167,8 @@ class Opened(Late[T], providers.Resource[T]):
         self._rest: _Rest | None = None
         self._lock = threading.RLock()
         self.sequence = -1
-        #: The object while it is open and nothing overrides it. An injected function
-        #: looks here first: a call of the provider costs more than the rest of it.
+        #: The object, while it is open and nothing overrides it. An injected function
+        #: reads this list first, because a call of the provider is much slower.
         self.ready: list[Any] = [ABSENT]
         super().__init__(provides, *args, **kwargs)
         self.disable_async_mode()
@@ -173,13 +178,13 @@ class Opened(Late[T], providers.Resource[T]):
         if made is ABSENT:
             made = self._open(args, kwargs)
         self.ready[0] = made
-        # Checked after it is set, so that an override in between is seen.
+        # Check after the assignment, to see an override from another thread.
         if self.last_overriding is not None or self._object is not made:
             self.ready[0] = ABSENT
         return made
 
     def override(self, provider: Any) -> Any:
-        """Override as the library does, also what is ready."""
+        """Override as the library does, and clear :attr:`ready`."""
         overriding: Any = super().override(provider)
         self.ready[0] = ABSENT
         return overriding
@@ -188,7 +193,7 @@ class Opened(Late[T], providers.Resource[T]):
         with self._lock:
             if self._object is ABSENT:
                 made, self._rest = self._begin(args, kwargs)
-                # Numbered when it is complete: its dependencies have lower numbers.
+                # The number is taken at the end: its dependencies have lower numbers.
                 self.sequence = next(_SEQUENCE)
                 self._object = made
             return self._object
@@ -214,7 +219,7 @@ class Opened(Late[T], providers.Resource[T]):
         return parked
 
     def put_back(self, parked: Parked[Any]) -> None:
-        """Take back what :meth:`park` put aside."""
+        """Restore the object that :meth:`park` put aside."""
         with self._lock:
             self._object, self._rest = parked.object, parked.rest
             self.ready[0] = ABSENT
@@ -222,14 +227,14 @@ class Opened(Late[T], providers.Resource[T]):
 
 
 class Once(Opened[T]):
-    """Made once in a process; nothing has to be closed."""
+    """Makes its object once in a process. The object needs no closing."""
 
 
 class Scoped(Late[T], providers.Callable[T]):
-    """Made at first use in a request or task, and the same for everything in it.
+    """Makes one object for each request or task, at its first use there.
 
-    The target is a generator function: at its ``yield`` it receives the error that the
-    view raised, even when an error handler answered for it.
+    The target is a generator function. The error that the view raised is raised again
+    at its ``yield``, even if an error handler has handled the error.
     """
 
     @overload
@@ -254,7 +259,7 @@ class Scoped(Late[T], providers.Callable[T]):
         return self._make(scope, args, kwargs) if made is ABSENT else made
 
     def find(self) -> Any:
-        """The same as a call without arguments, and faster."""
+        """Return the same object as a call without arguments, but faster."""
         if self.last_overriding is not None:
             return self()
         scope = current_scope(self)
@@ -265,5 +270,6 @@ class Scoped(Late[T], providers.Callable[T]):
         made, rest = self._begin(args, kwargs)
         if rest is not None:
             scope.rests.append(rest)
-        # Threads that share a context get one object; the others are closed with it.
+        # Threads that share a context get the same object. If two threads made one at
+        # the same time, the scope closes both.
         return scope.objects.setdefault(self, made)

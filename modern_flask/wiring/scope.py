@@ -1,4 +1,4 @@
-"""One object for each request or task, closed once with what really happened."""
+"""Scopes: the objects of one request or task, closed once, with the error if any."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ __all__ = [
 
 SCOPES = "_modern_flask_scopes"
 _DONE: Any = object()
-# The identities of all open scopes, of every thread: while it is empty, the end of a
-# request has nothing to look for. Each change of a set is atomic.
+# The ids of the open scopes of all threads. While the set is empty, the end of a
+# request does not search for a scope. Adding and removing an element is atomic.
 _open: set[int] = set()
 has_open_scopes = _open.__len__
-# Looked up once: these run on every request.
+# Looked up once, because they run on every request.
 _app_context: Callable[[], Any] = app_ctx._get_current_object  # type: ignore[attr-defined]
-# Through the proxy of the request: an object with an identity of its own.
+# The request behind the proxy: an object that is unique for each request.
 _request: Callable[[], Any] = request._get_current_object  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
 
     class _Provider(Protocol):
-        """A provider whose object a scope keeps: hashable, and named in messages."""
+        """A provider whose object a scope keeps: hashable, with a name for messages."""
 
         @property
         def label(self) -> str: ...
@@ -46,10 +46,11 @@ def finish(generator: Generator[Any, None, None], error: BaseException | None) -
     """Run the rest of a generator that has yielded its object.
 
     Args:
-        error: Raised at its ``yield``; None to go on there.
+        generator: The generator.
+        error: The error to raise at its ``yield``; None to continue without an error.
 
     Raises:
-        Exception: What the generator raised itself; not ``error``.
+        Exception: An error that the generator raised itself, other than ``error``.
     """
     try:
         if error is None:
@@ -68,9 +69,9 @@ def finish(generator: Generator[Any, None, None], error: BaseException | None) -
 class Scope:
     """The objects that were made for one request or task."""
 
-    # On the class: most scopes never change them.
+    # These are on the class because most scopes never change them.
     error: BaseException | None = None
-    #: The body that the objects must outlive: a generator of stream_with_context.
+    #: A streamed body that uses the objects: a generator of stream_with_context.
     stream: Any = None
     closed = False
 
@@ -80,20 +81,21 @@ class Scope:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a body that has not ended yet still uses the objects.
+        """Whether a streamed body still uses the objects.
 
-        Flask leaves the context of a streamed request inside the body's generator, at
-        its end; that it runs just then says that this is the end, on every version.
+        Every version of Flask leaves the context of a streamed request inside the
+        body's generator, at its end. So if the generator is running when the context
+        ends, the body has ended.
         """
         return self.stream is not None and not self.stream.gi_running
 
     def close(self, error: BaseException | None = None) -> None:
-        """Close all objects, the last made first, whatever fails; only once.
+        """Close all objects once, the last made first, even if some of them fail.
 
         Raises:
-            Exception: What the only failing generator raised.
-            BaseExceptionGroup: Several failed; an ExceptionGroup unless one of them was
-                raised to end the process.
+            Exception: The error of a generator, if only one failed.
+            BaseExceptionGroup: The errors, if several failed. It is an ExceptionGroup
+                unless one of the errors ends the process.
         """
         if self.closed:
             return
@@ -105,7 +107,7 @@ class Scope:
         while rests:
             rest = rests.pop()
             try:
-                # The way that nearly all go, without another call.
+                # The most frequent case, without a further call.
                 if error is not None:
                     finish(rest, error)
                 elif next(rest, _DONE) is not _DONE:
@@ -121,11 +123,11 @@ class Scope:
 
 
 def current_scope(provider: _Provider) -> Scope:
-    """The scope of the current request or task, made at its first use.
+    """Return the scope of the current request or task; make it at its first use.
 
-    It hangs on the app context and is keyed by the request: an app context that is
-    pushed around several requests gives each its own, and a task that runs eagerly
-    inside a request has an app context of its own.
+    The app context holds the scopes, one for each request. So several requests within
+    one app context have different scopes. A task that runs eagerly inside a request has
+    its own app context, and so its own scope.
 
     Raises:
         NoScope: There is no app context.
@@ -135,15 +137,15 @@ def current_scope(provider: _Provider) -> Scope:
         held = _app_context().g.__dict__
     except RuntimeError:
         raise NoScope(provider.label) from None
-    key = _key()
+    key = _get_key()
     scopes: dict[Any, Scope] | None = held.get(SCOPES)
     if scopes is None:
-        # Threads may share a context: no thread's scope is lost.
+        # Threads may share a context: setdefault loses no scope of another thread.
         scopes = held.setdefault(SCOPES, {})
     scope = scopes.get(key)
     if scope is None:
         if scopes:
-            # An app context that outlives its requests must not keep them all.
+            # A long-lived app context must not keep the scopes of all its requests.
             for other, one in list(scopes.items()):
                 if one.closed:
                     scopes.pop(other, None)
@@ -155,26 +157,27 @@ def current_scope(provider: _Provider) -> Scope:
 
 
 def find_scope() -> Scope | None:
-    """The scope in use here, if anything was made in it."""
+    """Return the current scope, or None if nothing was made in it."""
     scopes = _app_context().g.__dict__.get(SCOPES)
-    return scopes.get(_key()) if scopes else None
+    return scopes.get(_get_key()) if scopes else None
 
 
 def iterate_scopes() -> list[Scope]:
-    """All scopes of the current app context, as they were made."""
+    """Return all scopes of the current app context, in the order of creation."""
     scopes: dict[Any, Scope] = _app_context().g.__dict__.get(SCOPES) or {}
     return list(scopes.values())
 
 
 def drop_closed() -> Scope | None:
-    """The scope in use here while it is open; a closed one gives way to a fresh one.
+    """Return the current scope if it is open; remove it if it is closed.
 
-    After the answer is made, hooks and handlers may still use a request's objects.
+    After the response is made, hooks and handlers may still use a request's objects.
+    They get a new scope with new objects.
     """
     scopes = _app_context().g.__dict__.get(SCOPES)
     if not scopes:
         return None
-    key = _key()
+    key = _get_key()
     scope: Scope | None = scopes.get(key)
     if scope is not None and scope.closed:
         scopes.pop(key, None)
@@ -182,7 +185,7 @@ def drop_closed() -> Scope | None:
     return scope
 
 
-def _key() -> Any:
+def _get_key() -> Any:
     try:
         return _request()
     except RuntimeError:
@@ -191,9 +194,12 @@ def _key() -> Any:
 
 @contextmanager
 def parked_scope(users: Iterable[Any]) -> Iterator[None]:
-    """Put the current scope's objects of ``users`` aside, and back afterwards.
+    """Put the objects of ``users`` in the current scope aside for the block.
 
-    What is made in between is closed with the scope.
+    The scope closes the objects that the block makes.
+
+    Args:
+        users: The providers of the objects.
     """
     scope = find_scope() if app_ctx else None
     if scope is None:

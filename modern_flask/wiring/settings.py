@@ -37,14 +37,14 @@ class Settings(providers.Callable[Section]):
 
     @property
     def required_key(self) -> str | None:
-        """The key that configures the component; None where it works without one."""
+        """The key that configures the component; None if it works without a key."""
         return self.prefix + self._parts[2] if self._parts[2] else None
 
     def is_set(self) -> bool:
         return any(key.startswith(self.prefix) for key in self._parts[0]() or ())
 
     def check(self) -> None:
-        """Raise NotConfigured where no key is set and one is required."""
+        """Raise NotConfigured if a key is required and no key is set."""
         if self.required_key and not self.is_set():
             self()
 
@@ -54,13 +54,15 @@ class Settings(providers.Callable[Section]):
 
 
 def section(config: Any, prefix: str, required: str | None = None) -> Settings:
-    """The keys of ``config`` that begin with ``prefix``, without it and in lower case.
+    """Return a provider of all keys of ``config`` that begin with ``prefix``.
+
+    The keys lose the prefix and become lower case.
 
     Args:
         config: The container's configuration.
-        prefix: Such as ``REDIS_``.
-        required: The key that an error names where no key of the prefix is set, such as
-            ``URL``. Without it the component works on its defaults.
+        prefix: The prefix, such as ``REDIS_``.
+        required: The key that an error names if no key of the prefix is set, such as
+            ``URL``. If None, the component also works with its defaults alone.
     """
     return Settings(_read_section, config, prefix, required)
 
@@ -77,13 +79,13 @@ def _read_section(
 
 
 class Choice(providers.Selector[T]):
-    """A selector whose errors name the key, and the values that it may have.
+    """A selector whose errors name the key and its possible values.
 
     Args:
         selector: The key of the configuration that names the branch.
-        observed_by: For every branch, as in :class:`Opened`.
-        ping: For every branch, as in :class:`Opened`.
-        branches: The providers by the value that chooses them.
+        observed_by: As in :class:`Opened`, for every branch.
+        ping: As in :class:`Opened`, for every branch.
+        branches: The providers, by the value that chooses them.
     """
 
     def __init__(
@@ -109,11 +111,11 @@ class Choice(providers.Selector[T]):
         return self.chosen()(*args, **kwargs)
 
     def chosen(self) -> providers.Provider[Any]:
-        """The branch that the configuration names.
+        """Return the branch that the configuration names.
 
         Raises:
             NotConfigured: The key is not set.
-            UnknownChoice: It names no branch.
+            UnknownChoice: The value of the key names no branch.
         """
         key, value = self.key, self.value
         values = self._values()
@@ -136,18 +138,22 @@ class Choice(providers.Selector[T]):
 
     @property
     def ping(self) -> Any:
-        """The ping of the chosen branch; None where there is none."""
+        """The ping of the chosen branch, or None."""
         branch = self.providers.get(self.value) if self.is_chosen else None
         return branch.ping if isinstance(branch, Late) else None
 
     @property
     def is_chosen(self) -> bool:
         """Whether the key names a branch."""
-        # A list, for a value that has no hash is wrong as well.
+        # A list, because the value may be unhashable.
         return self.value in list(self.providers)
 
     def find_unused(self) -> list[str]:
-        """Keys of the same prefix that are set while no branch is chosen, and where."""
+        """Find keys of the same prefix that have no effect because nothing is chosen.
+
+        Returns:
+            Each key with its origin. Empty if the key of the choice is set.
+        """
         values = self._values()
         if self.value is not None or not isinstance(values, Values):
             return []
@@ -170,9 +176,9 @@ class Choice(providers.Selector[T]):
 def active_dependencies(
     provider: providers.Provider[Any],
 ) -> Iterator[providers.Provider[Any]]:
-    """The direct dependencies of ``provider``: of a selector, the chosen branch.
+    """Yield the direct dependencies of ``provider``: for a selector, the chosen branch.
 
-    An overridden provider depends on the one that overrides it.
+    An overridden provider depends on its override.
     """
     if provider.last_overriding is not None:
         yield provider.last_overriding
@@ -180,16 +186,17 @@ def active_dependencies(
         if provider.is_chosen:
             yield provider.providers[provider.value]
     elif isinstance(provider, providers.Selector):
-        unchosen = _unchosen(provider)
+        unchosen = _find_unchosen(provider)
         yield from (needed for needed in provider.related if needed not in unchosen)
     else:
         yield from provider.related
 
 
-def _unchosen(selector: providers.Selector[Any]) -> list[providers.Provider[Any]]:
-    """The branches of the library's selector that a key of the configuration rejects.
+def _find_unchosen(selector: providers.Selector[Any]) -> list[providers.Provider[Any]]:
+    """Return the branches that the key of a library's selector does not choose.
 
-    Another kind of selector is not called: it is the service's own code.
+    A selector that chooses by a function is not called: the function is code of the
+    service.
     """
     option, choices = selector.selector, selector.providers
     if not isinstance(option, providers.ConfigurationOption):
@@ -197,15 +204,15 @@ def _unchosen(selector: providers.Selector[Any]) -> list[providers.Provider[Any]
     if type(selector) is not providers.Selector:  # it may choose in another way
         return []
     value = option()
-    # A list, for a value that has no hash is wrong as well.
+    # A list, because the value may be unhashable.
     chosen = choices[value] if value in list(choices) else None
     return [branch for branch in choices.values() if branch is not chosen]
 
 
 def is_configured(provider: providers.Provider[Any]) -> bool:
-    """Whether every key is set that ``provider`` and its dependencies require.
+    """Whether all keys that ``provider`` and its dependencies require are set.
 
-    Of an overridden provider, the one that overrides it counts.
+    An override needs no keys of the provider that it overrides.
     """
     seen = {provider}
     waiting = [provider]
@@ -228,10 +235,10 @@ def _is_set(provider: providers.Provider[Any]) -> bool:
 
 
 def find_configurations(container: DynamicContainer) -> list[providers.Configuration]:
-    """The container's configuration, and those of base classes that it redeclares.
+    """Find the container's configuration and those of its base classes.
 
-    A subclass that declares ``config`` anew leaves the sections of its bases on theirs:
-    all of them get the service's values.
+    If a subclass redeclares ``config``, the sections of its base classes still read the
+    old one. So all of them must get the service's values.
     """
     own: Any = container.providers[_CONFIG]
     found = [own]
@@ -259,13 +266,13 @@ def _iterate_all(start: Iterable[Any]) -> Iterator[providers.Provider[Any]]:
 
 
 def get_defaults(container: DynamicContainer) -> dict[str, Any]:
-    """The defaults of the container's configuration: ``Configuration(default=...)``."""
+    """Return the configuration's defaults: ``Configuration(default=...)``."""
     config: Any = container.providers[_CONFIG]
     return dict(config.get_default() or {})
 
 
 def get_loaded(container: DynamicContainer) -> dict[str, Any]:
-    """The values that were loaded into the container's configuration by hand."""
+    """Return the values that were loaded by hand into the container's configuration."""
     config: Any = container.providers[_CONFIG]
     defaults = get_defaults(container)
     return {

@@ -1,4 +1,4 @@
-"""The markers of the functions and classes that providers call."""
+"""Find the markers of the functions and classes that providers call."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CALLING = (
 
 
 def find_injected(function: Any) -> InjectedFunction | None:
-    """The markers that the kit's or the library's ``@inject`` has read."""
+    """Find the markers that the kit's or the library's ``@inject`` has read."""
     own = get_injected(function)
     if own is not None:
         own.resolve()
@@ -44,7 +44,7 @@ class Target:
     """A function that a provider calls.
 
     Args:
-        function: The function; of a class, its initializer.
+        function: The function; for a class, its ``__init__``.
         filled: The parameters that the provider fills itself.
     """
 
@@ -52,7 +52,11 @@ class Target:
     filled: frozenset[str]
 
     def injections(self, resolver: Any) -> dict[str, providers.Provider[Any]]:
-        """What fills each other marker, without those that hand over a provider."""
+        """Return the provider of each marker, by parameter.
+
+        Parameters that the provider fills itself, and markers that inject a provider
+        instead of its object, are left out.
+        """
         found: dict[str, providers.Provider[Any]] = {}
         injected = find_injected(self.function)
         for name, marker in injected.markers.items() if injected is not None else ():
@@ -65,7 +69,7 @@ class Target:
 
 
 def get_called(provider: Any) -> Any:
-    """What ``provider`` calls; None for other kinds and for a path not imported."""
+    """Return the target of ``provider``; None if it has none or is not imported yet."""
     if not isinstance(provider, _CALLING):
         return None
     called: Any = provider.provides
@@ -76,7 +80,7 @@ def get_called(provider: Any) -> Any:
 
 
 def get_target(provider: Any) -> Target | None:
-    """The function that ``provider`` calls, unless it is a framework's."""
+    """Return the function that ``provider`` calls; None for a framework's function."""
     called = get_called(provider)
     if called is None or is_framework(called):
         return None

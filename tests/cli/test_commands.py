@@ -86,7 +86,7 @@ def test_storage_without_vendor_is_a_warning_elsewhere(run, write, plain):
     assert run("check", app=plain) == Printed(
         0,
         "The service can start. Configured: nothing.\n",
-        "STORAGE_VENDOR is not set, and without it these have no effect: "
+        "STORAGE_VENDOR is not set. Without it, these keys have no effect: "
         "STORAGE_BUCKET (config.py, line 2) and STORAGE_FOLDER (config.py, line 1). "
         "Set it to cos, local, memory or oss.\n",
     )

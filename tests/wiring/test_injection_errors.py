@@ -94,7 +94,7 @@ def test_bound_twice(app: Flask) -> None:
 
     assert str(fault.value) == (
         "The Flask app service already has a container.\n"
-        "  fix      call init_app once; to replace what it provides, override it"
+        "  fix      call init_app once; to replace its providers, override them"
     )
 
 

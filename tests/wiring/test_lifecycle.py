@@ -190,7 +190,7 @@ def test_closer_that_hangs(journal: Any) -> None:
         lifecycle.close()
 
     assert [str(e) for e in failures.value.exceptions] == [
-        "hang was not closed within 1 s; it was left."
+        "hang was not closed within 1 s; it was abandoned."
     ]
     assert journal.lines == ["close quick"]
     release.set()
@@ -236,7 +236,7 @@ def test_closer_that_exits(journal: Any) -> None:
         lifecycle.close()
 
     assert [str(e) for e in failures.value.exceptions] == [
-        "leave left its closer by SystemExit(3)."
+        "The closer of leave raised SystemExit(3)."
     ]
 
 

@@ -18,7 +18,7 @@ from tests.wiring.shop import NameDep
 
 def test_closing() -> None:
     """``@inject`` refuses ``Closing`` where the function is defined."""
-    with pytest.raises(ClosingMarker, match=r"asks for Closing\[\.\.\.\]"):
+    with pytest.raises(ClosingMarker, match=r"uses Closing\[\.\.\.\]"):
 
         @inject
         def view(found: Annotated[str, Closing[Provide["name"]]]) -> None: ...

@@ -122,7 +122,7 @@ class Limited(Shop):
 
 @row(
     f"""
-        LIMIT is not set, and something injected requires it.
+        LIMIT is not set, but an injected object requires it.
           in       View view (`orders`)
           looked in  config.py and FLASK_*
           fix      {set_key("LIMIT")}

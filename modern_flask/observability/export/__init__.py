@@ -1,1 +1,1 @@
-"""Where ended spans go, and how they get there."""
+"""The export of ended spans: the destination, the encodings and the uploader."""

@@ -1,8 +1,9 @@
-"""Where spans are sent, read from the environment.
+"""Reads the destination of spans from the environment.
 
-``OTEL_EXPORTER`` is the kit's own variable. ``OTEL_TRACES_EXPORTER`` and the
-``OTEL_EXPORTER_*`` variables are those of the OpenTelemetry specification
-(configuration/sdk-environment-variables) and, for Jaeger, of its former exporter.
+``OTEL_EXPORTER`` is the kit's own variable. The OpenTelemetry specification defines
+``OTEL_TRACES_EXPORTER`` and the ``OTEL_EXPORTER_*`` variables
+(configuration/sdk-environment-variables). Those for Jaeger come from its former
+exporter.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _OTLP = "http://localhost:4318"
 # A header's name and value (RFC 9110, section 5).
 _TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _VISIBLE = re.compile(r"[\t\x20-\x7e]*")
-TIMEOUT = 10.0  # seconds for one answer, the specification's default
+TIMEOUT = 10.0  # seconds for one response, the specification's default
 
 logger = logging.getLogger(__name__)
 
@@ -41,17 +42,17 @@ _Encoder = Callable[[Sequence[Any]], bytes]
 
 @dataclass(frozen=True)
 class Destination:
-    """One back end: how spans are encoded and posted.
+    """A back end for spans, with its encoding and the details of its requests.
 
     Args:
-        kind: Its name in the configuration.
+        kind: The name of the back end in the configuration.
         endpoint: The URL; empty for the console.
         content_type: The media type of a body.
         encoding: ``zipkin``, ``thrift``, ``otlp`` or ``console``.
         headers: Further headers, which may hold credentials.
-        timeout: Seconds for one answer.
+        timeout: Seconds for one response.
         compressed: Whether large bodies are compressed with gzip.
-        authority: A file of the certificates to trust; None for the system's.
+        authority: A file with the certificates to trust; None for the system's.
         certificate: The client's certificate, alone or with its key.
     """
 
@@ -67,7 +68,7 @@ class Destination:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Equal for destinations that can share one uploader."""
+        """A key that is equal for destinations that can share one uploader."""
         return (self.encoding, self.endpoint, tuple(sorted(self.headers.items())))
 
     def load_encoder(self) -> _Encoder:
@@ -95,7 +96,7 @@ def choose_destination(
 
     Args:
         environ: The environment that OpenTelemetry reads.
-        settings: The ``OTEL_`` section, which knows where a value was set.
+        settings: The ``OTEL_`` section; it has the origin of each value.
 
     Raises:
         UnknownChoice: ``OTEL_EXPORTER`` names no exporter.
@@ -229,14 +230,14 @@ def _read_url(
     return value
 
 
-def _variable(environ: Mapping[str, str], name: str) -> str:
+def _choose_variable(environ: Mapping[str, str], name: str) -> str:
     """Name the variable for traces if it is set, else the one for all signals."""
     special = f"OTEL_EXPORTER_OTLP_TRACES_{name}"
     return special if environ.get(special) else f"OTEL_EXPORTER_OTLP_{name}"
 
 
 def _read(environ: Mapping[str, str], name: str) -> str | None:
-    return environ.get(_variable(environ, name)) or None
+    return environ.get(_choose_variable(environ, name)) or None
 
 
 def _read_path(
@@ -244,7 +245,7 @@ def _read_path(
 ) -> str | None:
     path = _read(environ, name)
     if path and not os.access(path, os.R_OK):
-        variable = _variable(environ, name)
+        variable = _choose_variable(environ, name)
         origin = find_variable_origin(settings, variable, environ)
         raise UnreadableFile(variable, path, origin)
     return path
@@ -255,7 +256,7 @@ def _is_compressed(environ: Mapping[str, str]) -> bool:
     if chosen not in (None, "gzip", "none"):
         logger.warning(
             "%s is neither gzip nor none; gzip is used.",
-            _variable(environ, "COMPRESSION"),
+            _choose_variable(environ, "COMPRESSION"),
         )
     return chosen != "none"
 
@@ -269,17 +270,17 @@ def _read_headers(environ: Mapping[str, str]) -> dict[str, str]:
         if equals and _TOKEN.fullmatch(name) and _VISIBLE.fullmatch(value):
             found[name] = value
         elif part.strip():
-            # Without the part itself, which may be half of a password.
+            # The log line omits the part, because it may be a half of a password.
             logger.warning(
                 "%s: a part that is not name=value is left out. Write a comma in a "
                 "value as %%2C.",
-                _variable(environ, "HEADERS"),
+                _choose_variable(environ, "HEADERS"),
             )
     return found
 
 
 def _read_seconds(environ: Mapping[str, str], *variables: str) -> float:
-    """Read seconds from the first variable that is set, as OpenTelemetry for Python."""
+    """Read seconds from the first variable that is set, as OpenTelemetry does."""
     for variable in variables:
         value = environ.get(variable)
         if not value:

@@ -1,4 +1,4 @@
-"""Posts one batch to one back end over a kept connection, with retries in a budget."""
+"""Posts a batch to a back end over a persistent connection, with limited retries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ANSWER = 64 * 1024  # bytes to read of an answer, so that the connection is kep
 
 
 class Poster:
-    """Posts from one thread; another one calls :meth:`hurry` and :meth:`close`.
+    """Posts batches. One thread posts; another calls :meth:`hurry` and :meth:`close`.
 
     Args:
         destination: The back end.
@@ -40,7 +40,7 @@ class Poster:
         self._hurried.set()
 
     def close(self) -> None:
-        """Post nothing from now on, and close the connection."""
+        """Close the connection. Later calls of :meth:`post` send nothing."""
         self._closing = Deadline(0.0)
         if self._session is not None:
             self._session.close()
@@ -49,7 +49,7 @@ class Poster:
         """Post one batch.
 
         Returns:
-            Why the back end did not accept it in the end; None if it did.
+            The reason why the back end did not accept the batch; None if it did.
         """
         headers = {"Content-Type": self.destination.content_type}
         headers |= self.destination.headers
@@ -67,7 +67,7 @@ class Poster:
             self._wait(pause)
 
     def _wait(self, seconds: float) -> None:
-        """Wait for the next attempt; :meth:`hurry` cuts the wait short once."""
+        """Wait for the next attempt; :meth:`hurry` ends the wait early."""
         if self._hurried.is_set():
             time.sleep(seconds)
         else:
@@ -79,9 +79,9 @@ class Poster:
         """Post once.
 
         Returns:
-            Why the back end did not accept the batch, and the seconds to wait at least
-            before the next attempt; None and None if it did, a reason and None if a
-            repetition is useless.
+            The reason why the back end did not accept the batch, and the minimum
+            seconds before the next attempt. Both are None if the back end accepted it.
+            Only the seconds are None if another attempt is useless.
         """
         left = min(end.left(), self._closing.left())
         if left <= 0:
@@ -99,7 +99,7 @@ class Poster:
             with answer:
                 answer.raw.read(_ANSWER)
         except Exception as error:
-            # Not its text, into which requests puts the whole URL.
+            # The text of the error is left out: requests puts the whole URL into it.
             return describe(error), 0.0
         status = answer.status_code
         if 200 <= status < 300:

@@ -1,4 +1,4 @@
-"""Masks secrets in a span before it is sent: in URLs, in its status, in its events."""
+"""Masks secrets in a span before it is sent: in URLs, in the status, in events."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ __all__ = ["redact_span"]
 
 
 def redact_span(span: ReadableSpan) -> ReadableSpan:
-    """Return ``span``, or a copy if something in it may be secret.
+    """Return ``span``, or a masked copy if it may contain a secret.
 
-    The span itself stays as it is: other processors may read it, too. An attribute is
-    masked where it holds a URL, and the text of an exception always.
+    The span itself does not change, because other processors may read it, too.
+    Attributes are masked if they contain a URL. The text of an exception is always
+    masked.
     """
     attributes, status, events = span.attributes or {}, span.status, span.events
     suspects = [name for name, value in attributes.items() if _has_url(value)]

@@ -1,4 +1,4 @@
-"""A bounded uploader of spans, which never delays a request."""
+"""An uploader of spans with a bounded queue. It never delays a request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .redaction import redact_span
 
 __all__ = ["CLOSE_DEADLINE", "QUIET", "Limits", "Uploader"]
 
-CLOSE_DEADLINE = 3.0  # seconds, well below gunicorn's and a pod's grace
+CLOSE_DEADLINE = 3.0  # seconds, well below the grace periods of gunicorn and a pod
 QUIET = 60.0  # seconds between two log lines about lost spans
 
 logger = logging.getLogger(__name__)
@@ -36,8 +36,8 @@ class Limits:
     Args:
         queue: How many spans may wait.
         batch: How many spans are sent at once.
-        delay: How long a span waits for others at most.
-        budget: How long one batch may take with all its retries.
+        delay: The longest time for which a span waits for others.
+        budget: The longest time for one batch with all its retries.
     """
 
     queue: int = 2048
@@ -47,7 +47,7 @@ class Limits:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Limits:
-        """Read the variables, whose times are in milliseconds."""
+        """Read the variables. Their times are in milliseconds."""
 
         def number(name: str, default: float, scale: float = 1) -> float:
             try:
@@ -108,7 +108,7 @@ class Uploader(SpanProcessor):
                 self._queue.append(span)
                 if self._thread is None:
                     self._run()
-                # Only now: every further span would wake the thread again.
+                # Notify only once: every further span would wake the thread again.
                 if len(self._queue) == self.limits.batch:
                     self._ready.notify_all()
                 return
@@ -117,7 +117,7 @@ class Uploader(SpanProcessor):
         self._warn("the queue of spans is full, spans are dropped")
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send what is queued now; False if that takes longer than the timeout."""
+        """Send all queued spans; return False if that exceeds the timeout."""
         deadline = Deadline(timeout_millis / 1000)
         with self._ready:
             while self._queue or self._in_flight:
@@ -129,13 +129,13 @@ class Uploader(SpanProcessor):
         return True
 
     def close(self, seconds: float = CLOSE_DEADLINE) -> bool:
-        """Flush and stop within ``seconds``; the spans left then count as failed.
+        """Flush and stop within ``seconds``. Spans that remain count as failed.
 
         Returns:
             Whether all queued spans were sent.
         """
         if sys.is_finalizing():
-            # The thread no longer runs, perhaps with the lock: a wait would never end.
+            # The thread no longer runs and may hold the lock: a wait would never end.
             return False
         with self._ready:
             if self._closed:
@@ -211,7 +211,7 @@ class Uploader(SpanProcessor):
             reason, failed = refusal, len(batch)
         if reason:
             self._warn(reason)
-        # The counts come last: who sees them finds the line in the log as well.
+        # Count after logging, so that the log line exists when the counts change.
         with self._ready:
             self._in_flight = 0
             if self._closed:

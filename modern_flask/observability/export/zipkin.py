@@ -1,9 +1,9 @@
 """Spans as Zipkin v2 JSON (zipkin.io/zipkin-api, ``POST /api/v2/spans``).
 
-The mapping is that of OpenTelemetry's specification (trace/sdk_exporters/zipkin), with
-two additions. The name of a database's system is the name of the remote endpoint, which
-makes the database a node of Zipkin's dependency graph. And ``debug``, which turns
-Zipkin's own sampling off, is sent if a B3 caller sent it.
+The mapping follows OpenTelemetry's specification (trace/sdk_exporters/zipkin), with two
+additions. For a database, the remote endpoint has the name of the database system, so
+the database becomes a node in Zipkin's dependency graph. And ``debug`` is sent if a B3
+caller sent it; it turns off Zipkin's own sampling.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _KINDS = {
     SpanKind.PRODUCER: "PRODUCER",
     SpanKind.CONSUMER: "CONSUMER",
 }
-# The first of these attributes that is set names the other side; the order is that of
-# the specification.
+# The first of these attributes that is set gives the name of the remote endpoint. The
+# specification defines the order.
 _PEERS = ("peer.service", "server.address", "network.peer.address", "net.peer.name")
 _PORTS = ("server.port", "network.peer.port", "net.peer.port")
 _REMOTE = {SpanKind.CLIENT, SpanKind.PRODUCER}
@@ -46,7 +46,7 @@ def encode(spans: Sequence[ReadableSpan]) -> bytes:
 
 
 def _encode_span(span: ReadableSpan) -> str:
-    """Encode one span by hand: it costs CPU of the process that serves requests."""
+    """Encode one span without ``json``, since this runs in the serving process."""
     context = span.get_span_context()
     assert context is not None
     start, end = span.start_time or 0, span.end_time or 0
@@ -85,7 +85,7 @@ def _encode_tags(
 
 
 def _make_tags(span: ReadableSpan) -> dict[str, str]:
-    """The tags that the specification derives from other fields than attributes."""
+    """Make the tags that the specification derives from fields besides attributes."""
     tags = {}
     status, scope = span.status, span.instrumentation_scope
     if status.status_code is not StatusCode.UNSET:
@@ -107,7 +107,7 @@ def _encode_pairs(tags: Mapping[str, Any]) -> str:
     """Encode the members of a JSON object, without its braces; all values are text."""
     return ",".join(
         [
-            f"{_quote(name)}:{_quote(value if type(value) is str else _as_text(value))}"
+            f"{_quote(name)}:{_quote(value if type(value) is str else _to_text(value))}"
             for name, value in tags.items()
         ]
     )
@@ -121,7 +121,7 @@ class _Resource:
         name = str(attributes.pop("service.name", ""))
         self.resource = resource
         self.endpoint = _encode_json({"serviceName": name})
-        self.tags = {name: _as_text(value) for name, value in attributes.items()}
+        self.tags = {name: _to_text(value) for name, value in attributes.items()}
         self.pairs = _encode_pairs(self.tags)
 
 
@@ -154,7 +154,7 @@ def _describe_remote(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _as_text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):

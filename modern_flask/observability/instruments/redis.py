@@ -1,8 +1,8 @@
-"""A span for each command of one Redis client; other clients stay as they are.
+"""Makes a span for each command of one Redis client. Other clients do not change.
 
-Attributes are those of the stable conventions
+The attributes follow the stable conventions
 (opentelemetry.io/docs/specs/semconv/database/redis). OpenTelemetry's own instrumentor
-uses the old names, and puts the results of RediSearch into the span.
+uses the old names, and puts results of RediSearch into the span.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def trace_commands(client: Redis) -> None:
 
 
 class _Commands:
-    """The two methods by which a client sends commands, with a span around each."""
+    """Wraps the two methods with which a client sends commands, to make spans."""
 
     def __init__(self, client: Redis) -> None:
         self._tracer = trace.get_tracer("modern_flask.redis")
@@ -46,8 +46,11 @@ class _Commands:
         self._pipeline: Any = client.pipeline
 
     def execute(self, *args: Any, **options: Any) -> Any:
-        name = _name(args)
-        described = {"db.operation.name": name, "db.query.text": _text(name, args)}
+        name = _find_name(args)
+        described = {
+            "db.operation.name": name,
+            "db.query.text": _describe_command(name, args),
+        }
         return self._trace(name, described, lambda: self._execute(*args, **options))
 
     def pipeline(self, *args: Any, **options: Any) -> Any:
@@ -84,10 +87,13 @@ class _Commands:
 
 
 def _describe_pipeline(sent: Sequence[Sequence[Any]]) -> tuple[str, dict[str, Any]]:
-    """The span's name and attributes; commands of one kind give it their name."""
-    names = [_name(command) for command in sent]
+    """Return the name and attributes of a pipeline's span.
+
+    If all commands are of one kind, their name is part of the span's name.
+    """
+    names = [_find_name(command) for command in sent]
     name = "PIPELINE" if len(set(names)) > 1 else f"PIPELINE {names[0]}"
-    texts = "\n".join(map(_text, names, sent))
+    texts = "\n".join(map(_describe_command, names, sent))
     return name, {
         "db.operation.name": name,
         "db.query.text": texts[:_LONGEST],
@@ -111,10 +117,10 @@ def _describe_target(client: Redis) -> dict[str, Any]:
     }
 
 
-def _name(args: Sequence[Any]) -> str:
-    """The command's name. redis-py sends a text with spaces as several words.
+def _find_name(args: Sequence[Any]) -> str:
+    """Return the name of a command. redis-py splits a text with spaces into words.
 
-    The second word is an argument ("GET key"), except for a few commands that have
+    The second word is an argument ("GET key"), except for the few commands with
     subcommands.
     """
     name = args[0] if args else ""
@@ -125,6 +131,6 @@ def _name(args: Sequence[Any]) -> str:
     return " ".join(words[: 2 if words and words[0].upper() in _CONTAINERS else 1])
 
 
-def _text(name: str, args: Sequence[Any]) -> str:
-    """The command with ``?`` for each argument: a key may name a person."""
+def _describe_command(name: str, args: Sequence[Any]) -> str:
+    """Return the command with ``?`` for each argument: a key may name a person."""
     return name + " ?" * min(len(args) - 1, 32)

@@ -1,6 +1,6 @@
-"""A span for each statement of one engine, made by SQLAlchemy's events.
+"""Makes a span for each statement of one engine, through SQLAlchemy's events.
 
-Attributes are those of the stable conventions for database clients
+The attributes follow the stable conventions for database clients
 (opentelemetry.io/docs/specs/semconv/database/database-spans). OpenTelemetry's own
 instrumentor does not support SQLAlchemy 2.1.
 """
@@ -26,8 +26,8 @@ _SYSTEMS = {
 }
 _LONGEST = 8192  # characters of a statement: an INSERT of many rows may have millions
 
-# The tokens of a statement, as far as they are needed to find its literals. A string
-# without an end reaches to the end of the statement.
+# The tokens that are needed to find the literals of a statement. A string that is not
+# closed ends at the end of the statement.
 _TOKENS = r"""
     (?P<comment>{line}[^\n]*|/\*.*?(?:\*/|\Z))
     |(?P<text>{strings}|\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))
@@ -42,7 +42,8 @@ _STANDARD = re.compile(
     ),
     _FLAGS,
 )
-# MySQL has backslashes in every string, strings in double quotes, comments after #.
+# In MySQL, strings have backslash escapes, double quotes enclose strings, and #
+# begins a comment.
 _MYSQL = re.compile(
     _TOKENS.replace("{line}", r"(?:--|\#)").replace(
         "{strings}",
@@ -102,7 +103,7 @@ class _Statements:
         span = _pop_span(execution)
         if span is None:
             return
-        # Only if the driver knows the number: SQLite counts changed rows only.
+        # Some drivers don't know the number: SQLite counts only changed rows.
         if cursor.description and cursor.rowcount >= 0 and span.is_recording():
             span.set_attribute("db.response.returned_rows", cursor.rowcount)
         span.end()
@@ -133,10 +134,11 @@ def _describe_target(engine: Engine) -> dict[str, Any]:
 
 @lru_cache(maxsize=512)
 def describe(statement: str, mysql: bool = False) -> tuple[str, dict[str, str]]:
-    """The name and the attributes of a statement's span, without literals.
+    """Return the name and the attributes of a statement's span, without literals.
 
     Args:
-        statement: Literals become ``?``. Comments, which may hold anything, go.
+        statement: The statement. Literals become ``?``. Comments are removed, because
+            they may contain anything.
         mysql: Whether strings follow the rules of MySQL.
     """
 

@@ -1,4 +1,4 @@
-"""A span and a duration for each operation of one storage, and the bytes it moves."""
+"""Records a span, the duration and the bytes of each operation of one storage."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def measure_storage(storage: Any) -> None:
         try:
             yield
         except BaseException as error:
-            # The class is one of few; the text and the key may be anything.
+            # There are few classes, but the text and the key may have any value.
             outcome = type(error).__name__
             raise
         finally:
@@ -59,7 +59,7 @@ def trace_storage(storage: Any) -> None:
 
 
 def _add_observer(storage: Any, observer: _Observer) -> None:
-    """Let ``observer`` see each operation, around the one that is there already."""
+    """Let ``observer`` see each operation, outside of the existing observer."""
     other: _Observer | None = storage.observe
 
     @contextmanager

@@ -1,6 +1,6 @@
-"""The request of a Celery worker's parent, which measures its task.
+"""The request class of a Celery worker's parent process. It measures the task.
 
-This module imports Celery's worker: only a worker imports it.
+This module imports Celery's worker, so only a worker imports this module.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ __all__ = ["MeasuredRequest"]
 
 
 class MeasuredRequest(Request):  # type: ignore[misc]
-    """Measures its task when the worker's parent learns of the end.
+    """Measures its task when the worker's parent process gets the result.
 
-    A child of the pool runs the task; the parent keeps the request.
+    A child process of the pool runs the task; the parent keeps the request.
     """
 
     _begun: float | None = None
     _runtime: float | None = None
 
     def __init_subclass__(cls) -> None:
-        # Celery makes a class for each task; its on_success calls no other class's.
+        # Celery makes a class for each task. Its on_success does not call super().
         settle = cls.on_success
 
         def on_success(self: Any, failed__retval__runtime: Any, **rest: Any) -> Any:
@@ -61,8 +61,8 @@ class MeasuredRequest(Request):  # type: ignore[misc]
         return super().on_timeout(soft, timeout)
 
     def _end(self, outcome: str) -> None:
-        # A child that was lost has reported no duration, and a task that was never
-        # accepted has none.
+        # A lost child process reports no duration, and a task that was never accepted
+        # has none.
         seconds = self._runtime
         if seconds is None:
             seconds = monotonic() - self._begun if self._begun else 0.0

@@ -1,6 +1,6 @@
-"""Celery's tasks, measured where their outcome is known: in the worker's parent.
+"""Measures Celery's tasks in the worker's parent process, where the outcome is known.
 
-A child of the pool may end after each task, and its numbers with it.
+A child process of the pool may end after each task, and its metrics would be lost.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["measure_tasks"]
 
 
 def measure_tasks(app: Any) -> None:
-    """Measure the tasks that a worker of ``app`` runs, from its start on."""
+    """Measure the tasks that a worker of ``app`` runs after it has started."""
     from celery.signals import worker_init
 
     reference: Callable[[], Any] = weakref.ref(app)
@@ -27,5 +27,5 @@ def measure_tasks(app: Any) -> None:
 
     name = f"modern_flask.{id(app)}"
     worker_init.connect(install, weak=False, dispatch_uid=name)
-    # Another app may have the same identity later.
+    # A later app may have the same id().
     weakref.finalize(app, worker_init.disconnect, dispatch_uid=name)

@@ -1,1 +1,1 @@
-"""Log lines: their formats, their trace ids, and what must not be in them."""
+"""Log lines: their formats, their trace ids, and the masking of secrets."""

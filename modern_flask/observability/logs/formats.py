@@ -23,14 +23,14 @@ TEXT = (
     "%(asctime)s %(levelname)s [%(name)s] "
     "[trace_id=%(otelTraceID)s span_id=%(otelSpanID)s] %(message)s"
 )
-# A record that was made before the ids were added, or by another factory.
+# For a record that was made before the ids were added, or by another factory.
 _UNKNOWN_IDS = {
     "otelTraceID": "0",
     "otelSpanID": "0",
     "otelServiceName": "",
     "otelTraceSampled": False,
 }
-# Most lines hold none of these, and then masking, which costs 10 us, is not needed.
+# Most lines contain none of these, and so skip the masking, which takes 10 us.
 _SUSPECT = ("://", "=", ":")
 # The exception's name is never masked: InvalidToken is not a secret.
 _NAME = re.compile(r"[\w.<>]+: ")
@@ -43,7 +43,7 @@ def make_formatter(settings: Mapping[str, Any]) -> logging.Formatter:
         settings: ``format``: ``text``, ``json`` or a format of :mod:`logging`.
 
     Raises:
-        UnknownChoice: A format that does not exist.
+        UnknownChoice: The format does not exist.
     """
     key, origin = find_key(settings, "format"), find_origin(settings, "format")
     chosen = settings.get("format")
@@ -61,12 +61,12 @@ def make_formatter(settings: Mapping[str, Any]) -> logging.Formatter:
 
 
 def has_trace_ids() -> bool:
-    """Whether records have trace ids: unless ``OTEL_PYTHON_LOG_CORRELATION=false``."""
+    """Whether records have trace ids. ``OTEL_PYTHON_LOG_CORRELATION`` can be false."""
     return os.environ.get("OTEL_PYTHON_LOG_CORRELATION", "true").lower() != "false"
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people."""
+    """Formats a record as a line for people."""
 
     def __init__(self, layout: str) -> None:
         super().__init__(layout, defaults=_UNKNOWN_IDS)
@@ -95,7 +95,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Formats a record as a JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         found: dict[str, Any] = {
@@ -125,7 +125,7 @@ def _make_message(record: logging.LogRecord) -> str:
 
 
 def _drop_arguments(record: logging.LogRecord) -> logging.LogRecord:
-    """Drop arguments that do not fit: :mod:`logging` would print them, secrets too."""
+    """Drop arguments that do not fit: :mod:`logging` would print them, with secrets."""
     text = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
     place = f"{record.pathname}, line {record.lineno}"
     message = f"{text} (its arguments do not fit, {place})"
@@ -157,7 +157,8 @@ class _RedactedException(TracebackException):
     def format_exception_only(  # type: ignore[override]
         self, *args: Any, **options: Any
     ) -> Iterator[str]:
-        # As one text, with its notes: a name may end a line, and its value be the next.
+        # Mask the text and its notes together: a value may follow its name in the next
+        # line.
         text = "".join(super().format_exception_only(*args, **options))
         name = _NAME.match(text)
         end = name.end() if name else 0
@@ -167,7 +168,7 @@ class _RedactedException(TracebackException):
 def _walk(root: TracebackException) -> Iterator[TracebackException]:
     """Yield ``root``, its causes, its contexts and the members of groups, to any depth.
 
-    :func:`modern_flask.failures.causes` walks over exceptions; this is another type.
+    :func:`modern_flask.failures.causes` does the same for exceptions.
     """
     waiting: list[TracebackException | None] = [root]
     while waiting:

@@ -1,8 +1,8 @@
-"""Gunicorn's own lines, the access log too, in the format of all others.
+"""Writes gunicorn's own lines and its access log in the format of all other lines.
 
-Gunicorn writes them outside of any request: the ids come from what the request left in
-its environment. Where gunicorn is configured otherwise (``--logger-class``,
-``--log-config``) its format stays, and only secrets are masked.
+Gunicorn writes them outside of any request, so the ids come from the request's WSGI
+environment. With ``--logger-class`` or ``--log-config``, gunicorn keeps its own format,
+and only secrets are masked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ACCESS, ERROR = "gunicorn.access", "gunicorn.error"
 _TRACE, _SPAN = f"{{{TRACE_ID}}}e", "{modern_flask.span_id}e"
 _SENT = f"{{{SIZE}}}e"
 _IDS = f"trace_id=%({_TRACE})s span_id=%({_SPAN})s"
-# Not %(r)s: it has the query, which may hold a token.
+# %(r)s is left out: it contains the query, which may contain a token.
 ACCESS_FORMAT = f'%(h)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(M)sms {_IDS}'
 _FAILED, _QUERY = "Error handling request", re.compile(r"\?.+", re.DOTALL)
 # Gunicorn's default format.
@@ -57,7 +57,7 @@ def set_formatter(
 ) -> list[tuple[logging.Handler, logging.Formatter | None]]:
     """Set the formatter of gunicorn's own handlers.
 
-    A text line of the access log stays as gunicorn writes it: it has no level.
+    In text format, the access log keeps gunicorn's own lines, which have no level.
 
     Returns:
         The handlers, each with the formatter that it had before.
@@ -68,7 +68,7 @@ def set_formatter(
     before = []
     for name, chosen in formatters.items():
         for handler in logging.getLogger(name).handlers:
-            # Not the handler of syslog, whose lines begin with a prefix.
+            # This skips the handler of syslog, whose lines begin with a prefix.
             own = getattr(handler, "_gunicorn", False) and hasattr(handler, "stream")
             if own and not isinstance(handler.formatter, JsonFormatter | TextFormatter):
                 before.append((handler, handler.formatter))
@@ -77,14 +77,14 @@ def set_formatter(
 
 
 def complete_record(record: logging.LogRecord) -> bool:
-    """Add the ids of the request's span, and mask what may be secret in its URLs.
+    """Add the ids of the request's span, and mask secrets in its URLs.
 
-    It is a filter of :mod:`logging`, and keeps every record.
+    This is a filter for :mod:`logging` that keeps every record.
     """
     atoms = record.args
     if not isinstance(atoms, dict):
         return True
-    # As it was sent: a decoded line break would begin a new line.
+    # Use the URI as it was sent: a decoded line break would begin a new line.
     path, mark, _ = atoms["{raw_uri}e"].partition("?")
     if "://" in path:
         path = redact(path)
@@ -119,15 +119,15 @@ def _complete_error_record(record: logging.LogRecord) -> bool:
 
 
 class _AccessJson(JsonFormatter):
-    """A request as members of an object; ``duration`` in seconds, ``size`` in bytes."""
+    """Formats a request as JSON; ``duration`` is in seconds, ``size`` in bytes."""
 
     def format(self, record: logging.LogRecord) -> str:
         if isinstance(record.args, Mapping):
-            record = logging.makeLogRecord(vars(record) | _members(record.args))
+            record = logging.makeLogRecord(vars(record) | _make_members(record.args))
         return super().format(record)
 
 
-def _members(atoms: Mapping[str, Any]) -> dict[str, Any]:
+def _make_members(atoms: Mapping[str, Any]) -> dict[str, Any]:
     method, path = atoms["m"], atoms["U"].replace('\\"', '"')
     members = {
         "client": atoms["h"],

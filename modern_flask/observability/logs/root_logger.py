@@ -1,4 +1,4 @@
-"""The root logger as a resource: its level, its lines, and trace ids in its records."""
+"""Configures the root logger: its level, its lines, and trace ids in its records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["open_logging"]
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _KNOWN = ("format", "level", "levels")
-# They warn of each malformed header: any caller could fill the log with its own text.
+# These loggers warn of each malformed header, so any caller could fill the log.
 _DRIVEN_BY_CALLERS = ("opentelemetry.baggage.propagation", "opentelemetry.trace.span")
 
 
@@ -41,8 +41,8 @@ def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
         The root logger.
 
     Raises:
-        UnknownSetting: Another key.
-        UnknownChoice: A level or a format that does not exist.
+        UnknownSetting: There is another key.
+        UnknownChoice: The level or the format does not exist.
     """
     for name in settings:
         if name not in _KNOWN:
@@ -80,9 +80,9 @@ def _write_lines(formatter: logging.Formatter) -> Iterator[None]:
 
 
 def _silence_flask() -> None:
-    """Remove Flask's own handler, which an app's logger has if it was used early.
+    """Remove Flask's own handlers, so that their lines do not appear twice.
 
-    Otherwise each of its lines would appear twice.
+    Flask adds one to an app's logger that is used before the root logger has handlers.
     """
     flask_logging = sys.modules.get("flask.logging")
     if flask_logging is None:
@@ -97,9 +97,9 @@ def _set_levels(levels: Mapping[str, str], bare: bool) -> Iterator[None]:
     """Set each logger's level while the resource is open.
 
     Args:
-        levels: Loggers' names to levels.
-        bare: Whether nobody else configures the root logger: its level is then INFO
-            by default.
+        levels: The levels by logger name.
+        bare: Whether only the kit configures the root logger. Its default level is then
+            INFO.
     """
     wanted = dict(levels)
     if bare:
@@ -126,7 +126,7 @@ def _add_ids() -> None:
 
 
 def _read_levels(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Read loggers' names and their levels; the root's name is empty."""
+    """Read the levels by logger name; the name of the root logger is empty."""
     found = {}
     chosen = settings.get("level")
     variable = os.environ.get("OTEL_PYTHON_LOG_LEVEL")

@@ -1,7 +1,7 @@
-"""Every family of metrics that the kit exposes, made once in a process.
+"""All metric families that the kit exposes, made once in a process.
 
-``http_request_duration_seconds`` and its labels are the predecessor's, so that
-existing dashboards keep working. Labels are bounded: the URL's rule, never its path.
+``http_request_duration_seconds`` and its labels come from the predecessor, so existing
+dashboards keep working. Labels are bounded: a label is the URL rule, never the path.
 """
 
 from __future__ import annotations
@@ -82,5 +82,5 @@ BUILD = Gauge(
     multiprocess_mode="livemax",
 )
 for outcome in ("sent", "dropped", "failed"):
-    # From the start on: the rate of a series that appears late misses its first event.
+    # Make all series at the start: rate() misses the first event of a new series.
     SPANS.labels(outcome)

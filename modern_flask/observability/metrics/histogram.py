@@ -1,8 +1,8 @@
 """A histogram of prometheus_client that counts its observations when it is read.
 
-An observation takes two locks and a search; noting one takes a single append. Several
-workers write to files that others may read at any time: there each observation is
-counted at once.
+An observation takes two locks and a search, but noting one takes a single append. With
+several workers each observation is counted at once, because they write to files that
+other processes may read at any time.
 
 Only this module uses private names of prometheus_client's histogram.
 """
@@ -24,11 +24,11 @@ _MOST = 1024  # observations that wait to be counted
 
 
 class NotingHistogram(Histogram):
-    """A histogram with :meth:`note`, which is :meth:`observe` for a hot path."""
+    """A histogram with :meth:`note`, a faster :meth:`observe` for a hot path."""
 
     @property
     def bounds(self) -> list[float]:
-        """The upper bounds of its buckets; the last one is infinity."""
+        """The upper bounds of the buckets; the last bound is infinity."""
         return list(self._upper_bounds)
 
     def _metric_init(self) -> None:
@@ -38,13 +38,13 @@ class NotingHistogram(Histogram):
             self.note = self.observe  # type: ignore[method-assign]
 
     def note(self, amount: float) -> None:
-        """Count ``amount`` before the histogram is read the next time."""
+        """Record ``amount``. It is counted before the next read of the histogram."""
         self._notes.append(amount)
         if len(self._notes) >= _MOST:
             self._count()
 
     def _count(self) -> None:
-        """Count the notes. Several threads may do so: each counts what it pops."""
+        """Count the notes. Several threads may do so: each counts the notes it pops."""
         noted, bounds = self._notes, self._upper_bounds
         numbers, total = [0] * len(bounds), 0.0
         for _ in range(len(noted)):

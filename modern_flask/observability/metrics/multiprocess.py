@@ -1,8 +1,8 @@
-"""One scrape for several workers: prometheus_client's multi-process mode, maintained.
+"""Makes one scrape cover several workers, by prometheus_client's multi-process mode.
 
-Each worker writes to its own files in ``PROMETHEUS_MULTIPROC_DIR``. The files of a
-worker that has ended are merged into one: counters never decrease, and a scrape does
-not grow with each worker that ever ran.
+Each worker writes to its own files in ``PROMETHEUS_MULTIPROC_DIR``. The files of ended
+workers are merged into one. So counters never decrease, and the time of a scrape does
+not grow with the number of workers that ever ran.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ _LOCK = "lock"
 _ADDED = ("counter", "histogram", "summary")  # kinds that outlive their worker
 
 outside: list[Collector] = []
-"""Collectors of what no worker's file holds; the worker that is scraped calls them."""
+"""Collectors of metrics that are in no file. The scraped worker calls them."""
 
 logger = logging.getLogger(__name__)
 _made: Path | None = None
 
 
 def find_folder() -> Path | None:
-    """The folder that the workers write to; None with one worker."""
+    """Return the folder that the workers write to; None for a single worker."""
     path = os.environ.get(VARIABLE)
     return Path(path) if path else None
 
 
 def prepare_folder(workers: int) -> None:
-    """Make the folder, in the master, before any family of metrics is made.
+    """Make the folder in the master, before any metric family is made.
 
-    A folder that the variable names may hold files of an earlier run: they are removed.
+    If the variable names a folder, files of an earlier run in it are removed.
 
     Args:
-        workers: How many processes will count.
+        workers: The number of worker processes.
     """
     global _made
     path = find_folder()
@@ -95,8 +95,8 @@ def merge_worker(pid: int) -> None:
     """Merge the files of a worker that has ended into those of all dead workers.
 
     Args:
-        pid: A child of this process that has been reaped. A living worker would lose
-            its files.
+        pid: A child of this process that has been reaped. A worker that still runs
+            would lose its files.
     """
     path = find_folder()
     if path is None:
@@ -129,11 +129,11 @@ def make_registry() -> CollectorRegistry:
 
     class Workers(MultiProcessCollector):
         def collect(self) -> Any:
-            # Before the lock: they may wait for a server, and a merge for the lock.
+            # Call these before taking the lock, because they may wait for a server.
             others = [family for each in outside for family in each.collect()]
             path: Any = self._path
             with hold_files():
-                # The library can't read a file that a worker has just made.
+                # The library can't read a file that a worker has just created.
                 files = [
                     str(file) for file in Path(path).glob("*.db") if _has_begun(file)
                 ]
@@ -150,7 +150,7 @@ def _has_begun(file: Path) -> bool:
 
 @contextmanager
 def hold_files() -> Iterator[None]:
-    """Keep the files from being merged while they are read."""
+    """Prevent a merge of the files while they are read."""
     path = find_folder()
     if path is None:
         yield

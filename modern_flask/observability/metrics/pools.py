@@ -1,9 +1,9 @@
-"""Connections of the database's and Redis' pools, counted when metrics are read.
+"""Counts the connections in the pools of the database and of Redis at each scrape.
 
-With several workers, the worker that is scraped can't read the pools of the others.
-There each worker writes its own numbers to its file every second, from its first use of
-a pool on. To write at each check-out and return would be exact, but could deadlock: the
-garbage collector returns forgotten connections at any moment, even during a write.
+With several workers, the scraped worker can't read the pools of the others. So each
+worker writes its own numbers to its file every second, after its first use of a pool. A
+write at each check-out and return would be exact, but could deadlock: the garbage
+collector may return a forgotten connection at any moment, even during a write.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["measure_engine", "measure_redis"]
 
-_NOTICEABLE = 0.001  # seconds: a span records a wait that is at least this long
+_NOTICEABLE = 0.001  # seconds: a span records only waits of at least this duration
 _EVERY = 1.0  # seconds after which a worker writes its pools' numbers again
 
 logger = logging.getLogger(__name__)
@@ -62,11 +62,10 @@ def measure_redis(client: Redis) -> None:
 
 
 def _measure_new_pool(engine: Any) -> None:
-    """Measure the pool that a disposed engine has got, from the pool's first use on.
+    """Measure the new pool of a disposed engine after the pool's first use.
 
-    Most engines are disposed of when they are closed, and a closed engine may stay in
-    memory: the engines of the check at start do so in a server that forks its workers
-    later.
+    Most engines are never used again after ``dispose``, but may stay in memory. An
+    example is the check at start, in a server that forks its workers later.
     """
     _engines.discard(engine)
     _time_connects(engine, known=False)
@@ -100,7 +99,7 @@ def _time_connects(engine: Any, known: bool) -> None:
 
 
 class _Pools(Collector):
-    """The pools of this process, as they are now."""
+    """Collects the current numbers of this process's pools."""
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         yield from ()
@@ -121,13 +120,13 @@ def _count_databases() -> Iterator[GaugeMetricFamily]:
         "Connections of the pool: checked_out, idle, or overflow (beyond its size).",
         labels=("database", "state"),
     )
-    # Engines of one database are added up: a scrape may hold a series only once.
+    # Add up all engines of one database: a scrape may contain a series only once.
     sizes: Counter[str] = Counter()
     states: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for engine in list(_engines):
         name, pool = engine.url.database or "", engine.pool
         if not hasattr(pool, "checkedout"):
-            # A pool of one connection for each thread, or for all, has no numbers.
+            # A pool with one connection for each thread, or for all, has no numbers.
             continue
         sizes[name] += pool.size()
         states[name]["checked_out"] += pool.checkedout()
@@ -163,8 +162,8 @@ def _count_redis() -> GaugeMetricFamily:
 class _Writer:
     """Writes the numbers of this worker's pools to its file, from a thread.
 
-    A scrape adds up the files of all workers. The file goes with the worker, and so do
-    its connections.
+    A scrape adds up the files of all workers. When a worker ends, its file is removed,
+    as its connections are closed.
     """
 
     def __init__(self, pools: Collector) -> None:
@@ -174,7 +173,7 @@ class _Writer:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the thread: a forked child has none of its parent's."""
+        """Forget the thread: a forked child does not have its parent's threads."""
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -193,7 +192,7 @@ class _Writer:
             sleep(_EVERY)
 
     def write(self) -> None:
-        """Write the numbers as they are now; a pool that is gone counts 0."""
+        """Write the current numbers; a pool that no longer exists counts 0."""
         gone = dict(self._written)
         for family in self._pools.collect():
             for sample in family.samples:

@@ -1,10 +1,9 @@
-"""Messages that wait in Celery's queues, counted by the broker at each scrape.
+"""Reads the number of messages in Celery's queues from the broker at each scrape.
 
-The process that is scraped asks the broker, if it has Celery open: the worker's parent
-on ``METRICS_PORT``, and the web process at ``/metrics``, because the number matters
-most when no worker is left to expose it. Only a scrape asks: a service that is never
-scraped pays nothing. All processes expose the same number: take the maximum, not the
-sum.
+The scraped process queries the broker if its Celery app is open. That is the worker's
+parent on ``METRICS_PORT``, and the web process at ``/metrics``, because the number
+matters most when no worker is left to expose it. Without a scrape there is no query.
+All processes expose the same number, so use the maximum in a dashboard, not the sum.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ from . import multiprocess
 __all__ = ["ask_broker", "measure_queues", "queues_of"]
 
 DEADLINE = 1.0  # seconds that a scrape waits; Prometheus gives it 10
-KEPT = 5.0  # seconds for which an answer, or its absence, is kept
-MOST = 100  # queues: the values of a label are bounded
+KEPT = 5.0  # seconds between two queries, whether the broker answers or not
+MOST = 100  # queues, to bound the number of label values
 _TIMEOUTS = {
     "amqp": ("read_timeout", "write_timeout"),
     "redis": ("socket_timeout", "socket_connect_timeout"),
@@ -46,11 +45,11 @@ def measure_queues(app: Any) -> None:
 
 
 class _Queues:
-    """The depths of one app's queues, as the broker reported them last.
+    """The queue depths of one app, from the last answer of the broker.
 
-    It starts its own thread. A :class:`~modern_flask.waiting.BackgroundCall` would call
-    the broker without a deadline where no thread can start, and would not notice in a
-    forked child that its thread is gone.
+    This class starts its own thread. If no thread can start, a
+    :class:`~modern_flask.waiting.BackgroundCall` would call the broker without a
+    deadline. And in a forked child it would wait for a thread that does not exist.
     """
 
     def __init__(self, app: Any) -> None:
@@ -62,11 +61,11 @@ class _Queues:
         self._warned = False
 
     def depths(self) -> dict[str, int]:
-        """Queue -> messages; empty while the broker gives no answer in time."""
+        """Return the messages by queue; empty if the broker does not answer in time."""
         with self._lock:
             thread, now = self._thread, monotonic()
             alive = thread is not None and thread.is_alive()
-            # One thread that hangs is enough; without an answer there is no number.
+            # While one thread hangs, do not start another.
             if not alive and now - self._begun >= KEPT:
                 self._begun, self._depths = now, {}
                 thread = threading.Thread(target=self._ask, name="queues", daemon=True)
@@ -92,7 +91,7 @@ class _Queues:
             log = logger.debug if self._warned else logger.warning
             log(
                 "The number of messages in Celery's queues is not known: %s.",
-                # Not the error's text, which may quote the broker's URL.
+                # The error's text is left out, because it may quote the broker's URL.
                 describe(error),
             )
             self._warned = True
@@ -101,16 +100,16 @@ class _Queues:
 
 
 def ask_broker(app: Any, timeout: float) -> dict[str, int]:
-    """Ask the broker how many messages wait in each queue of ``app``.
+    """Query the broker for the number of messages in each queue of ``app``.
 
-    It opens a new connection, as a ping does.
+    This opens a new connection, as a ping does.
 
     Args:
         app: A Celery app.
         timeout: Seconds for each wait, with RabbitMQ and Redis.
 
     Raises:
-        Exception: What the transport raises when the broker does not answer.
+        Exception: The error of the transport if the broker does not answer.
     """
     connection = app.connection_for_read()
     connection.connect_timeout = timeout
@@ -124,28 +123,28 @@ def ask_broker(app: Any, timeout: float) -> dict[str, int]:
 
 
 def count_messages(connection: Any, queue: str) -> int:
-    """How many messages wait in ``queue``; 0 for a queue that does not exist."""
+    """Count the messages in ``queue``; 0 for a queue that does not exist."""
     with connection.channel() as channel:
         try:
             return int(channel.queue_declare(queue=queue, passive=True).message_count)
         except connection.channel_errors as error:
-            # The queue is not declared yet; and Redis has no empty list.
+            # The queue is not declared yet. In Redis, an empty queue does not exist.
             if str(getattr(error, "reply_code", "")) == "404":
                 return 0
             raise
 
 
 def queues_of(app: Any) -> list[str]:
-    """The queues that the process consumes from, and those that tasks are routed to.
+    """Return the queues that the process consumes, and those that tasks are routed to.
 
-    A queue that only a call names does not count: there may be as many as calls.
+    Queues that only a call names are left out: each call may name another queue.
     """
     names = [*app.amqp.queues.consume_from, *_find_routed(app.conf.task_routes)]
     return list(islice(dict.fromkeys(names), MOST))
 
 
 def _find_routed(routes: Any) -> Iterator[str]:
-    """The queues that ``task_routes`` names, without those that a function chooses."""
+    """Yield the queues in ``task_routes``, without those that a function chooses."""
     for table in routes if isinstance(routes, list | tuple) else [routes]:
         pairs = table.items() if isinstance(table, Mapping) else table
         if not isinstance(pairs, list | tuple | ItemsView):
@@ -172,7 +171,7 @@ class _Depths(Collector):
         found: dict[str, int] = {}
         for queues in list(_observed.values()):
             for name, number in queues.depths().items():
-                # Two apps may name one queue, or two queues alike.
+                # Two apps may share a queue, or have queues of the same name.
                 found[name] = max(number, found.get(name, 0))
         if found:
             family = GaugeMetricFamily(

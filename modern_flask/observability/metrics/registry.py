@@ -1,4 +1,4 @@
-"""Prometheus metrics: what the process measured, exposed at ``/metrics``."""
+"""The Prometheus metrics of the process, exposed at ``/metrics``."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from . import families, multiprocess
 __all__ = ["Metrics", "open_metrics"]
 
 _KNOWN = ("address", "port")
-_EXEMPLAR_EVERY = 1.0  # seconds: an exemplar costs twice what its observation does
+_EXEMPLAR_EVERY = 1.0  # seconds: an exemplar costs twice as much as its observation
 _BOUNDS = families.REQUEST_DURATION.bounds
 
 logger = logging.getLogger(__name__)
 
 
 class Metrics:
-    """Counts what happens in the process, and writes what it has counted."""
+    """Counts the events of the process, and writes the metrics for a scrape."""
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str, str], _Series] = {}
@@ -50,12 +50,12 @@ class Metrics:
         """Count one request.
 
         Args:
-            method: Any text; one that HTTP does not define is counted as ``_OTHER``.
+            method: The method. If HTTP does not define it, ``_OTHER`` is counted.
             handler: The URL rule, never the path.
             status: Three digits.
             seconds: The duration.
             size: Bytes of the body.
-            trace_id: The id of a sampled trace, as an exemplar of such a request.
+            trace_id: The id of the request's trace if it is sampled, for an exemplar.
         """
         key = (method, handler, status)
         series = self._series.get(key)
@@ -75,17 +75,17 @@ class Metrics:
         families.CACHE_LOOKUPS.labels(function, "hit" if hit else "miss").inc()
 
     def write(self, accept: str) -> tuple[bytes, str]:
-        """The exposition and its content type; ``accept`` chooses the format."""
+        """Return the exposition and its content type; ``accept`` chooses the format."""
         encode, content_type = choose_encoder(accept)
         return encode(_find_registry()), content_type
 
 
-# Counted without a lock: the gauge is their difference whenever it is read.
+# These counters need no lock. A read of the gauge returns their difference.
 _entered, _left = count(), count()
 
 
 def _make_in_flight_counters() -> tuple[Callable[[], object], Callable[[], object]]:
-    """The functions to call when a request enters and when it leaves."""
+    """Make the functions that count a request when it begins and when it ends."""
     gauge = families.IN_FLIGHT
     if multiprocess.find_folder() is not None:
         return gauge.inc, gauge.dec
@@ -94,12 +94,12 @@ def _make_in_flight_counters() -> tuple[Callable[[], object], Callable[[], objec
 
 
 def _read_count(counter: count[int]) -> int:
-    """Read the counter from its text: calling it would count."""
+    """Read the counter from its ``repr``, since ``next()`` would change it."""
     return int(repr(counter)[len("count(") : -1])
 
 
 class _Series:
-    """The children of one method, rule and status: looking them up costs 2 us."""
+    """The metric children of one method, rule and status; a lookup would take 2 us."""
 
     __slots__ = ("last", "measure", "show", "time")
 
@@ -123,7 +123,7 @@ class _Series:
 
 
 def _find_registry() -> CollectorRegistry:
-    """The process's own registry, or the sum of all workers in multi-process mode."""
+    """Return the registry of the process, or of all workers in multi-process mode."""
     return multiprocess.make_registry() if multiprocess.find_folder() else REGISTRY
 
 
@@ -131,15 +131,15 @@ def open_metrics(settings: Mapping[str, Any] | None = None) -> Iterator[Metrics]
     """Measure the process, and serve the metrics on a port if one is set.
 
     Args:
-        settings: ``port``: serve the metrics there as well; a Celery worker has no
-            other way. ``address``: where to listen, by default on every interface.
+        settings: ``port``, a further port for the metrics, and the only one of a Celery
+            worker; ``address``, the address to listen on, by default every interface.
 
     Yields:
-        What the process measures.
+        The metrics of the process.
 
     Raises:
         BadPort: ``port`` is not a port number.
-        UnknownSetting: Another key.
+        UnknownSetting: There is another key.
     """
     settings = settings or {}
     for name in settings:
@@ -155,7 +155,7 @@ def open_metrics(settings: Mapping[str, Any] | None = None) -> Iterator[Metrics]
         yield Metrics()
     finally:
         if server is not None:
-            # The thread that serves does not live in a forked child.
+            # The serving thread does not exist in a forked child.
             if os.getpid() == opener:
                 server.shutdown()
             server.server_close()
@@ -166,7 +166,7 @@ def _serve(settings: Mapping[str, Any]) -> Any:
     try:
         server, _ = start_http_server(port, address, registry=_find_registry())
     except OSError as error:
-        # One of several workers has the port; it answers for all of them.
+        # If another worker has the port, that worker serves the metrics of all workers.
         logger.info("Metrics are not served on port %d: %s.", port, error.strerror)
         return None
     logger.info("Metrics are served on port %d.", port)
@@ -196,9 +196,10 @@ def _describe_process() -> None:
 
 
 def _start_time() -> float | None:
-    """When this process started, in seconds since the epoch; None outside of Linux.
+    """Return the start time of this process in seconds since the epoch.
 
-    proc(5): the 22nd field of ``/proc/self/stat``, in clock ticks after the boot.
+    None if the system is not Linux. The source is field 22 of ``/proc/self/stat``, in
+    clock ticks after the boot (proc(5)).
     """
     with suppress(OSError, ValueError, IndexError):
         with open("/proc/self/stat", "rb") as stat:

@@ -1,4 +1,4 @@
-"""Reads the trace of a request's caller from its headers."""
+"""Reads the caller's trace from the headers of a request."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _Environ = dict[str, Any]
 def make_reader() -> Callable[[_Environ], Context | None]:
     """Make the function that reads the caller's context from a WSGI environment.
 
-    It returns None for a request without any header of the global propagator, at the
-    cost of one comparison: headers are decoded only where there are any.
+    The function returns None for a request without any header of the global propagator.
+    That costs one comparison, because no header is decoded.
     """
     fields = propagate.get_global_textmap().fields | {"b3"}
-    headers = tuple(sorted(_variable(name) for name in fields))
+    headers = tuple(sorted(_make_key(name) for name in fields))
 
     def read_caller(environ: _Environ) -> Context | None:
         if environ.keys().isdisjoint(headers):
@@ -33,7 +33,7 @@ def make_reader() -> Callable[[_Environ], Context | None]:
 
 class _EnvironGetter(Getter[_Environ]):
     def get(self, carrier: _Environ, key: str) -> list[str] | None:
-        value = carrier.get(_variable(key))
+        value = carrier.get(_make_key(key))
         return None if value is None else [value]
 
     def keys(self, carrier: _Environ) -> list[str]:
@@ -47,5 +47,5 @@ class _EnvironGetter(Getter[_Environ]):
 _GETTER = _EnvironGetter()
 
 
-def _variable(header: str) -> str:
+def _make_key(header: str) -> str:
     return "HTTP_" + header.upper().replace("-", "_")

@@ -1,4 +1,4 @@
-"""The attributes of a request's span, by the stable conventions for HTTP servers.
+"""The attributes of a request's span after the stable conventions for HTTP servers.
 
 opentelemetry.io/docs/specs/semconv/http/http-spans
 """
@@ -23,7 +23,7 @@ _SIGNATURES = frozenset({"awsaccesskeyid", "signature", "sig", "x-goog-signature
 
 
 def describe(environ: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a request that are known before the app handles it."""
+    """Return the attributes that are known before the app handles the request."""
     method = environ["REQUEST_METHOD"]
     found: dict[str, Any] = {
         "http.request.method": method,
@@ -46,8 +46,8 @@ def describe(environ: Mapping[str, Any]) -> dict[str, Any]:
         found["url.query"] = _PAIR.sub(_mask_pair, query)
     peer = environ.get("REMOTE_ADDR")
     if peer:
-        # Werkzeug's ProxyFix puts the client's address there. It alone knows which
-        # proxies are trusted; the raw header can be forged.
+        # Werkzeug's ProxyFix puts the client's address there. Only ProxyFix knows which
+        # proxies are trusted; anybody can forge the raw header.
         found["client.address"] = peer
         behind = environ.get("werkzeug.proxy_fix.orig")
         found["network.peer.address"] = behind["REMOTE_ADDR"] if behind else peer
@@ -61,7 +61,7 @@ def describe(environ: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def path_of(environ: Mapping[str, Any]) -> str:
-    """The path as text: WSGI passes its bytes as Latin-1 (PEP 3333)."""
+    """Return the path as text. WSGI passes its bytes as Latin-1 (PEP 3333)."""
     path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     if not path.isascii():
         path = path.encode("latin-1", "replace").decode("utf-8", "replace")

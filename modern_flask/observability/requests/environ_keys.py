@@ -1,8 +1,8 @@
-"""The names under which a request's telemetry is kept, for all who read or write it.
+"""The names under which the telemetry of a request is kept.
 
-This module imports nothing of OpenTelemetry, which reads the environment when it is
-imported: server settings and error pages are imported before the configuration is in
-the environment.
+This module does not import OpenTelemetry, which reads the environment at its import.
+Server settings and error pages import this module before the configuration is in the
+environment.
 """
 
 __all__ = ["IDS", "RULE", "SIZE", "TRACE_ID", "UNCOUNTED", "UNTRACED"]

@@ -1,4 +1,4 @@
-"""One request and its response: where its span and its metric begin and end."""
+"""One request and its response: begins and ends the span and the metric."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _UNMATCHED = "/404"
 _FAILURE = "modern_flask.exception"
 _RECORDED = "modern_flask.exception_recorded"
 _END: Any = object()  # of a body
-# What the proxy of the request calls, looked up once.
+# The function that the request proxy calls, looked up once.
 _find_request: Callable[[], Any] = request._get_current_object  # type: ignore[attr-defined]
 
 
@@ -44,7 +44,7 @@ class RequestObserver:
 
     Args:
         wsgi_app: The app that answers.
-        metrics: Where requests are counted.
+        metrics: Counts the requests.
         traced: Whether a request without a caller's trace gets a span.
         start_span: Starts a request's span.
         read_caller: Reads the caller's context; None for a request without one.
@@ -60,7 +60,7 @@ class RequestObserver:
 class Exchange:
     """One request and its response; the server iterates over this object itself."""
 
-    # On the class: most exchanges never change them.
+    # These are on the class because most exchanges never change them.
     span: Span | None = None
     trace_id: str | None = None
     sampled = 0
@@ -85,7 +85,7 @@ class Exchange:
     def enter(self) -> None:
         """Start the span, with the caller's span as its parent."""
         observer, environ = self.observer, self.environ
-        # In two steps: Python has no fast path for calls of such attributes.
+        # First read both attributes: Python has no fast path to call them directly.
         read_caller, start_span = observer.read_caller, observer.start_span
         parent = read_caller(environ)
         if parent is None:
@@ -105,7 +105,7 @@ class Exchange:
         self.header = ("traceresponse", ids)
 
     def enter_untraced(self) -> None:
-        """Start no span for the request, nor for anything that its view calls.
+        """Start no span for the request. Calls in its view make no spans either.
 
         The caller's trace ends here.
         """
@@ -137,12 +137,12 @@ class Exchange:
             if token is not None:
                 detach(token)
         if type(body) is environ.get("wsgi.file_wrapper"):
-            # The server sends such a file by a system call, and recognizes its class.
+            # The server recognizes the class, and sends such a file by a system call.
             return _end_on_close(body, self)
         return self
 
     def start(self, status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-        """Take the place of ``start_response``: note the status, add the header."""
+        """Replace ``start_response``: record the status and add the header."""
         self.status = status[:3]
         _note_rule(self.environ)
         if self.header is not None:
@@ -151,7 +151,7 @@ class Exchange:
         return self.start_response(status, headers, *rest)
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the body, each part made while the request's context is active."""
+        """Yield the body. The request's context is active while each part is made."""
         inside, parts = self.context, iter(self.parts)
         token = None
         while True:
@@ -196,8 +196,8 @@ class Exchange:
         if error is not None:
             environ.setdefault(_FAILURE, type(error).__qualname__)
             if self.header is not None:
-                # The server logs the error after the context is gone. It logs an
-                # exception that takes no attribute without ids.
+                # The server logs the error when the context no longer exists. If the
+                # exception accepts no attribute, the log line has no ids.
                 with suppress(Exception):
                     setattr(error, IDS, self.header[1].split("-")[1:3])
         if self.measured:
@@ -242,7 +242,7 @@ class Exchange:
 
 
 def _end_on_close(body: Any, exchange: Exchange) -> Iterable[bytes]:
-    """Let closing ``body`` end ``exchange``, and return the same object."""
+    """End ``exchange`` when ``body`` is closed, and return the same body."""
     close = getattr(body, "close", None)
     for name, value in exchange.headers:
         if name.lower() == "content-length" and value.isdecimal():
@@ -261,10 +261,10 @@ def _end_on_close(body: Any, exchange: Exchange) -> Iterable[bytes]:
 
 
 def _note_rule(environ: dict[str, Any]) -> None:
-    """Keep the URL rule, which the metric needs after Flask's context is gone.
+    """Keep the URL rule for the metric, which is counted after Flask's context ends.
 
-    The response starts inside the context, which costs less than a hook on each
-    request.
+    This runs when the response starts, inside the context. That costs less than a hook
+    on each request.
     """
     try:
         rule = _find_request().url_rule
@@ -276,7 +276,7 @@ def _note_rule(environ: dict[str, Any]) -> None:
 
 
 def record_exception(sender: Flask, exception: BaseException, **_: Any) -> None:
-    """Record an exception that Flask turns into a response, while its context lives."""
+    """Record an exception that Flask turns into a response, inside its context."""
     _note_rule(request.environ)
     request.environ[_FAILURE] = type(exception).__qualname__
     span = trace.get_current_span()

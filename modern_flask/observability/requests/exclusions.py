@@ -1,7 +1,7 @@
-"""Which requests telemetry leaves out: by a view's decorator or by a variable.
+"""Excludes requests from telemetry, by a view's decorator or by a variable.
 
-Views are imported before OpenTelemetry is: it reads the environment at its import, and
-the configuration has to be there first. So this module imports nothing of it.
+Views are imported before OpenTelemetry. OpenTelemetry reads the environment at its
+import, and the configuration must be there first. So this module does not import it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Exclusions:
 
     Args:
         app: The app, with all its views registered.
-        pattern: A request whose URL contains a match is left out.
+        pattern: A request is left out if its URL contains a match.
     """
 
     def __init__(self, app: Flask, pattern: re.Pattern[str] | None) -> None:
@@ -63,7 +63,7 @@ class Exclusions:
 
     def contains(self, environ: dict[str, Any]) -> bool:
         """Whether the variables or the view's mark exclude the request."""
-        if self.pattern and self.pattern.search(_url(environ)):
+        if self.pattern and self.pattern.search(_make_url(environ)):
             return True
         if not self.has_marked_views:
             return False
@@ -75,11 +75,10 @@ class Exclusions:
 
 
 def read_pattern(environ: Mapping[str, str]) -> re.Pattern[str] | None:
-    """Read the patterns of URLs that are excluded, separated by commas.
+    """Read the patterns of excluded URLs, separated by commas.
 
-    ``OTEL_PYTHON_FLASK_EXCLUDED_URLS`` wins over ``OTEL_PYTHON_EXCLUDED_URLS``, and
-    each pattern is searched in the whole URL, as OpenTelemetry's package for Flask does
-    it.
+    As in OpenTelemetry's package for Flask, ``OTEL_PYTHON_FLASK_EXCLUDED_URLS`` wins
+    over ``OTEL_PYTHON_EXCLUDED_URLS``, and each pattern is searched in the whole URL.
     """
     special = environ.get("OTEL_PYTHON_FLASK_EXCLUDED_URLS")
     text = special or environ.get("OTEL_PYTHON_EXCLUDED_URLS") or ""
@@ -87,7 +86,7 @@ def read_pattern(environ: Mapping[str, str]) -> re.Pattern[str] | None:
     return re.compile("|".join(patterns)) if patterns else None
 
 
-def _url(environ: dict[str, Any]) -> str:
+def _make_url(environ: dict[str, Any]) -> str:
     host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
     query = environ.get("QUERY_STRING")
     path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "/")

@@ -1,4 +1,4 @@
-"""WSGI middleware: a span and a metric from a request's head to its body's end."""
+"""WSGI middleware: a span and a metric for each request, until its body ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RequestTelemetry:
     """WSGI middleware that traces and measures the requests of a Flask app.
 
     Args:
-        app: The Flask app, whose ``wsgi_app`` is wrapped.
+        app: The Flask app. The middleware wraps its ``wsgi_app``.
         find_metrics: Returns the metrics; called once, at the first request.
         open_telemetry: Opens the resources that telemetry needs; called once, before
             the first request is observed.
@@ -43,7 +43,7 @@ class RequestTelemetry:
         self.app, self.inner = app, app.wsgi_app
         self.observer: RequestObserver | None = None
         self._find_metrics, self._open_telemetry = find_metrics, open_telemetry
-        # At once: a bad pattern is an error of the configuration.
+        # Read it now, because a bad pattern is an error of the configuration.
         self._pattern = read_pattern(os.environ)
         got_request_exception.connect(record_exception, app)
 
@@ -61,7 +61,7 @@ class RequestTelemetry:
         return exchange.run()
 
     def start(self) -> RequestObserver:
-        """Open telemetry and make what observes each request from now on."""
+        """Open telemetry, and make the observer of all later requests."""
         self._open_telemetry()
         provider = trace.get_tracer_provider()
         traced = not isinstance(provider, _NO_PROVIDERS)

@@ -1,8 +1,8 @@
-"""Starts the span of a request at a third of what OpenTelemetry's SDK takes for it.
+"""Starts the span of a request in a third of the time that OpenTelemetry's SDK needs.
 
-The span is :class:`~modern_flask.observability.sdk.ServerSpan`. The rules of the SDK's
-own samplers are applied here, without the :class:`SamplingResult` that only other
-samplers need; any other sampler is called as the SDK calls it.
+The span is :class:`~modern_flask.observability.sdk.ServerSpan`. This module applies the
+rules of the SDK's own samplers without a :class:`SamplingResult`. It calls any other
+sampler as the SDK does.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ StartSpan = Callable[[str, Context, _Environ], Span]
 
 
 def make_starter(tracer: Any) -> StartSpan:
-    """Make the function that starts a server span with ``tracer`` at the least cost."""
+    """Make the fastest function that can start a server span with ``tracer``."""
     rule = read_sampling_rule(tracer.sampler) if type(tracer) is Tracer else None
     if rule is None or not has_room(tracer):
         return lambda name, parent, environ: tracer.start_span(
@@ -60,12 +60,12 @@ def make_starter(tracer: Any) -> StartSpan:
             flags = origin.trace_flags & _RANDOM
             sampled = origin.trace_flags & 1 if by_parent else trace_id & _LOW < bound
         else:
-            # A remote caller without ids has decided all the same ("b3: 0").
+            # A remote caller without ids may have decided nevertheless ("b3: 0").
             trace_id, state, flags = new_trace(), origin.trace_state, random_flag
             decided = by_parent and origin.is_remote
             sampled = origin.trace_flags & 1 if decided else trace_id & _LOW < bound
             origin = None
-        # A SpanContext is this tuple; the ids are valid and need no check.
+        # SpanContext is a tuple, and its constructor checks the ids: these are valid.
         context: SpanContext = tuple.__new__(
             SpanContext,
             (trace_id, new_span(), False, _FLAGS[flags | sampled], state, True),

@@ -1,8 +1,8 @@
 """A Kubernetes API server for tests: ConfigMaps and Secrets over TLS, as on the wire.
 
-It answers real clients as kube-apiserver does: bearer tokens, RBAC, ``Status`` bodies
-with its texts, resource versions, field selectors, lists, and watches with bookmarks
-and 410. It has no other part of the API. It needs ``cryptography``.
+It answers real clients as kube-apiserver does, with bearer tokens, RBAC, ``Status``
+bodies and their texts, resource versions, field selectors, lists, and watches with
+bookmarks and 410. The rest of the API is missing. It needs ``cryptography``.
 
     with KubernetesServer() as server:
         server.put_config_map("shop", "orders", {"config.py": "ANSWER = 42"})

@@ -70,7 +70,7 @@ class _Party:
         return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, self.name)])
 
     def sign(self, other: _Party, extensions: Sequence[Extension]) -> bytes:
-        """Sign a certificate of ``other`` for a day; it is in PEM."""
+        """Sign a certificate of ``other`` for one day, and return it in PEM."""
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
 
@@ -87,7 +87,7 @@ class _Party:
         return signed.public_bytes(serialization.Encoding.PEM)
 
     def encode_key(self) -> bytes:
-        """The key, unencrypted, in PEM."""
+        """Return the key in PEM, unencrypted."""
         from cryptography.hazmat.primitives import serialization
 
         return self.key.private_bytes(
@@ -98,7 +98,7 @@ class _Party:
 
 
 def _make_key_usage() -> x509.KeyUsage:
-    """A CA's key usage, which Python requires from 3.13 on (RFC 5280, 4.2.1.3)."""
+    """Make the key usage of a CA. Python 3.13 requires it (RFC 5280, 4.2.1.3)."""
     from cryptography import x509
 
     return x509.KeyUsage(

@@ -36,7 +36,7 @@ class Rule:
 
 
 class Cluster:
-    """ConfigMaps and Secrets in memory, and who may read them.
+    """ConfigMaps and Secrets in memory, with the users who may read them.
 
     Attributes:
         admin_token: The token of a user who may read everything.
@@ -63,7 +63,7 @@ class Cluster:
         self.faults: list[int | str] = []
 
     def user(self, name: str, *rules: Rule) -> str:
-        """Add a user who may do what the rules allow; their token."""
+        """Add a user with these rules, and return the user's token."""
         token = secrets.token_urlsafe(32)
         self.users[token] = (name, rules)
         return token

@@ -1,4 +1,4 @@
-"""The HTTPS listener: requests and answers as kube-apiserver reads and writes them."""
+"""The HTTPS listener. It reads requests and writes responses as kube-apiserver does."""
 
 import json
 import ssl
@@ -27,7 +27,7 @@ class Listener(ThreadingHTTPServer):
 
     def get_request(self) -> tuple[ssl.SSLSocket, Any]:
         connection, address = super().get_request()
-        # The handshake happens at the first read, in the connection's own thread.
+        # The TLS handshake happens at the first read, in the connection's thread.
         wrapped = self.context.wrap_socket(
             connection, server_side=True, do_handshake_on_connect=False
         )
@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Answers the requests of one connection."""
 
     protocol_version = "HTTP/1.1"
-    # Head and body are two writes; with Nagle's algorithm the second one waits 40 ms.
+    # Head and body are two writes. With Nagle's algorithm, the second waits 40 ms.
     disable_nagle_algorithm = True
     server: Listener
 
@@ -202,7 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
 def _make_status(
     code: int, reason: str, text: str, details: Object | None = None
 ) -> Object:
-    """A ``Status``, its fields in the order in which the API server writes them."""
+    """Make a ``Status`` with its fields in the order of the real API server."""
     head = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
     text_fields = {"message": text, "reason": reason}
     return {

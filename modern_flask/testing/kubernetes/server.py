@@ -1,4 +1,4 @@
-"""A Kubernetes API server on a local port, and the files by which clients find it."""
+"""A Kubernetes API server on a local port, and the files that clients read."""
 
 import base64
 import json
@@ -48,7 +48,7 @@ class KubernetesServer(Cluster):
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables by which a pod finds the server."""
+        """The environment variables with which a pod finds the server."""
         host, port = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
         return {host: "127.0.0.1", port: str(self.port)}
 
@@ -72,7 +72,7 @@ class KubernetesServer(Cluster):
             ],
             "current-context": "test",
         }
-        # JSON is YAML.
+        # JSON is valid YAML.
         path.write_text(json.dumps(config, indent=2))
         return path
 

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 STORED_HEADERS = ("cache-control", "content-disposition", "content-encoding", "expires")
-_PAGE = 1000  # objects that one listing gives at most
+_PAGE = 1000  # the maximum number of objects in one listing
 
 
 @dataclass
@@ -63,12 +63,12 @@ class Bucket:
 
 
 def format_time(moment: float) -> str:
-    """To the second, with the zeros that oss2 insists on."""
+    """Format a time to the second, with the zero milliseconds that oss2 requires."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def make_xml(tag: str, content: Any) -> bytes:
-    """A document of a tag and its content: text, or a list of such pairs."""
+    """Make a document from a tag and its content: text, or a list of such pairs."""
     return ('<?xml version="1.0" encoding="UTF-8"?>' + _element(tag, content)).encode()
 
 
@@ -81,7 +81,7 @@ def _element(tag: str, content: Any) -> str:
 
 
 def make_listing(name: str, bucket: Bucket, query: Mapping[str, str]) -> bytes:
-    """``GET /`` of a bucket, version 1 or 2 by ``list-type``."""
+    """Answer ``GET /`` of a bucket; ``list-type`` chooses version 1 or 2."""
     second = query.get("list-type") == "2"
     marker = query.get("marker", "")
     if second:
@@ -120,7 +120,7 @@ def make_listing(name: str, bucket: Bucket, query: Mapping[str, str]) -> bytes:
 def _iterate_names(
     bucket: Bucket, prefix: str, delimiter: str, marker: str
 ) -> Iterator[tuple[str, Entry | None]]:
-    """Keys with their objects, and common prefixes with ``None``, in order."""
+    """Yield keys with their objects, and common prefixes with ``None``, in order."""
     last = None
     for key in sorted(bucket.objects, key=str.encode):
         if not key.startswith(prefix):

@@ -35,10 +35,10 @@ class Answer:
 
 
 class Refused(Exception):
-    """The answer to a request is an error.
+    """The server answers a request with an error.
 
     Args:
-        status: The status of HTTP.
+        status: The HTTP status.
         code: The vendor's code.
         message: The text for people.
         signed: The text that should have been signed; vendors send it back.
@@ -54,7 +54,7 @@ class Refused(Exception):
 
 @dataclass
 class Fault:
-    """What goes wrong with the next requests that fit it."""
+    """A failure of the next requests that match it."""
 
     kind: str
     value: Any = None
@@ -70,7 +70,7 @@ class Fault:
 
 
 class HttpServer(ThreadingHTTPServer):
-    """A thread for each connection; closing it closes them all."""
+    """A server with a thread for each connection; ``close`` closes all connections."""
 
     daemon_threads = True
 
@@ -105,7 +105,7 @@ class HttpServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Reads requests and writes answers, broken as the faults say."""
+    """Reads requests and writes responses, with the failures that the faults define."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True

@@ -1,7 +1,7 @@
-"""The server for buckets and objects: what COS and OSS have in common.
+"""The common part of the COS server and the OSS server: buckets and objects.
 
-Sources: the API references of both vendors, and what their SDKs send and read. A
-dialect adds addresses, signatures and errors; see :mod:`modern_flask.testing.cos` and
+Sources: the API references of both vendors, and the requests of their SDKs. A subclass
+adds addresses, signatures and errors; see :mod:`modern_flask.testing.cos` and
 :mod:`modern_flask.testing.oss`.
 """
 
@@ -28,7 +28,7 @@ __all__ = ["ObjectServer"]
 
 
 class ObjectServer(Uploads):
-    """Buckets in memory; a context manager that serves as long as it is open.
+    """Buckets in memory. As a context manager, it serves until the block ends.
 
     Args:
         bucket: The name of the first bucket.
@@ -36,8 +36,9 @@ class ObjectServer(Uploads):
 
     Attributes:
         buckets: The stored objects; tests may read and change them.
-        clock: Seconds since 1970 by which signatures expire; replace it to move time.
-        requests: Method and path of the answered requests, newest last.
+        clock: Returns seconds since 1970, to check the expiry of signatures. Replace it
+            to change the time.
+        requests: The method and path of all answered requests, the newest last.
     """
 
     account, secret = "test-account", "test-secret-0123456789"
@@ -71,19 +72,20 @@ class ObjectServer(Uploads):
         times: int = 1,
         skip: int = 0,
     ) -> None:
-        """Make the next ``times`` requests that fit fail.
+        """Make the next matching requests fail.
 
         Args:
             kind: ``status`` answers with ``value``, a number or a pair of number and
-                code; ``drop`` closes the connection instead of doing anything, ``lose``
-                instead of answering; ``delay`` waits ``value`` seconds; ``truncate``
-                sends ``value`` bytes of the body; ``corrupt`` flips a bit of the first
-                byte of a body that is stored, or sent.
+                code. ``drop`` closes the connection before the request is handled, and
+                ``lose`` after it is handled, without an answer. ``delay`` waits
+                ``value`` seconds. ``truncate`` sends ``value`` bytes of the body.
+                ``corrupt`` flips a bit in the first byte of a body that is stored or
+                sent.
             value: See ``kind``.
             method: The request's method; any by default.
-            key: The end of the request's path.
-            times: How many requests fail.
-            skip: How many requests that fit pass before the first one fails.
+            key: The end of the request's path; any by default.
+            times: The number of requests that fail.
+            skip: The number of matching requests that succeed before the first failure.
         """
         self._faults.append(Fault(kind, value, method, key, times, skip))
 
@@ -124,14 +126,14 @@ class ObjectServer(Uploads):
         answer.headers[f"{self.prefix}request-id"] = request_id
         return answer, faults
 
-    # What a vendor's subclass adds.
+    # A vendor's subclass implements these.
 
     def parse_address(self, request: Request) -> tuple[str, str]:
-        """The bucket and the key of a request; empty if it has none."""
+        """Return the bucket and the key of a request; each is empty if missing."""
         raise Refused(501, "NotImplemented")
 
     def verify(self, request: Request) -> None:
-        """Raise :class:`Refused` unless the request is signed and in time."""
+        """Raise :class:`Refused` unless the request has a valid, current signature."""
         raise Refused(501, "NotImplemented")
 
     def make_error(self, request: Request, refused: Refused, request_id: str) -> Answer:
@@ -275,7 +277,7 @@ class ObjectServer(Uploads):
     # For both kinds of upload.
 
     def select_headers(self, request: Request) -> dict[str, str]:
-        """The headers that the object returns later."""
+        """Select the headers that later responses for the object contain."""
         meta = f"{self.prefix}meta-"
         return {
             name: value

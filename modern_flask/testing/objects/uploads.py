@@ -1,4 +1,4 @@
-"""Multipart uploads, copies and deletion of many."""
+"""Multipart uploads, copies, and the deletion of many objects."""
 
 import base64
 import hashlib
@@ -16,15 +16,15 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class Uploads:
-    """The requests that name an upload; a subclass adds the vendor's details.
+    """Answers the requests about uploads. A subclass adds the vendor's details.
 
     Attributes:
         prefix: The beginning of the vendor's headers.
-        smallest_part: The size of every part except the last, in bytes.
-        bad_digest: The code for a wrong Content-MD5.
+        smallest_part: The minimum size in bytes of every part except the last.
+        bad_digest: The error code for a wrong Content-MD5.
         default_type: The content type of objects that were sent without one.
-        lax_ranges: Whether the answer to a range beyond the end is the whole object,
-            unless the request requires the standard's behaviour.
+        lax_ranges: Whether a range beyond the end returns the whole object, unless the
+            request requires the behaviour of the standard.
     """
 
     prefix = "x-"
@@ -46,14 +46,14 @@ class Uploads:
         raise Refused(501, "NotImplemented")
 
     def parse_source(self, text: str) -> tuple[str, str]:
-        """Bucket and key of a copy's source."""
+        """Return the bucket and the key of a copy's source."""
         raise Refused(501, "NotImplemented")
 
     def make_etag(self, digest: str) -> str:
         return digest
 
     def make_checksum_headers(self, entry: Entry) -> dict[str, str]:
-        """The headers by which a client checks the bytes that it sent or received."""
+        """Make the headers with which a client checks the bytes it sent or received."""
         crc = f"{self.prefix}hash-crc64ecma"
         return {"ETag": f'"{entry.etag}"', crc: entry.crc64}
 
@@ -65,7 +65,7 @@ class Uploads:
         return bucket.objects[key]
 
     def parse_range(self, request: Request, size: int) -> tuple[int, int] | None:
-        """The requested bytes, or ``None`` for all of them (RFC 9110, section 14)."""
+        """Return the requested range; ``None`` for all bytes (RFC 9110, section 14)."""
         value = _RANGE.fullmatch(request.headers.get("range", ""))
         if not value or value[0] == "bytes=-":
             return None

@@ -1,1 +1,1 @@
-"""What can't work, reported before the first request: each rule with its own faults."""
+"""Rules that find mistakes before the first request. Each rule has its own errors."""

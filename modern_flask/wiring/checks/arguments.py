@@ -1,4 +1,4 @@
-"""Calls that would raise TypeError: arguments that are missing, unknown or too many."""
+"""Find calls that would raise TypeError: missing, unknown or too many arguments."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SETTING = {"setattr", "vars", "__class__", "__dict__", "__setattr__"}
 
 
 class WrongArguments(WiringFault):
-    """A provider's arguments do not fit what it calls."""
+    """The arguments of a provider do not fit its target."""
 
     def __init__(self, name: str, called: str, why: str, place: str, use: Use) -> None:
         self.name, self.called, self.why, self.place = name, called, why, place
@@ -49,7 +49,7 @@ class WrongArguments(WiringFault):
 
 
 class NoTarget(WiringFault):
-    """A provider is injected that has nothing to call."""
+    """An injected provider has no target."""
 
     def __init__(self, name: str, kind: str, use: Use) -> None:
         self.name, self.kind = name, kind
@@ -73,7 +73,7 @@ class MissingAttribute(WiringFault):
 
 
 def check_arguments(checked: CheckedApp) -> Iterator[WiringFault]:
-    """Everything that is called without arguments when something is injected."""
+    """Check all providers that an injection calls without arguments."""
     seen: set[providers.Provider[Any]] = set()
     for use in checked.uses:
         provider = use.provider
@@ -89,13 +89,16 @@ def check_arguments(checked: CheckedApp) -> Iterator[WiringFault]:
 
 
 def _is_known(provider: Any) -> bool:
-    """Whether its class is the library's or the kit's: another may add arguments."""
+    """Whether the provider's class is the library's or the kit's.
+
+    Another class may add arguments of its own.
+    """
     module = f"{type(provider).__module__}."
     return module.startswith(("dependency_injector.", "modern_flask."))
 
 
 def _is_replaced(provider: Any) -> bool:
-    """Whether another rule reports it: an abstract provider is never called itself."""
+    """Whether ``provider`` is abstract. Another rule checks that it has an override."""
     return type(provider).__name__.startswith("Abstract")
 
 
@@ -113,10 +116,10 @@ def _check_target(
     why = _try_binding(called, args, named)
     if why:
         title = getattr(called, "__name__", type(called).__name__)
-        yield WrongArguments(name, title, why, _place(called), use)
+        yield WrongArguments(name, title, why, _locate_called(called), use)
 
 
-def _place(called: Any) -> str:
+def _locate_called(called: Any) -> str:
     function = get_function(called)
     return locate(function) if inspect.isroutine(function) else ""
 
@@ -129,7 +132,7 @@ def _skip_delegates(provider: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def _is_entered_class(provider: Any, called: Any) -> bool:
-    """A class for a library's resource: its ``init`` is called with the arguments."""
+    """Whether the target is a resource class: the library calls its ``init`` method."""
     from dependency_injector import resources
 
     return isinstance(called, type) and issubclass(
@@ -140,13 +143,13 @@ def _is_entered_class(provider: Any, called: Any) -> bool:
 def _try_binding(
     called: Any, args: tuple[Any, ...], named: dict[str, Any]
 ) -> str | None:
-    """Why a call would raise TypeError; None if it would not, or that is not known."""
+    """Return why a call would raise TypeError; None if it would not or is not known."""
     signature = get_signature(called)
     if signature is None or any(map(_is_wrapped, find_layers(called))):
         return None
     injected = get_injected(get_function(called))
     if injected is not None:
-        # What is given in the place of a marker is not in the signature.
+        # The signature does not contain the parameters with a marker.
         if args:
             return None
         named = {k: v for k, v in named.items() if k not in injected.markers}
@@ -163,7 +166,7 @@ def _is_wrapped(layer: Any) -> bool:
 
 
 def _find_reaching(provider: Any) -> Iterator[Any]:
-    """The arguments that reach into another object, or ``provider`` itself."""
+    """Find ``provider.provided...`` in the arguments, or as ``provider`` itself."""
     waiting = [provider] if isinstance(provider, REACHING) else []
     if isinstance(provider, _CALLING):
         waiting += [*provider.args, *dict(provider.kwargs).values()]
@@ -176,14 +179,14 @@ def _find_reaching(provider: Any) -> Iterator[Any]:
 
 
 def _check_reaching(found: Any, use: Use, checked: CheckedApp) -> Iterator[WiringFault]:
-    """The first step from an object whose class is known."""
+    """Check the first step from a provided object if its class is known."""
     if isinstance(found, providers.MethodCaller):
         yield from _check_call(found, use, checked)
         return
     if not isinstance(found, providers.AttributeGetter):
         return
     source, attribute = _get_first_step(found)
-    # An object that others may have as well may get the attribute from them.
+    # Other code that shares the object may set its attributes.
     if type(source) is not providers.Factory or attribute in source.attributes:
         return
     known = get_provided(source)
@@ -209,7 +212,7 @@ def _check_call(call: Any, use: Use, checked: CheckedApp) -> Iterator[WiringFaul
     if why:
         name = checked.graph.name(source)
         title = f"{known.kind.__name__}.{attribute}"
-        yield WrongArguments(name, title, why, _place(method), use)
+        yield WrongArguments(name, title, why, _locate_called(method), use)
 
 
 def _get_source(found: Any) -> Any:
@@ -217,7 +220,7 @@ def _get_source(found: Any) -> Any:
 
 
 def _get_first_step(found: Any) -> tuple[Any, str]:
-    """The provider of ``provider.provided.name`` and the name; None for other steps."""
+    """Return the provider and the name of ``provider.provided.name``, else None."""
     if isinstance(found, providers.AttributeGetter):
         start: Any = found.provides
         if isinstance(start, providers.ProvidedInstance):
@@ -226,9 +229,10 @@ def _get_first_step(found: Any) -> tuple[Any, str]:
 
 
 def _lacks(kind: type, name: str) -> bool:
-    """Whether objects of ``kind`` have no attribute ``name``, as far as code shows.
+    """Whether the code of ``kind`` shows that its objects have no attribute ``name``.
 
-    Its classes are plain Python, and nothing in them may set the attribute.
+    That is so if all its classes are plain Python, and none of their methods may set
+    the attribute.
     """
     for cls in kind.__mro__[:-1]:
         own = vars(cls)
@@ -242,7 +246,7 @@ def _lacks(kind: type, name: str) -> bool:
 
 
 def _may_set(kind: type, name: str) -> bool:
-    """Whether a method may set the attribute: it names it, or hands ``self`` on."""
+    """Whether a method may set the attribute: it names it, or passes ``self`` on."""
     return any(
         _may_set_in(code, name)
         for cls in kind.__mro__[:-1]
@@ -252,7 +256,7 @@ def _may_set(kind: type, name: str) -> bool:
 
 
 def _find_code(member: Any) -> Iterator[CodeType]:
-    """The code of a member, of what is under its decorators and of what is in it."""
+    """Find the code of a member, under its decorators and inside it."""
     kind = type(member)
     if kind in (staticmethod, classmethod):
         member = member.__func__
@@ -269,9 +273,9 @@ def _may_set_in(code: CodeType, name: str) -> bool:
     names = {*code.co_names}
     if name in names or name in code.co_consts or _SETTING & names:
         return True
-    if not code.co_argcount:  # a decorator's function hands on ``*args``
+    if not code.co_argcount:  # the wrapper of a decorator passes ``*args`` on
         return bool(code.co_flags & inspect.CO_VARARGS)
-    # ``self`` that is used for more than its attributes may get some elsewhere.
+    # If ``self`` is passed on, other code may set its attributes.
     first = code.co_varnames[:1]
     if first[0] in code.co_cellvars:
         return True

@@ -1,4 +1,4 @@
-"""Async functions behind views that are not: there is no loop that would run them."""
+"""Find async targets behind functions without ``async``: no event loop runs them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIX_ASYNC = "make the function async, or the target a plain function"
 
 
 class AsyncTarget(WiringFault):
-    """A function without ``async`` is injected with what an async function makes."""
+    """A function without ``async`` needs an object that an async function makes."""
 
     def __init__(self, function: str, place: str, name: str) -> None:
         self.function, self.place, self.name = function, place, name
@@ -33,9 +33,9 @@ class AsyncTarget(WiringFault):
 
 
 def check_async(checked: CheckedApp) -> Iterator[AsyncTarget]:
-    """Async targets whose object a function without ``async`` would need at once.
+    """Find async targets whose object a function without ``async`` needs at once.
 
-    A coroutine that is injected itself may be run by the function: that is not judged.
+    An injected coroutine is not reported, because the function may run it.
     """
     for use in checked.uses:
         if not _needs_loop(use):
@@ -47,12 +47,12 @@ def check_async(checked: CheckedApp) -> Iterator[AsyncTarget]:
 
 
 def _needs_loop(use: Use) -> bool:
-    """Whether the library waits for the target: it keeps or passes on its result."""
+    """Whether the library awaits the target, because it keeps or passes its result."""
     provider = use.provider
     if provider.last_overriding is not None or not _is_async_target(provider):
         return False
     if isinstance(provider, Late):
-        return False  # it hands over what the target returns
+        return False  # the kit's providers pass the coroutine itself
     kept = isinstance(provider, providers.BaseSingleton | providers.BaseResource)
     return kept or len(use.path) > 1
 

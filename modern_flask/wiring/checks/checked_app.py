@@ -1,4 +1,4 @@
-"""What the functions of an app are injected with, found once for all rules."""
+"""The injections of an app's functions, found once for all rules."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class MarkedParameter:
 
     Args:
         name: The parameter.
-        layer: The function that has it.
-        is_text: Whether its annotation is text.
-        is_inside: Whether the marker is a part of a larger annotation, where nothing
+        layer: The function that has the parameter.
+        is_text: Whether the annotation is text.
+        is_inside: Whether the marker is inside a larger annotation, so that nothing
             reads it.
     """
 
@@ -54,10 +54,10 @@ class MarkedParameter:
 
 
 def find_marked(function: Any) -> Iterator[MarkedParameter]:
-    """Each parameter with a marker, of all that a call of ``function`` leads to."""
+    """Yield each parameter with a marker in ``function`` and the functions under it."""
     seen = get_partial_arguments(function)
     for layer in find_layers(function):
-        # What it wraps comes next, and has the whole signature.
+        # The wrapped function comes next, and it has the whole signature.
         if not hasattr(layer, "__code__") or hasattr(layer, "__wrapped__"):
             continue
         for name, parameter in inspect.signature(layer).parameters.items():
@@ -81,16 +81,17 @@ def _find_marker(parameter: inspect.Parameter, layer: Any) -> MarkedParameter | 
 
 @dataclass(frozen=True)
 class Injection:
-    """One thing that one function is injected with.
+    """One object, or one provider, that is injected into one function.
 
     Args:
         function: The function.
-        name: What the marker names, such as ``storage``.
-        provider: The container's provider for it.
-        parameter: Empty where the function looks it up by name.
-        annotation: The parameter's; ``Parameter.empty`` where there is none.
-        default: The parameter's default that is no marker; ``Parameter.empty`` without.
-        hands_over: Whether the provider itself is injected, to be called later.
+        name: The name in the marker, such as ``storage``.
+        provider: The container's provider of this name.
+        parameter: The parameter; empty if the function looks the object up by name.
+        annotation: The annotation of the parameter, or ``Parameter.empty``.
+        default: The default of the parameter; ``Parameter.empty`` if none or a marker.
+        hands_over: Whether the provider itself is injected, so that the function can
+            call it later.
     """
 
     function: AppFunction
@@ -113,7 +114,7 @@ class Injection:
 
 
 def find_injections(function: AppFunction, bound: Bound) -> Iterator[Injection]:
-    """What ``function`` is injected with, as far as the container provides it."""
+    """Find the injections of ``function`` for which the container has a provider."""
     for name in sorted(get_lookups(function.function)):
         found = bound.container.providers.get(name)
         if found is not None:
@@ -139,7 +140,7 @@ def find_injections(function: AppFunction, bound: Bound) -> Iterator[Injection]:
 
 @dataclass(frozen=True)
 class Use:
-    """A provider that is called, without arguments, when something is injected.
+    """A provider that an injection calls without arguments.
 
     Args:
         provider: The provider.
@@ -157,9 +158,11 @@ class Use:
 
 
 class CheckedApp:
-    """An app as the rules see it: its container's graph, and what is injected.
+    """An app for the rules: the graph of its container, and its injections.
 
     Args:
+        app: The app.
+        bound: The app's container and its state.
         tasks: The service's Celery tasks by name.
     """
 
@@ -169,12 +172,12 @@ class CheckedApp:
 
     @cached_property
     def functions(self) -> list[AppFunction]:
-        """Every function that the app calls."""
+        """All functions that the app calls."""
         return list(find_functions(self.app, self.tasks))
 
     @cached_property
     def targets(self) -> list[AppFunction]:
-        """The functions that providers call, where a parameter has a marker."""
+        """The targets of providers that have a parameter with a marker."""
         found = []
         for provider in self.graph.nodes():
             target = self.graph.target(provider)
@@ -185,7 +188,7 @@ class CheckedApp:
 
     @cached_property
     def injections(self) -> list[Injection]:
-        """What the app's functions are injected with."""
+        """The injections of the app's functions."""
         return self.injections_of(self.functions)
 
     def injections_of(self, functions: Iterable[AppFunction]) -> list[Injection]:
@@ -197,11 +200,11 @@ class CheckedApp:
 
     @cached_property
     def uses(self) -> list[Use]:
-        """Every provider that an injection calls, its settings among them."""
+        """All providers that an injection calls, including their settings."""
         return self.uses_of(self.injections)
 
     def uses_of(self, injections: Iterable[Injection]) -> list[Use]:
-        """Every path that ends with a provider which ``injections`` call."""
+        """Return each provider that ``injections`` call, with the path to it."""
         starts: dict[providers.Provider[Any], list[Injection]] = {}
         for injection in injections:
             if not injection.hands_over:
@@ -209,13 +212,13 @@ class CheckedApp:
         found: dict[Any, Use] = {}
         for start, group in starts.items():
             for path in self.graph.paths(start, lambda _: True):
-                # A setting matters once for each provider that is made with it.
+                # A setting counts once for each provider that uses it.
                 use = found.setdefault(path[-2:], Use(path[-1], path, []))
                 use.injections.extend(group)
         return list(found.values())
 
     def name_path(self, path: Path) -> list[str]:
-        """A path by name, without the setting at its end."""
+        """Return the names of a path, without a setting at its end."""
         last = path[-1]
         ends = library.option_of(last) is not None or type(last).__name__ == "Settings"
         return [self.graph.name(each) for each in (path[:-1] if ends else path)]

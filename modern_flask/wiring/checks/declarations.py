@@ -1,4 +1,4 @@
-"""Targets that do not exist, and providers that are only partly replaced."""
+"""Find targets that do not exist, and providers that are only partly replaced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["MissingTarget", "Redeclared", "check_redeclared", "check_targets"]
 
 
 class MissingTarget(WiringFault):
-    """A provider's dotted path leads nowhere."""
+    """The dotted path of a provider does not exist."""
 
     def __init__(self, name: str, target: str, near: Sequence[str]) -> None:
         self.name, self.target, self.nearest = name, target, tuple(near)
@@ -32,7 +32,7 @@ class MissingTarget(WiringFault):
 
 
 class Redeclared(WiringFault):
-    """A subclass redeclares a provider, and inherited ones still use the old one."""
+    """A subclass redeclares a provider, but inherited ones still use the old one."""
 
     def __init__(
         self, name: str, container: str, parent: str, users: Sequence[str]
@@ -46,9 +46,9 @@ class Redeclared(WiringFault):
 
 
 def check_targets(checked: CheckedApp) -> Iterator[MissingTarget]:
-    """Dotted paths of configured components that lead nowhere.
+    """Find dotted paths of configured components that do not exist.
 
-    It imports them: the rules that come after it see their markers.
+    This imports the targets, so that the next rules can read their markers.
     """
     for provider in checked.graph.nodes():
         if isinstance(provider, Late) and is_configured(provider):
@@ -64,7 +64,7 @@ def _check_path(name: str, target: Any) -> Iterator[MissingTarget]:
         return
     try:
         module = import_module(place)
-    except Exception:  # reported when it is opened
+    except Exception:  # reported when the component is opened
         return
     if not hasattr(module, attribute):
         near = [f"{place}.{one}" for one in find_nearest(attribute, dir(module))]
@@ -72,22 +72,22 @@ def _check_path(name: str, target: Any) -> Iterator[MissingTarget]:
 
 
 def _may_exist(module: str) -> bool:
-    """Whether an import may find it: a module in ``sys.modules`` needs no file."""
+    """Whether an import may find a module. One in ``sys.modules`` needs no file."""
     if module in sys.modules:
         return True
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:
         return False
-    except Exception:  # a package above it raises, or has no file
+    except Exception:  # a parent package raises or has no file
         return True
 
 
 def check_redeclared(checked: CheckedApp) -> Iterator[Redeclared]:
-    """Inherited providers that still use what a subclass redeclares.
+    """Find inherited providers that still use a provider that a subclass redeclares.
 
-    A provider that the subclass itself builds on the old one does so on purpose, and so
-    does everything that the new provider is made of.
+    Such a use is on purpose if one class declares the user together with the new
+    provider, or if the new provider depends on the user.
     """
     declared: Any = checked.graph.container.declarative_parent
     own: dict[str, Any] = dict(getattr(declared, "providers", {}))

@@ -1,4 +1,4 @@
-"""Every function that an app calls, and that may be injected."""
+"""Find every function that an app calls and that may have injections."""
 
 from __future__ import annotations
 
@@ -45,16 +45,17 @@ _SIGNALS = [one for one in vars(signals).values() if isinstance(one, NamedSignal
 
 @dataclass(frozen=True)
 class AppFunction:
-    """A function, and how the app knows it.
+    """A function that the app calls.
 
     Args:
         title: ``View files.upload``, ``Task example.tasks.index``, ``Command seed``.
-        function: What the app calls, under its decorators.
+        function: The function as the app calls it, with its decorators.
         rules: The URL rules of a view.
-        filled: The parameters that are filled without a marker's provider.
-        lasting: Whether the object made with it lives as long as the process.
-        is_view: Whether it takes the URL's arguments and nothing else, and its answer
-            is the response.
+        filled: The parameters that get a value without a marker.
+        lasting: True for the ``__init__`` of an object that lives as long as the
+            process.
+        is_view: Whether its only arguments are those of the URL, and it returns the
+            response.
     """
 
     title: str
@@ -69,10 +70,10 @@ class AppFunction:
 
 
 def find_functions(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
-    """Views, hooks, handlers, signals, templates, commands, tasks: each function once.
+    """Find views, hooks, handlers, signals, templates, commands and tasks, each once.
 
-    Only the service's own tasks are among them: Celery gives every app the shared tasks
-    of all services in the process.
+    Tasks of other services are left out: Celery gives every app the shared tasks of all
+    services in the process.
     """
     seen: set[int] = set()
     for found in _find_all(app, tasks):
@@ -87,15 +88,15 @@ def _find_all(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
         yield from _find_in_view(f"View {endpoint}", view, rules)
     for attribute, title in _HOOKS.items():
         for functions in getattr(app, attribute).values():
-            yield from _with_title(title, functions)
+            yield from _add_title(title, functions)
     for attribute, title in _LISTED.items():
-        yield from _with_title(title, getattr(app, attribute))
+        yield from _add_title(title, getattr(app, attribute))
     for codes in app.error_handler_spec.values():
         for handlers in codes.values():
-            yield from _with_title("Error handler", handlers.values())
+            yield from _add_title("Error handler", handlers.values())
     yield from _find_in_templates(app)
     for signal in _SIGNALS:
-        yield from _with_title(f"Signal {signal.name}", signal.receivers_for(app))
+        yield from _add_title(f"Signal {signal.name}", signal.receivers_for(app))
     for name, task in tasks.items():
         function = getattr(task, "run", task)
         if belongs_to(app, str(function.__module__)):
@@ -105,9 +106,9 @@ def _find_all(app: Flask, tasks: Mapping[str, Any]) -> Iterator[AppFunction]:
 
 
 def belongs_to(app: Flask, module: str) -> bool:
-    """Whether a module is the service's own: beside the app's, or below it.
+    """Whether a module belongs to the service: beside the app's module, or below it.
 
-    Several services may share the topmost package.
+    The topmost package does not decide this: several services may share it.
     """
     name = app.import_name
     is_package = hasattr(sys.modules.get(name), "__path__")
@@ -115,13 +116,16 @@ def belongs_to(app: Flask, module: str) -> bool:
     return f"{module}.".startswith(f"{package}.")
 
 
-def _with_title(title: str, functions: Iterable[Any]) -> Iterator[AppFunction]:
+def _add_title(title: str, functions: Iterable[Any]) -> Iterator[AppFunction]:
     for function in functions:
         yield AppFunction(f"{title} {get_name(function)}", function)
 
 
 def _find_in_templates(app: Flask) -> Iterator[AppFunction]:
-    """What templates may call; an app without templates gets no environment for it."""
+    """Find the functions that templates may call.
+
+    If the app has no template environment yet, this creates none.
+    """
     environment = vars(app).get("jinja_env")
     for attribute, title in _TEMPLATES.items() if environment is not None else ():
         for name, found in getattr(environment, attribute).items():
@@ -138,7 +142,7 @@ def _is_injected_object(found: Any) -> bool:
 def _find_in_view(
     title: str, view: Any, rules: tuple[Any, ...]
 ) -> Iterator[AppFunction]:
-    """A class-based view is injected in each of its methods, and where it is made."""
+    """Yield a view; for a class-based view, its methods and its ``__init__``."""
     view_class: Any = getattr(view, "view_class", None)
     if not issubclass(type(view_class), type):
         yield AppFunction(title, view, rules, is_view=True)
@@ -155,14 +159,14 @@ def _find_in_view(
             lasting = not view_class.init_every_request
             yield AppFunction(named, function, filled=filled, lasting=lasting)
             continue
-        # A decorator of the class, or what dispatches, may pass and return anything.
+        # A decorator of the class, or its own dispatch, may pass and return anything.
         direct = name == _DISPATCH or not own_dispatch
         is_view = direct and not view_class.decorators
         yield AppFunction(named, function, rules, is_view=is_view)
 
 
 def _get_view_arguments(view: Any, initializer: Any) -> frozenset[str]:
-    """The parameters that ``View.as_view(name, ...)`` has arguments for."""
+    """Return the parameters that get a value from ``View.as_view(name, ...)``."""
     for layer in find_layers(view):
         held = layer.__code__.co_freevars if type(layer) is FunctionType else ()
         if {"class_args", "class_kwargs"} <= {*held}:

@@ -1,4 +1,4 @@
-"""Objects that keep others with a shorter life, and cycles of providers."""
+"""Find objects that keep others with a shorter lifetime, and cycles of providers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _STREAMING = {
 
 
 class Cycle(WiringFault):
-    """Providers that depend on each other: making one would never end."""
+    """Providers depend on each other, so a call of one of them would never return."""
 
     def __init__(self, path: Sequence[str]) -> None:
         self.path = tuple(path)
@@ -48,15 +48,15 @@ class Cycle(WiringFault):
 
 
 class Captive(WiringFault):
-    """An object keeps another that lives shorter, and shows it to the next request.
+    """An object keeps another with a shorter lifetime, so the next request sees it.
 
     Args:
-        path: From the keeper to what it keeps.
-        keeper: The keeper's name, and ``keeps_for`` how long it lives: ``process`` or
-            ``thread``.
-        kept: The name of what it keeps, and ``lives_for`` how long that lives:
-            ``thread`` or ``request``.
-        fix: Where the keeper is no provider: what to do.
+        path: The providers from the keeping object to the kept one.
+        keeper: The name of the keeping object.
+        kept: The name of the kept object.
+        keeps_for: The lifetime of the keeping object: ``process`` or ``thread``.
+        lives_for: The lifetime of the kept object: ``thread`` or ``request``.
+        fix: The remedy, if the keeping object does not come from a provider.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class UsedAfterRequest(WiringFault):
 
 
 def check_lifetimes(checked: CheckedApp) -> Iterator[WiringFault]:
-    """Cycles, and captive objects."""
+    """Find cycles and captive objects."""
     graph = checked.graph
     for path in graph.cycles():
         yield Cycle([graph.name(provider) for provider in path])
@@ -118,7 +118,7 @@ def _make_captive(graph: Graph, path: Path) -> Captive:
 
 
 def check_generator_views(checked: CheckedApp) -> Iterator[UsedAfterRequest]:
-    """Generator views that use an object which is closed when the answer is made."""
+    """Find generator views that use an object that is closed before their body runs."""
     for use in checked.uses:
         if _is_closed(use):
             for injection in use.injections:
@@ -137,7 +137,7 @@ def _is_closed(use: Use) -> bool:
 
 
 def _runs_late(view: Any) -> bool:
-    """Whether a call of the view returns its generator, with nothing around it."""
+    """Whether a call of the view returns its generator without a context around it."""
     layers = list(find_layers(view))
     if any(getattr(layer, "__code__", None) in _STREAMING for layer in layers):
         return False
@@ -147,7 +147,7 @@ def _runs_late(view: Any) -> bool:
 
 
 def _passes_on(layer: Any) -> bool:
-    """Whether a layer is the generator itself, or a decorator of the kit over it."""
+    """Whether a layer is the generator function, or a decorator of the kit over it."""
     module = getattr(layer, "__globals__", {}).get("__name__", "")
     return inspect.isgeneratorfunction(layer) or f"{module}.".startswith(
         ("modern_flask.", "dependency_injector.")

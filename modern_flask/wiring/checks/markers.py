@@ -1,4 +1,4 @@
-"""Markers that nothing fills, and decorators that are lost."""
+"""Find markers that nothing fills, and decorators that have no effect."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
     "check_markers",
 ]
 
-FIX_INSIDE = "write Annotated[... | None, Provide[...]]: the whole type first"
+FIX_INSIDE = "write the whole type first: Annotated[... | None, Provide[...]]"
 FIX_LIBRARY = "use modern_flask.inject, which reads annotations that are text"
 FIX_ORDER = "put the decorator that registers the function first, at the top"
 
@@ -49,9 +49,9 @@ class UnfilledMarker(WiringFault):
 
 
 class UnresolvedAnnotation(WiringFault):
-    """An annotation may be a marker, but it names something that is not defined.
+    """An annotation may contain a marker, but it contains an undefined name.
 
-    Without it, nothing gives the parameter a value.
+    Without the marker, the parameter gets no value.
     """
 
     def __init__(self, function: str, place: str, names: Sequence[str]) -> None:
@@ -65,19 +65,19 @@ class UnresolvedAnnotation(WiringFault):
 
 
 class NoAsync(WiringFault):
-    """A function of the app is ``async``, and the package that runs it is missing."""
+    """A function of the app is ``async``, but the package that runs it is missing."""
 
     def __init__(self, function: str, place: str) -> None:
         self.function, self.place = function, place
         super().__init__(
-            f"{function} is async, and the package asgiref is not installed.",
+            f"{function} is async, but the package asgiref is not installed.",
             ("in", place),
             ("fix", "pip install 'flask[async]'"),
         )
 
 
 class LostDecorator(WiringFault):
-    """A decorator stands above the one that registers the function."""
+    """A decorator is above the one that registers the function."""
 
     def __init__(self, function: str, place: str) -> None:
         self.function, self.place = function, place
@@ -89,7 +89,7 @@ class LostDecorator(WiringFault):
 
 
 class Shadowed(WiringFault):
-    """A URL's argument has the name of a parameter that has a marker."""
+    """A URL argument has the same name as a parameter with a marker."""
 
     def __init__(self, function: str, place: str, parameter: str, rule: str) -> None:
         self.function, self.place = function, place
@@ -102,13 +102,13 @@ class Shadowed(WiringFault):
 
 
 def check_markers(checked: CheckedApp) -> Iterator[WiringFault]:
-    """Everything that is wrong with the markers of the app's functions."""
+    """Find all mistakes in the markers of the app's functions."""
     for function in (*checked.functions, *checked.targets):
         yield from check_function(function, checked)
 
 
 def check_function(function: AppFunction, checked: CheckedApp) -> Iterator[WiringFault]:
-    """Everything that is wrong with the markers of one function."""
+    """Find all mistakes in the markers of one function."""
     target, bound = function.function, checked.bound
     if inspect.iscoroutinefunction(target) and not _can_await(checked.app):
         yield NoAsync(function.title, locate(target))
@@ -126,7 +126,7 @@ def check_function(function: AppFunction, checked: CheckedApp) -> Iterator[Wirin
 
 
 def _can_await(app: Flask) -> bool:
-    """Whether async functions run: Flask does it with a package, an app as it likes."""
+    """Whether the app can run async functions, with asgiref or in its own way."""
     own = (
         name in vars(app) or getattr(type(app), name) is not getattr(Flask, name)
         for name in ("async_to_sync", "ensure_sync")
@@ -135,7 +135,7 @@ def _can_await(app: Flask) -> bool:
 
 
 def _is_wrapped_elsewhere(target: Any, checked: CheckedApp) -> bool:
-    """Whether the app has both: ``target``, and a decorator over it."""
+    """Whether the app calls both: ``target``, and a decorator over it."""
     return any(
         other.function is not target and target in find_layers(other.function)
         for other in checked.functions
@@ -143,7 +143,7 @@ def _is_wrapped_elsewhere(target: Any, checked: CheckedApp) -> bool:
 
 
 def _is_in_module(function: Any) -> bool:
-    """Whether the module still has ``function`` itself under its name."""
+    """Whether the name of ``function`` in its module still refers to it."""
     found: Any = sys.modules.get(getattr(function, "__module__", ""))
     for part in getattr(function, "__qualname__", "").split("."):
         found = getattr(found, part, None)
@@ -153,7 +153,7 @@ def _is_in_module(function: Any) -> bool:
 def _check_lost(function: AppFunction) -> Iterator[WiringFault]:
     marked = list(find_marked(function.function))
     if get_injected(function.function) is None and marked:
-        why = "@inject stands above what registers the function"
+        why = "@inject is above the decorator that registers the function"
         for each in marked:
             place = function.place(each.name)
             yield UnfilledMarker(function.title, place, why, OVER)
@@ -162,7 +162,7 @@ def _check_lost(function: AppFunction) -> Iterator[WiringFault]:
 
 
 def _check_read(function: AppFunction, checked: CheckedApp) -> Iterator[WiringFault]:
-    """What ``@inject`` has read: providers that exist, and arguments of the URL."""
+    """Check the markers that ``@inject`` has read: unknown providers, URL arguments."""
     injected = find_injected(function.function)
     if injected is None:
         return
@@ -173,11 +173,11 @@ def _check_read(function: AppFunction, checked: CheckedApp) -> Iterator[WiringFa
             yield fault
             continue
         rules = [rule for rule in function.rules if name in rule.arguments]
-        # With another rule, the URL may give it or the marker: both are meant.
+        # If another rule lacks the argument, the marker fills it there: that is right.
         if rules and len(rules) == len(function.rules) and name not in function.filled:
             text = rules[0].rule
             yield Shadowed(function.title, function.place(name), name, text)
-    # A preprocessor may add any value to what the URL gives.
+    # A preprocessor may add any value to the arguments of the URL.
     unresolved = {} if checked.app.url_value_preprocessors else injected.unresolved
     for name, missing in unresolved.items():
         if _gets_no_value(name, function, injected.function):
@@ -185,7 +185,7 @@ def _check_read(function: AppFunction, checked: CheckedApp) -> Iterator[WiringFa
 
 
 def _gets_no_value(name: str, function: AppFunction, inner: Any) -> bool:
-    """Whether a view's parameter is filled by nothing but a marker, if it has one."""
+    """Whether a view's parameter gets no value except from a marker."""
     parameter = inspect.signature(inner).parameters[name]
     if parameter.default is not parameter.empty or not function.is_view:
         return False
@@ -201,7 +201,7 @@ def _gets_no_value(name: str, function: AppFunction, inner: Any) -> bool:
 
 
 def _check_unread(function: AppFunction) -> Iterator[WiringFault]:
-    """Each marker that no ``@inject`` has read."""
+    """Find markers that no ``@inject`` has read."""
     injected = find_injected(function.function)
     known = set(injected.markers) if injected is not None else set()
     for marked in find_marked(function.function):
@@ -227,7 +227,7 @@ def _explain(
 ) -> Iterator[WiringFault]:
     place = function.place(marked.name)
     if marked.is_inside:
-        why = "it stands inside another annotation"
+        why = "it is inside another annotation"
         yield UnfilledMarker(function.title, place, why, FIX_INSIDE)
     elif marked.is_text and _is_under_library(function.function):
         why = "the library's @inject does not read annotations that are text"

@@ -1,4 +1,4 @@
-"""What only opening shows: values of a wrong type, targets that raise."""
+"""Find mistakes that only opening shows: wrong types of values, targets that raise."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_SHORTEST_SECRET = 6  # characters; a shorter value would mask half of a text
+_SHORTEST_SECRET = 6  # characters; a shorter value would mask much of a normal text
 
 
 class NotOpened(ConfigurationError):
-    """A component raised when it was opened: most often for a value of a wrong type.
+    """A component raised an error on opening, mostly for a value of a wrong type.
 
     Args:
         component: The provider's name.
-        error: What it raised.
-        given: The keys that are set for the component, and where, if that is known.
+        error: The error of the component.
+        given: The keys that are set for the component, with their origins if known.
         reason: The text of the error, without secrets.
     """
 
@@ -70,7 +70,7 @@ class NotOpened(ConfigurationError):
 
 
 class NotClosed(WiringFault):
-    """A component opened, and raised when it was closed."""
+    """A component raised an error when it was closed."""
 
     def __init__(self, error: Exception, reason: str = "") -> None:
         self.error, self.reason = error, reason
@@ -86,7 +86,7 @@ def _describe(error: Exception, reason: str) -> str:
 
 
 def _locate_raise(error: Exception) -> str:
-    """The module and the line that raised."""
+    """Return the module and the line that raised the error."""
     frames = list(walk_tb(error.__traceback__))
     if not frames:
         return ""
@@ -98,10 +98,11 @@ def check_opening(
     container: DynamicContainer,
     wanted: Callable[[providers.Provider[Any]], bool] = lambda _: True,
 ) -> Iterator[Exception]:
-    """Open each configured component by itself, then close them all again.
+    """Open each configured component by itself, then close all of them again.
 
     Args:
-        wanted: Which of them.
+        container: The container.
+        wanted: Returns True for each component to open.
     """
     lifecycle, graph = Lifecycle(container), Graph(container)
     failed: set[providers.Provider[Any]] = set()
@@ -113,7 +114,7 @@ def check_opening(
             found.append(fault)
             failed.add(provider)
         except Exception as error:
-            # What depends on a component that does not open raises the same.
+            # A component that depends on a failed one would raise the same error.
             if failed.isdisjoint(_find_foundations(provider)):
                 found.append(_make_fault(provider, error, graph))
             failed.add(provider)
@@ -121,7 +122,7 @@ def check_opening(
         lifecycle.close()
     except ExceptionGroup as group:
         found += [_make_close_fault(each, container) for each in group.exceptions]
-    # What depends on a component raises the same fault.
+    # All components that depend on one component raise the same fault.
     yield from {str(fault): fault for fault in found}.values()
 
 
@@ -134,7 +135,7 @@ def _make_close_fault(error: Exception, container: DynamicContainer) -> Exceptio
 
 
 def is_kit_component(provider: providers.Provider[Any]) -> bool:
-    """Whether opening it runs none of the service's code, and connects to nothing."""
+    """Whether opening ``provider`` runs only the kit's code and connects to nothing."""
     for each in (provider, *_find_foundations(provider)):
         if each.last_overriding is not None:
             return False
@@ -150,10 +151,11 @@ def is_kit_component(provider: providers.Provider[Any]) -> bool:
 
 
 def open_injected(checked: CheckedApp) -> Iterator[Exception]:
-    """Mistakes of configuration in what is injected, found by opening it.
+    """Open all injected components, and find mistakes in their configuration.
 
-    It stays open, for it will be used. An error that is no mistake of configuration,
-    such as a server that does not answer, is logged: the next request may succeed.
+    The components stay open, because the app will use them. An error that is not a
+    mistake in the configuration, such as a server that does not respond, is logged: the
+    next request may succeed.
     """
     seen: set[providers.Provider[Any]] = set()
     waiting = [
@@ -171,7 +173,7 @@ def open_injected(checked: CheckedApp) -> Iterator[Exception]:
             except ConfigurationError as fault:
                 yield fault
             except Exception as error:
-                # What failed below it is met by itself.
+                # If a dependency failed, its own error is already reported.
                 if all(map(_is_open, _find_foundations(provider))):
                     logger.warning("%s", _make_fault(provider, error, checked.graph))
         if not is_undecided(provider):
@@ -197,7 +199,7 @@ def _make_fault(
 
 
 def _mask(error: Exception, container: DynamicContainer) -> str:
-    """The first line of an error's text, without values of secret keys."""
+    """Return the first line of an error's text, with the secret values masked."""
     text = next(iter(str(error).strip().splitlines()), "")
     config = container.providers.get("config")
     values = config() if config is not None else None
@@ -212,7 +214,7 @@ def _mask(error: Exception, container: DynamicContainer) -> str:
 def _find_foundations(
     provider: providers.Provider[Any],
 ) -> Iterator[providers.Provider[Any]]:
-    """All that has to be made before ``provider``'s object."""
+    """Find all providers whose objects ``provider`` needs, directly or indirectly."""
     seen = {provider}
     waiting = [provider]
     for found in waiting:
@@ -224,7 +226,7 @@ def _find_foundations(
 
 
 def _find_given(provider: providers.Provider[Any]) -> dict[str, object]:
-    """The keys that are set of those that ``provider`` is made with, and where."""
+    """Find the keys that are set for ``provider``, with their origins."""
     found: dict[str, object] = {}
     chosen = isinstance(provider, Choice)
     for maker in active_dependencies(provider) if chosen else [provider]:
@@ -244,7 +246,7 @@ def _find_resources(
 ) -> Iterator[providers.Provider[Any]]:
     yield from lifecycle.resources()
     for provider in container.providers.values():
-        # A choice whose key names no branch is no resource, and a fault all the same.
+        # A choice whose key names no branch is not a resource, but it is a fault.
         if not isinstance(provider, Choice) or provider.value is None:
             continue
         if provider.last_overriding is None and not is_configured(provider):

@@ -1,7 +1,7 @@
-"""Injected functions that the app does not register: helpers, methods, loaders.
+"""Check injected functions that the app does not register: helpers, methods, loaders.
 
-One that a registered function calls is a fault like any other, for a request will reach
-it. Of one that nothing seems to call, only a warning is due.
+If a registered function calls one, its mistakes are faults, because a request will
+reach it. If nothing seems to call it, they are only warnings.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _PASSING = ("KW_NAMES", "PRECALL", "PUSH_NULL")
 
 
 def check_helpers(checked: CheckedApp) -> Iterator[Exception]:
-    """Faults of unregistered functions that a registered one calls."""
+    """Find faults of unregistered functions that a registered function calls."""
     helpers = _find_helpers(checked)
     for code in _find_reached(checked) if helpers else ():
         if code in helpers:
@@ -44,7 +44,7 @@ def check_helpers(checked: CheckedApp) -> Iterator[Exception]:
 
 
 def warn_of_unreached(checked: CheckedApp) -> Iterator[str]:
-    """Faults of unregistered functions that nothing of the app seems to call."""
+    """Find faults of unregistered functions that nothing in the app seems to call."""
     helpers = _find_helpers(checked)
     reached = set(_find_reached(checked)) if helpers else set()
     for code, helper in helpers.items():
@@ -54,9 +54,9 @@ def warn_of_unreached(checked: CheckedApp) -> Iterator[str]:
 
 
 def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
-    """The service's functions under ``@inject`` that the app does not call itself.
+    """Find the service's functions under ``@inject`` that the app does not register.
 
-    A function inside another is left out: who calls it is not known.
+    Functions inside other functions are left out, because their callers are not known.
     """
     own = {
         function.__code__: function
@@ -80,9 +80,9 @@ def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
 
 
 def _find_modules(checked: CheckedApp) -> set[str]:
-    """The service's modules that the app's module and its functions lead to.
+    """Find the service's modules that the app's module and functions refer to.
 
-    A package may hold several services: one of them does not answer for the others.
+    A package may contain several services, and each reports only its own faults.
     """
     functions = [each.function for each in (*checked.functions, *checked.targets)]
     named = [str(getattr(function, "__module__", "")) for function in functions]
@@ -105,14 +105,14 @@ def _find_modules(checked: CheckedApp) -> set[str]:
 
 
 def _get_wrapper(function: Any) -> Any:
-    """What stands in the module for the function: with its markers read."""
+    """Return the function's wrapper in its module, if ``@inject`` is part of it."""
     found = _find_in_module(function.__module__, function.__qualname__)
     plain = type(found) is FunctionType
     return found if plain and get_injected(found) is not None else None
 
 
 def _find_owner(function: Any) -> Any:
-    """The class of a method, by its qualified name."""
+    """Find the class of a method by the method's qualified name."""
     path = function.__qualname__.rpartition(".")[0]
     owner = _find_in_module(function.__module__, path) if path else None
     return owner if issubclass(type(owner), type) else None
@@ -127,15 +127,16 @@ def _find_in_module(module: str, path: str) -> Any:
 
 
 def _unwrap_method(found: Any) -> Any:
-    """The function of a static or class method.
+    """Return the function of a static or class method.
 
-    By its type: a proxy, such as a shared task of Celery's, may not be touched.
+    This uses type() instead of isinstance(), because a proxy without an object, such as
+    a shared task of Celery, raises an error.
     """
     return found.__func__ if type(found) in (staticmethod, classmethod) else found
 
 
 def _find_reached(checked: CheckedApp) -> Iterator[CodeType]:
-    """The code of everything that registered functions and providers may call."""
+    """Find the code of all functions that the app and the providers may call."""
     registered = (*checked.functions, *checked.targets)
     seen: set[CodeType] = set()
     waiting = [each.function for each in registered]
@@ -150,7 +151,7 @@ def _find_reached(checked: CheckedApp) -> Iterator[CodeType]:
 
 
 def _find_provided(function: Any, checked: CheckedApp) -> Iterator[tuple[str, type]]:
-    """The parameters that are injected, with the class of what they get."""
+    """Find the injected parameters of ``function``, with the class of their objects."""
     for injection in find_injections(AppFunction("", function), checked.bound):
         called = get_called(injection.provider)
         if issubclass(type(called), type):
@@ -160,16 +161,17 @@ def _find_provided(function: Any, checked: CheckedApp) -> Iterator[tuple[str, ty
 def _find_called(
     function: Any, provided: Mapping[str, type], checked: CheckedApp
 ) -> Iterator[Any]:
-    """The service's functions that the code of ``function`` names."""
+    """Find the service's functions that the code of ``function`` names."""
     for found in _resolve_names(function, provided):
         if type(found) is FunctionType and belongs_to(checked.app, found.__module__):
             yield found
 
 
 def _resolve_names(function: Any, provided: Mapping[str, type]) -> Iterator[Any]:
-    """What the names in the code of ``function`` stand for, and their attributes.
+    """Find the objects that the code of ``function`` names, and their attributes.
 
-    An object is never touched, only its class: a proxy of Flask's has no object here.
+    This reads only the classes of objects, never the objects themselves: a proxy of
+    Flask has no object here.
     """
     scope = {**function.__globals__, **dict(_get_cells(function)), **provided}
     owner = _find_owner(function)
@@ -180,7 +182,7 @@ def _resolve_names(function: Any, provided: Mapping[str, type]) -> Iterator[Any]
     for code in _find_code(function.__code__):
         found += _follow(code, scope, loose)
     yield from found
-    # Of what a call returns, only the name of the method is known.
+    # The class of an object that a call returns is not known, so each class is tried.
     for cls in [one for one in found if _is_class(one)]:
         yield from (_get_member(cls, name) for name in loose)
 
@@ -195,10 +197,10 @@ def _get_cells(function: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _follow(code: CodeType, scope: Mapping[str, Any], loose: set[str]) -> Iterator[Any]:
-    """Each variable that ``code`` loads, and its attributes.
+    """Yield each variable that ``code`` loads, and its attributes.
 
     Args:
-        loose: Filled with the attributes of objects that are not known.
+        loose: Receives the names of attributes of unknown objects.
     """
     current: Any = _UNKNOWN
     for step in dis.get_instructions(code):
@@ -224,7 +226,7 @@ def _is_class(found: Any) -> bool:
 
 
 def _get_member(owner: Any, name: str) -> Any:
-    """An attribute of a module, or of the class of an object."""
+    """Return an attribute of a module, or of the class of an object."""
     if type(owner) is ModuleType:
         return vars(owner).get(name)
     kind = owner if _is_class(owner) else type(owner)

@@ -1,4 +1,4 @@
-"""What injections require and do not get: keys, components, choices, dependencies."""
+"""Find missing requirements of injections: keys, components, choices, dependencies."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = [
     "describe_use",
 ]
 
-_SHOWN = 3  # functions that an error names; the others are counted
+_SHOWN = 3  # functions that an error names; it only counts the others
 _ABSTRACT = (
     providers.AbstractCallable,
     providers.AbstractCoroutine,
@@ -53,7 +53,7 @@ FIX_DEFAULT = "give the parameter a default if the key is optional"
 
 
 class MissingKey(WiringFault):
-    """A key is not set, and what is injected can't be made without it."""
+    """A key is not set, but an injected object can't be made without it."""
 
     def __init__(
         self,
@@ -66,8 +66,8 @@ class MissingKey(WiringFault):
         self.key, self.functions, self.path = key, tuple(functions), tuple(path)
         self.searched, self.nearest = tuple(searched), find_nearest(key, known)
         super().__init__(
-            f"{key} is not set, and something injected requires it.",
-            *_describe(functions, path),
+            f"{key} is not set, but an injected object requires it.",
+            *_describe_functions(functions, path),
             ("looked in", join_names(self.searched, "and")),
             ("did you mean", join_names(self.nearest, "or")),
             ("fix", set_key(key)),
@@ -75,7 +75,7 @@ class MissingKey(WiringFault):
 
 
 class InjectedUnconfigured(WiringFault, NotConfigured):
-    """What is injected depends on a component without configuration."""
+    """An injected object depends on a component that is not configured."""
 
     def __init__(
         self, lack: NotConfigured, functions: Sequence[str], path: Sequence[str]
@@ -83,11 +83,13 @@ class InjectedUnconfigured(WiringFault, NotConfigured):
         unused = lack.unused
         NotConfigured.__init__(self, lack.component, lack.key, lack.searched, unused)
         self.functions, self.path = tuple(functions), tuple(path)
-        self.lines[:0] = [line for line in _describe(functions, path) if line[1]]
+        self.lines[:0] = [
+            line for line in _describe_functions(functions, path) if line[1]
+        ]
 
 
 class Undefined(WiringFault):
-    """A ``Dependency`` without a provider, and without a default."""
+    """A ``Dependency`` has neither a provider nor a default."""
 
     def __init__(
         self, name: str, functions: Sequence[str], path: Sequence[str]
@@ -95,13 +97,13 @@ class Undefined(WiringFault):
         self.name, self.functions, self.path = name, tuple(functions), tuple(path)
         super().__init__(
             f"{name} is a Dependency without a provider.",
-            *_describe(functions, path),
+            *_describe_functions(functions, path),
             ("fix", f"give the container one: Container({name}=...)"),
         )
 
 
 class NotOverridden(WiringFault):
-    """An abstract provider is injected, and nothing overrides it."""
+    """An abstract provider is injected, but nothing overrides it."""
 
     def __init__(
         self, name: str, kind: str, functions: Sequence[str], path: Sequence[str]
@@ -109,7 +111,7 @@ class NotOverridden(WiringFault):
         self.name, self.functions, self.path = name, tuple(functions), tuple(path)
         super().__init__(
             f"{name} is an {kind}, and nothing overrides it.",
-            *_describe(functions, path),
+            *_describe_functions(functions, path),
             ("fix", f"override it: Container({name}=...)"),
         )
 
@@ -128,14 +130,14 @@ class WrongDependency(WiringFault):
         self.name, self.wanted, self.given = name, wanted, given
         self.functions, self.path = tuple(functions), tuple(path)
         super().__init__(
-            f"{name} must be an instance of {wanted}, and its provider gives {given}.",
-            *_describe(functions, path),
+            f"{name} must be an instance of {wanted}, but its provider gives {given}.",
+            *_describe_functions(functions, path),
             ("fix", f"give the container a {wanted}, or correct instance_of"),
         )
 
 
 class WrongValue(WiringFault, ConfigurationError):
-    """A key is read as a number, and its value is none."""
+    """A key is read as a number, but its value is not a number."""
 
     def __init__(
         self, key: str, kind: str, origin: object, functions: Sequence[str]
@@ -144,15 +146,17 @@ class WrongValue(WiringFault, ConfigurationError):
         self.functions = tuple(functions)
         article = "an" if kind == "int" else "a"
         super().__init__(
-            f"{key} is read as {article} {kind}, and its value can't be converted.",
-            *_describe(functions, ()),
+            f"{key} is read as {article} {kind}, but its value can't be converted.",
+            *_describe_functions(functions, ()),
             ("set in", origin or ""),
             ("fix", f"set {key} to a number"),
         )
 
 
-def _describe(functions: Sequence[str], path: Sequence[str]) -> list[tuple[str, str]]:
-    """Which functions are concerned, three at most, and the path of the first."""
+def _describe_functions(
+    functions: Sequence[str], path: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Make the lines that name the affected functions and the path of the first one."""
     shown, more = list(functions[:_SHOWN]), len(functions) - _SHOWN
     if more > 0:
         shown.append(f"{more} more")
@@ -163,12 +167,12 @@ def _describe(functions: Sequence[str], path: Sequence[str]) -> list[tuple[str, 
 
 
 def describe_use(use: Use) -> list[tuple[str, str]]:
-    """The line of an error that names the functions concerned."""
-    return _describe(use.titles, ())
+    """Make the lines of an error that name the affected functions."""
+    return _describe_functions(use.titles, ())
 
 
 def check_requirements(checked: CheckedApp) -> Iterator[Exception]:
-    """What is required and missing: each is reported once, with all who need it."""
+    """Report each missing requirement once, with all functions that need it."""
     merged: dict[Any, Use] = {}
     for use in checked.uses:
         if not any(True for _ in _check(use, checked)):
@@ -225,7 +229,7 @@ def _check_dependency(
 
 
 def _check_selector(selector: providers.Selector[Any]) -> Iterator[ConfigurationError]:
-    """The key of the library's own selector names no branch."""
+    """Report a selector of the library whose key names no branch."""
     option = selector.selector
     if not isinstance(option, providers.ConfigurationOption):
         return
@@ -271,10 +275,10 @@ def _check_conversion(
 
 
 def _needs_value(provider: Any, use: Use, checked: CheckedApp) -> bool:
-    """Whether what is made with an option fails, or is plainly wrong, without its key.
+    """Whether an object that uses an option fails, or is wrong, without the key.
 
-    The library gives None for a key that is not set, and a parameter may be meant for
-    that: only one that is annotated with a plain class is not.
+    For a key that is not set, the library returns None. A parameter may accept None,
+    unless its annotation is a plain class.
     """
     if library.is_required(provider):
         return True
@@ -318,7 +322,7 @@ def _parameter_expects_object(user: Any, option: Any) -> bool:
     named = {k: v for k, v in dict(user.kwargs).items() if k not in OWN_KEYWORDS}
     try:
         filled = signature.bind_partial(*user.args, **named).arguments
-    except TypeError:  # reported by the rule for arguments
+    except TypeError:  # the rule for arguments reports this
         return False
     function = get_function(called)
     for name, value in filled.items():

@@ -1,8 +1,8 @@
-"""All rules, run over one app.
+"""Run all rules on one app.
 
-*Check* opens nothing of the service's own and connects to nothing. *Boot* is
-``create_app``. *Start* comes after the fork and before the first request: what only
-opening can show is reported there.
+The *check* opens no component of the service and no connection. *Boot* is
+``create_app``. The *start* is after the fork and before the first request: it also
+reports mistakes that only opening can show.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Found = TypeVar("Found")
 logger = logging.getLogger(__name__)
 
 _RULES: tuple[Callable[[CheckedApp], Iterable[Exception]], ...] = (
-    # The first one imports what is configured: the others see its markers.
+    # This rule imports the configured targets, so that the others see their markers.
     check_targets,
     check_lifetimes,
     check_redeclared,
@@ -52,27 +52,28 @@ _RULES: tuple[Callable[[CheckedApp], Iterable[Exception]], ...] = (
 def check_wiring(
     app: Flask, bound: Bound, tasks: Mapping[str, Any]
 ) -> Iterator[Exception]:
-    """Faults of the container, of the markers, and of what is injected."""
+    """Find faults of the container, the markers and the injections."""
     yield from _run_rules(_prepare(app, bound, tasks))
 
 
 def check_app(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> list[Exception]:
-    """All faults that show without running the service's own code.
+    """Find all faults that can be found without running the service's own code.
 
-    The kit's own components are opened, which connects to nothing, and closed again.
+    This opens the kit's own components, which opens no connection, and closes them
+    again.
     """
     opening = check_opening(bound.container, is_kit_component)
     return _unique([*check_wiring(app, bound, tasks), *opening])
 
 
 def check_start(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> list[Exception]:
-    """All faults that keep ``app`` from serving; what is injected stays open."""
+    """Find all faults that keep ``app`` from serving. Injected components stay open."""
     checked = _prepare(app, bound, tasks)
     return _unique([*_run_rules(checked), *_run_rule(open_injected, checked)])
 
 
 def find_warnings(app: Flask, bound: Bound, tasks: Mapping[str, Any]) -> list[str]:
-    """What is without effect or can't work, and harms no request that is known."""
+    """Find keys without effect, and mistakes that no known request can reach."""
     checked = _prepare(app, bound, tasks)
     return [
         *_run_rule(find_unused, checked),
@@ -92,9 +93,9 @@ def _run_rules(checked: CheckedApp) -> list[Exception]:
 def _run_rule(
     rule: Callable[[CheckedApp], Iterable[Found]], checked: CheckedApp
 ) -> list[Found]:
-    """The faults of one rule; a rule that fails itself finds none.
+    """Return the faults that a rule finds; none if the rule itself fails.
 
-    A mistake of the kit's must not keep a correct service from serving.
+    A mistake in the kit must not keep a correct service from serving.
     """
     try:
         return list(rule(checked))
@@ -108,7 +109,7 @@ def _report_failure(rule: str) -> None:
 
 
 def _unique(faults: Iterable[Exception]) -> list[Exception]:
-    """Each text once: several functions may find the same fault."""
+    """Keep one fault for each text: several functions may have the same fault."""
     found: dict[str, Exception] = {}
     for fault in faults:
         found.setdefault(str(fault), fault)

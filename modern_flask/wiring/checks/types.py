@@ -1,7 +1,7 @@
-"""Parameters whose annotation and what is injected can't both be right.
+"""Find parameters whose annotation contradicts the injected object.
 
-A type is judged only where an annotation is there and both sides are plain classes: no
-abstract class or protocol, nothing that a metaclass or ``__new__`` may replace.
+A type is checked only if there is an annotation and both types are plain classes: not
+an abstract class or a protocol, and no class with a metaclass or its own ``__new__``.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from .checked_app import CheckedApp, Injection
 __all__ = ["Contradiction", "Provided", "check_types", "get_provided", "is_plain"]
 
 _YIELDING = (Iterator, Generator, Iterable)
-# Type checkers let one pass for another (PEP 484).
+# Type checkers accept an int for a float, and both for a complex (PEP 484).
 _NUMBERS = {int, float, complex}
 _BYTES = {bytes, bytearray, memoryview}
 
-_FIX = "ask for another provider, or correct the annotation"
+_FIX = "inject another provider, or correct the annotation"
 _FIXES: dict[type, str] = {
     types.CoroutineType: "make the target a plain function, or await it",
     types.AsyncGeneratorType: "make the target a generator function without async",
     types.GeneratorType: "declare it as Scoped, which gives what the generator yields",
     _GeneratorContextManager: "declare it as Scoped, over the function without "
-    "@contextmanager, or enter what is injected",
+    "@contextmanager, or enter the injected object",
 }
 
 
 class Contradiction(WiringFault):
-    """A parameter's annotation and the type of what is injected exclude each other."""
+    """A parameter's annotation contradicts the type of the injected object."""
 
     def __init__(
         self, function: str, place: str, name: str, wanted: type, given: type
@@ -66,19 +66,19 @@ _NAMES: dict[type, str] = {
 
 @dataclass(frozen=True)
 class Provided:
-    """The class of what a provider gives.
+    """The class of the object that a provider gives.
 
     Args:
         kind: The class.
-        is_exact: Whether an object has just this class; a function that is annotated
-            with it may return one of a subclass.
+        is_exact: Whether the object has exactly this class. A function with this return
+            annotation may also return an object of a subclass.
     """
 
     kind: type
     is_exact: bool
 
     def may_be(self, wanted: type) -> bool:
-        """Whether an object can be both."""
+        """Whether the object can be an instance of ``wanted``."""
         if issubclass(self.kind, wanted) or _is_promoted(self.kind, wanted):
             return True
         if self.is_exact:
@@ -87,7 +87,7 @@ class Provided:
 
 
 def check_types(checked: CheckedApp) -> Iterator[Contradiction]:
-    """Contradictions between annotations and what is injected."""
+    """Find contradictions between annotations and injected objects."""
     for injection in checked.injections + checked.injections_of(checked.targets):
         if injection.parameter not in injection.function.filled:
             yield from _check(injection)
@@ -99,7 +99,7 @@ def _check(injection: Injection) -> Iterator[Contradiction]:
         return
     try:
         given = get_provided(injection.provider)
-    except (ImportError, AttributeError):  # reported where the target is looked for
+    except (ImportError, AttributeError):  # the rule for targets reports this
         return
     if given is None or _is_awaited(injection, given):
         return
@@ -114,7 +114,7 @@ def _check(injection: Injection) -> Iterator[Contradiction]:
 
 
 def _is_awaited(injection: Injection, given: Provided) -> bool:
-    """Whether the library's own ``@inject`` awaits it, over an async function."""
+    """Whether the library's own ``@inject`` awaits it for an async function."""
     layers = list(find_layers(injection.function.function))
     return (
         given.kind is types.CoroutineType
@@ -124,14 +124,14 @@ def _is_awaited(injection: Injection, given: Provided) -> bool:
 
 
 def _get_class(annotation: Any) -> type | None:
-    """The plain class that an annotation names; None for all others."""
+    """Return the plain class that an annotation names, else None."""
     if hasattr(annotation, "__metadata__"):
         annotation = annotation.__origin__
     return annotation if is_plain(annotation) else None
 
 
 def is_plain(kind: Any) -> bool:
-    """Whether ``kind`` is a class with no say in what passes for it."""
+    """Whether ``kind`` is a class with the usual creation and ``isinstance`` check."""
     return (
         type(kind) is type
         and kind not in (object, inspect.Parameter.empty)
@@ -141,7 +141,7 @@ def is_plain(kind: Any) -> bool:
 
 
 def get_provided(provider: providers.Provider[Any]) -> Provided | None:
-    """The plain class of what ``provider`` gives; None where that is not known.
+    """Return the plain class of the provider's object; None if it is not known.
 
     A test may override a provider with an object of any type.
     """
@@ -153,7 +153,7 @@ def get_provided(provider: providers.Provider[Any]) -> Provided | None:
         return _get_of_branch(provider)
     if isinstance(provider, providers.Object):
         configuration = isinstance(provider, providers.Configuration)
-        return None if configuration else _exact(type(provider.provides))
+        return None if configuration else _make_exact(type(provider.provides))
     if isinstance(provider, Late):
         return _get_of_late(provider.load())
     if isinstance(provider, providers.BaseResource):
@@ -173,34 +173,37 @@ def _get_of_branch(selector: providers.Selector[Any]) -> Provided | None:
 
 def _get_of_late(target: Any) -> Provided | None:
     if inspect.isgeneratorfunction(target):
-        return _declared(_get_yielded(target))
+        return _make_declared(_get_yielded(target))
     return _get_returned(target)
 
 
 def _get_of_resource(target: Any) -> Provided | None:
-    """The library's resource enters what it can enter, and calls ``init``."""
+    """Return the class for a library's resource.
+
+    The library enters a context manager, and calls ``init`` of a resource class.
+    """
     if isinstance(target, type):
         if issubclass(target, resources.Resource | resources.AsyncResource):
-            return _declared(_get_hint(target.init))
+            return _make_declared(_get_hint(target.init))
         if hasattr(target, "__enter__") or hasattr(target, "__aenter__"):
             return None
-        return _exact(target)
+        return _make_exact(target)
     if is_context_manager_function(target):
         target = target.__wrapped__  # the library enters it
     if inspect.isgeneratorfunction(target):
-        return _declared(_get_yielded(target))
+        return _make_declared(_get_yielded(target))
     if hasattr(target, "__wrapped__"):
         return None
-    found = _declared(_get_hint(target))
+    found = _make_declared(_get_hint(target))
     if found is None or is_async_function(target) or hasattr(found.kind, "__enter__"):
         return None
     return found
 
 
 def _get_returned(target: Any) -> Provided | None:
-    """The class of what a plain call returns."""
+    """Return the class of the object that a plain call returns."""
     if isinstance(target, type):
-        return _exact(target)
+        return _make_exact(target)
     if inspect.iscoroutinefunction(target):
         return Provided(types.CoroutineType, is_exact=True)
     if inspect.isasyncgenfunction(target):
@@ -211,18 +214,18 @@ def _get_returned(target: Any) -> Provided | None:
         return Provided(_GeneratorContextManager, is_exact=True)
     if hasattr(target, "__wrapped__"):
         return None
-    return _declared(_get_hint(target))
+    return _make_declared(_get_hint(target))
 
 
-def _exact(kind: type) -> Provided | None:
-    """The class itself, if making an object of it gives one, and that says so."""
+def _make_exact(kind: type) -> Provided | None:
+    """Return the class, if it is certain that calling it makes an object of it."""
     hidden = any("__class__" in vars(each) for each in kind.__mro__[:-1])
     made_otherwise = inspect.isfunction(kind.__new__)
     plain = type(kind) is type and not hidden and not made_otherwise
     return Provided(kind, is_exact=True) if plain else None
 
 
-def _declared(annotation: Any) -> Provided | None:
+def _make_declared(annotation: Any) -> Provided | None:
     found = is_plain(annotation) and annotation is not type(None)
     return Provided(annotation, is_exact=False) if found else None
 
@@ -230,7 +233,7 @@ def _declared(annotation: Any) -> Provided | None:
 def _get_hint(target: Any) -> Any:
     try:
         return get_type_hints(target).get("return")
-    except Exception:  # a name that exists for type checkers only
+    except Exception:  # a name may exist only for type checkers
         return None
 
 

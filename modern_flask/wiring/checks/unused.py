@@ -1,4 +1,4 @@
-"""What the configuration or the container holds without effect: warnings, no faults."""
+"""Find keys and providers that have no effect. These are warnings, not faults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["find_unused"]
 
 
 def find_unused(checked: CheckedApp) -> list[str]:
-    """Keys that have no effect and providers that can't be used, one text for each."""
+    """Return one text for each key without effect and each provider without use."""
     container = checked.graph.container
     return [
         *_find_not_chosen(container),
@@ -32,13 +32,16 @@ def _find_not_chosen(container: Any) -> Iterator[str]:
         if isinstance(choice, Choice) and (found := choice.find_unused()):
             branches = join_names(sorted(choice.providers), "or")
             yield (
-                f"{choice.key} is not set, and without it these have no effect: "
+                f"{choice.key} is not set. Without it, these keys have no effect: "
                 f"{join_names(found)}. Set it to {branches}."
             )
 
 
 def _find_unread(container: Any) -> Iterator[str]:
-    """``DATABASE_URL``, where the sections begin with ``DATABASE_ENGINE_``."""
+    """Find keys that no section reads.
+
+    An example is ``DATABASE_URL``: the sections begin with ``DATABASE_ENGINE_``.
+    """
     values = container.config()
     if not isinstance(values, Values):
         return
@@ -67,10 +70,10 @@ _FOREIGN = {
     "REDIS_URI": "REDIS_URL",
     "REDISURL": "REDIS_URL",
 }
-"""Keys of Flask's tutorials and of its extensions, and their names here."""
+"""Keys from Flask's tutorials and extensions, with the kit's keys for them."""
 
 _READ_BY = {"SQLALCHEMY_": "sqlalchemy"}
-"""The extension that reads the keys of a prefix, by its name in ``app.extensions``."""
+"""By prefix: the name in ``app.extensions`` of the extension that reads the keys."""
 
 
 def _find_foreign(container: Any) -> Iterator[str]:
@@ -89,7 +92,7 @@ def _find_foreign(container: Any) -> Iterator[str]:
 
 
 def _find_abstract(container: Any) -> Iterator[str]:
-    """An abstract provider that is injected is a fault; one that is not, is none."""
+    """Find abstract providers without an override. Injecting one is a fault instead."""
     for name, provider in container.providers.items():
         kind = type(provider).__name__
         abstract = isinstance(

@@ -38,7 +38,7 @@ def inject_among_the_decorators_of_a_class(app: Flask) -> None:
 
 
 @row(f"""
-        View view has a marker that nothing fills: it stands inside another annotation.
+        View view has a marker that nothing fills: it is inside another annotation.
           in       test_marker_cases:N, parameter `names`
           fix      {FIX_INSIDE}
         """)
@@ -145,10 +145,10 @@ def test_package_for_async_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         async def before() -> None: ...
 
     assert report(build, shop()) == [
-        "View view is async, and the package asgiref is not installed.\n"
+        "View view is async, but the package asgiref is not installed.\n"
         "  in       test_marker_cases:N\n"
         "  fix      pip install 'flask[async]'",
-        "Hook before_request before is async, and the package asgiref is not "
+        "Hook before_request before is async, but the package asgiref is not "
         "installed.\n"
         "  in       test_marker_cases:N\n"
         "  fix      pip install 'flask[async]'",

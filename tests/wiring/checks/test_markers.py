@@ -152,8 +152,8 @@ mistake(
     Form(above=inject),
     UnfilledMarker,
     f"""
-        TITLE has a marker that nothing fills: @inject stands above what \\
-            registers the function.
+        TITLE has a marker that nothing fills: @inject is above the \\
+            decorator that registers the function.
           in       FILE:N, parameter `name`
           fix      {OVER}
         """,
@@ -172,7 +172,7 @@ mistake(
 )
 
 INSIDE = f"""
-        TITLE has a marker that nothing fills: it stands inside another annotation.
+        TITLE has a marker that nothing fills: it is inside another annotation.
           in       FILE:N, parameter `name`
           fix      {FIX_INSIDE}
         """
@@ -249,9 +249,9 @@ mistake(
     Form(use_annotation(Annotated[Any, Closing[Provide["session"]]], library_inject)),
     ClosingMarker,
     """
-        TITLE asks for Closing[...], which closes an object that is shared.
+        TITLE uses Closing[...], which would close a shared object.
           in       FILE:N, parameter `name`
-          fix      declare the provider as Scoped and ask for Provide[...]
+          fix      declare the provider as Scoped, and use Provide[...]
         """,
 )
 mistake(
@@ -287,7 +287,7 @@ for annotation, expects in (
         f"""
         TITLE expects {expects}.
           in       FILE:N, parameter `name`
-          fix      ask for another provider, or correct the annotation
+          fix      inject another provider, or correct the annotation
         """,
     )
 

@@ -53,7 +53,7 @@ def selector_without_a_branch(app: Flask) -> None:
 
 @row(
     f"""
-        POST is not set, and something injected requires it.
+        POST is not set, but an injected object requires it.
           in       View view (`post`)
           looked in  config.py and FLASK_*
           fix      {set_key("POST")}
@@ -107,7 +107,7 @@ class Rated(Shop):
 
 @row(
     f"""
-        TAX is not set, and something injected requires it.
+        TAX is not set, but an injected object requires it.
           in       View view (`rate`)
           looked in  config.py and FLASK_*
           did you mean  TAXI
@@ -124,7 +124,7 @@ def key_that_is_not_set(app: Flask) -> None:
 
 @row(
     f"""
-        LIMIT is not set, and something injected requires it.
+        LIMIT is not set, but an injected object requires it.
           in       View view (`limit`), View view1 (`limit`), View view2 (`limit`) \\
             and 1 more
           looked in  config.py and FLASK_*

@@ -66,7 +66,7 @@ def test_text_that_is_no_number(service: Any, value: Any) -> None:
 
     assert isinstance(fault, WrongValue)
     assert str(fault) == (
-        "API_TOKEN is read as an int, and its value can't be converted.\n"
+        "API_TOKEN is read as an int, but its value can't be converted.\n"
         "  in       View view (`limit`)\n"
         "  set in   config.py, line 7\n"
         "  fix      set API_TOKEN to a number"
@@ -80,7 +80,7 @@ def test_conversion_on_the_way(service: Any) -> None:
     (fault,) = report(service, provider, RATIO="half")
 
     assert isinstance(fault, WrongValue)
-    assert fault.what == "RATIO is read as a float, and its value can't be converted."
+    assert fault.what == "RATIO is read as a float, but its value can't be converted."
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_dependency_of_another_type(service: Any, kind: type, source: Any) -> No
 
     assert isinstance(fault, WrongDependency)
     assert str(fault).splitlines()[0] == (
-        f"svc must be an instance of {kind.__name__}, and its provider gives "
+        f"svc must be an instance of {kind.__name__}, but its provider gives "
         f"{fault.given}."
     )
 
