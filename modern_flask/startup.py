@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from .wiring import Bound, get_bound, is_configured
+from .wiring import Bound, get_bound, guard_errors, is_configured
 from .wiring.checks.run import check_app, check_start, find_warnings
 from .wiring.errors import CheckFailed
 
@@ -49,6 +49,7 @@ def start(app: Flask) -> None:
         bound.container.providers[name]()
     if not bound.started:
         bound.started = True
+        guard_errors(app)
         logger.info("%s", bound.container.tracing())
         for text in warnings(app):
             logger.warning("%s", text)

@@ -4,7 +4,7 @@ This is the only package that uses the library's private names.
 """
 
 from .container_instance import ContainerInstance
-from .flask_scope import guard
+from .flask_scope import guard, guard_errors
 from .injection import Bound, bind, find, get_bound, get_container, inject
 from .lifecycle import Lifecycle
 from .markers import note_lookup
@@ -24,6 +24,7 @@ __all__ = [
     "get_bound",
     "get_container",
     "guard",
+    "guard_errors",
     "inject",
     "is_configured",
     "note_lookup",

@@ -18,7 +18,7 @@ from .scope import (
     iterate_scopes,
 )
 
-__all__ = ["guard", "note_error"]
+__all__ = ["guard", "guard_errors", "note_error"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,17 +35,11 @@ def guard(app: Flask) -> None:
 
     This wraps methods of the app instead of registering hooks. Each of Flask's hooks
     costs one microsecond even in a request without a scope, and no hook sees an error
-    that an error handler has handled. Errors are recorded where they are raised,
-    because extensions such as Flask-RESTful put their own handlers around Flask's. All
-    code of the service runs inside the wrapped methods, so none runs after the scope is
-    closed.
+    that an error handler has handled. All code of the service runs inside the wrapped
+    methods, so none runs after the scope is closed.
     """
+    guard_errors(app)
     for name, wrap in (
-        ("preprocess_request", _note_raised),
-        ("dispatch_request", _note_raised),
-        ("finalize_request", _finalize),
-        ("handle_user_exception", _note_handled),
-        ("handle_exception", _note_handled),
         ("process_response", _settle),
         ("do_teardown_request", _end_request),
         ("do_teardown_appcontext", _end_app_context),
@@ -54,45 +48,23 @@ def guard(app: Flask) -> None:
         setattr(app, name, wrap(getattr(app, name)))
 
 
+def guard_errors(app: Flask) -> None:
+    """Make ``app`` record each error before a handler gets it.
+
+    Extensions such as Flask-RESTful put their own handlers around Flask's. Therefore
+    call this again before the first request, when all extensions are there.
+    """
+    for name in ("handle_user_exception", "handle_exception"):
+        handle = getattr(app, name)
+        if getattr(handle, "__code__", None) is not _NOTE:
+            setattr(app, name, _note_handled(handle))
+
+
 def _note(error: BaseException) -> None:
     if has_open_scopes():
         scope = find_scope()
         if scope is not None and scope.error is None:
             scope.error = error
-
-
-def _note_raised(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Remember the error of a view or a hook, even if a handler handles it later."""
-
-    @wraps(method)
-    def note(*args: Any, **options: Any) -> Any:
-        try:
-            return method(*args, **options)
-        except BaseException as error:
-            _note(error)
-            raise
-
-    return note
-
-
-def _finalize(finalize: Callable[..., Any]) -> Callable[..., Any]:
-    """Close the scope if an after-request hook fails on the error response, too.
-
-    Flask still sends the error response, but ``process_response`` has not closed the
-    scope. The body of the first response can't close it either: Flask has dropped it.
-    """
-    noting = _note_raised(finalize)
-
-    @wraps(finalize)
-    def close(*args: Any, **options: Any) -> Any:
-        response = noting(*args, **options)
-        if options.get("from_error_handler") and has_open_scopes():
-            scope = find_scope()
-            if scope is not None and scope.stream is None:
-                scope.close()
-        return response
-
-    return close
 
 
 def _note_handled(handle: Callable[..., Any]) -> Callable[..., Any]:
@@ -111,6 +83,9 @@ def _note_handled(handle: Callable[..., Any]) -> Callable[..., Any]:
         return handle(*args)
 
     return note
+
+
+_NOTE = _note_handled(print).__code__
 
 
 def note_error(error: BaseException) -> None:
@@ -147,7 +122,12 @@ def _settle(process: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(process)
     def settle(*args: Any) -> Any:
-        response = process(*args)
+        try:
+            response = process(*args)
+        except BaseException as error:
+            # An after-request hook failed. Flask may still send an error response.
+            _note(error)
+            raise
         if has_open_scopes():
             scope = find_scope()
             if scope is not None:

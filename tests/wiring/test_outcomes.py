@@ -4,15 +4,19 @@ import gc
 import logging
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from dependency_injector import containers, providers
 from dependency_injector.wiring import Provide
 from flask import Flask, Response, abort, request_finished, stream_with_context
 
-from modern_flask.wiring import Scoped, find, inject
+import modern_flask
+from modern_flask import Container, Scoped, inject
+from modern_flask.wiring import find
 from modern_flask.wiring.scope import has_open_scopes
+
+Base: Any = Container
 
 pytestmark = pytest.mark.filterwarnings(
     # The extensions' own, on today's Flask and jsonschema.
@@ -31,7 +35,7 @@ def heard() -> Heard:
 
 
 @pytest.fixture
-def app(service: Callable[..., Flask], heard: Heard) -> Iterator[Flask]:
+def app(heard: Heard, tmp_path: Path, monkeypatch: Any) -> Iterator[Flask]:
     def open_unit() -> Iterator[str]:
         try:
             yield "unit"
@@ -40,15 +44,15 @@ def app(service: Callable[..., Flask], heard: Heard) -> Iterator[Flask]:
             raise
         heard.append("ok")
 
-    class Container(containers.DeclarativeContainer):
-        config = providers.Configuration()
+    class Own(Base):
         unit = Scoped(open_unit)
 
+    monkeypatch.chdir(tmp_path)
     gc.collect()
     before = has_open_scopes()
-    made = service(Container())
-    made.config["SECRET_KEY"] = "for the sockets"
-    yield made
+    yield modern_flask.create_app(
+        "service", Own(), config={"SECRET_KEY": "for the sockets"}
+    )
     gc.collect()
     assert has_open_scopes() == before
 
@@ -248,11 +252,10 @@ def test_closer_that_fails_after_the_answer(
         yield "unit"
         raise OSError("disk full")
 
-    class Container(containers.DeclarativeContainer):
-        config = providers.Configuration()
+    class Own(Base):
         unit = Scoped(open_unit)
 
-    app = service(Container())
+    app = service(Own())
     getattr(app, hook)(lambda error: find("unit") and None)
     app.add_url_rule("/", view_func=lambda: "committed", endpoint="view")
 
@@ -273,11 +276,10 @@ def test_error_handler_after_a_closer_that_failed(service: Any) -> None:
         if opened[-1] == 0:
             raise OSError("disk full")
 
-    class Container(containers.DeclarativeContainer):
-        config = providers.Configuration()
+    class Own(Base):
         unit = Scoped(open_unit)
 
-    app = service(Container())
+    app = service(Own())
 
     @app.get("/")
     @inject
