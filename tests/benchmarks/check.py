@@ -7,6 +7,7 @@ checks of one app.
 """
 
 import argparse
+import gc
 import json
 from statistics import median
 from time import perf_counter
@@ -67,6 +68,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     words = parser.parse_args()
     app = service(words.providers, words.views)
+    # A collection of what was imported would count as a part of the first check.
+    gc.collect()
+    gc.freeze()
     times = [milliseconds(app) for _ in range(16)]
     first, middle = round(times[0], 1), round(median(times[1:]), 1)
     found = {"first_ms": first, "median_ms": middle}
