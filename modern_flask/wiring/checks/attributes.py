@@ -33,12 +33,12 @@ class MarkerAttribute(WiringFault):
 
 
 def check_attributes(checked: CheckedApp) -> Iterator[MarkerAttribute]:
-    """Markers that the service's code would use as if they were objects.
+    """Find markers that the service's code uses as if they were objects.
 
-    A marker may also stand in a variable to be the default of parameters, or a part of
-    their annotations. Only code that reads it, and is no such parameter, is wrong.
+    A variable may hold a marker for use as the default of parameters, or as part of
+    their annotations. The mistake is a function whose code reads another one.
     """
-    # By its type: a module that is loaded at its first use may not be touched.
+    # type() instead of isinstance(), which would load a lazy module.
     modules = [
         module
         for name, module in list(sys.modules.items())
@@ -64,7 +64,7 @@ def _find_named_markers(owner: Any) -> dict[str, Any]:
 
 
 def _find_classes(module: ModuleType) -> list[type]:
-    """The classes of a module, and those inside them."""
+    """Find the classes of a module, and the classes inside them."""
     found: dict[int, type] = {}
     waiting: list[Any] = [module]
     for owner in waiting:
@@ -77,9 +77,9 @@ def _find_classes(module: ModuleType) -> list[type]:
 
 
 def _find_functions(owner: Any) -> Iterator[Any]:
-    """The functions of a module or class, under their decorators."""
+    """Find the functions of a module or class, with those under their decorators."""
     for member in list(vars(owner).values()):
-        # By its type: a proxy among the members may not be touched.
+        # type() instead of isinstance(): a proxy without an object raises an error.
         kind = type(member)
         if kind is FunctionType:
             found = [member]
@@ -95,7 +95,7 @@ def _find_functions(owner: Any) -> Iterator[Any]:
 
 
 def _find_used(modules: list[ModuleType], classes: list[type]) -> set[int]:
-    """The markers that are a default, or stand in an annotation."""
+    """Find the ids of markers that are a default or part of an annotation."""
     owners = (*modules, *classes)
     functions = [one for owner in owners for one in _find_functions(owner)]
     found: set[int] = set()
@@ -130,7 +130,7 @@ def _check_global(
 
 
 def _find_code(function: Any) -> Iterator[CodeType]:
-    """The code of a function, and of those inside it."""
+    """Yield the code of a function and of the functions inside it."""
     waiting = [function.__code__]
     for code in waiting:
         yield code
@@ -138,9 +138,10 @@ def _find_code(function: Any) -> Iterator[CodeType]:
 
 
 def _reads_global(code: CodeType, name: str) -> bool:
-    """Whether it reads a global, and for nothing that it may define itself.
+    """Whether ``code`` reads a global variable and uses its value.
 
-    ``def create_app(): def view(db=MARKER)`` reads it for a default.
+    Code that defines a function is left out: ``def create_app(): def view(db=MARKER)``
+    reads the variable for a default.
     """
     if any(
         isinstance(each, CodeType) and not each.co_name.startswith("<")
@@ -154,7 +155,7 @@ def _reads_global(code: CodeType, name: str) -> bool:
 def _check_member(cls: type, name: str) -> Iterator[MarkerAttribute]:
     owner = f"{cls.__module__}.{cls.__qualname__}"
     family = list(_find_subclasses(cls))
-    # A subclass or a method may put an object in its place.
+    # A subclass or a method may replace the marker with an object.
     if any(name in vars(one) for one in family[1:]):
         return
     functions = [one for member in family for one in _find_functions(member)]

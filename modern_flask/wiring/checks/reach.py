@@ -23,14 +23,6 @@ from .markers import check_function
 __all__ = ["check_helpers", "warn_of_unreached"]
 
 _UNKNOWN: Any = object()
-_LOADING = (
-    "LOAD_DEREF",
-    "LOAD_FAST",
-    "LOAD_FAST_BORROW",
-    "LOAD_FAST_CHECK",
-    "LOAD_GLOBAL",
-    "LOAD_NAME",
-)
 # They stand between a name and its call.
 _PASSING = ("KW_NAMES", "PRECALL", "PUSH_NULL")
 
@@ -67,8 +59,8 @@ def _find_helpers(checked: CheckedApp) -> dict[CodeType, AppFunction]:
     if not own:
         return {}
     for function in (*checked.functions, *checked.targets):
-        for layer in find_layers(function.function):
-            own.pop(getattr(layer, "__code__", None), None)
+        for layer in _find_plain_layers(function.function):
+            own.pop(layer.__code__, None)
     modules = _find_modules(checked) if own else set()
     found: dict[CodeType, AppFunction] = {}
     for code, function in own.items():
@@ -142,12 +134,16 @@ def _find_reached(checked: CheckedApp) -> Iterator[CodeType]:
     waiting = [each.function for each in registered]
     for function in waiting:
         provided = dict(_find_provided(function, checked))
-        for layer in find_layers(function):
-            code = getattr(layer, "__code__", None)
-            if code is not None and code not in seen:
+        for layer in _find_plain_layers(function):
+            code = layer.__code__
+            if code not in seen:
                 seen.add(code)
                 yield code
                 waiting += _find_called(layer, provided, checked)
+
+
+def _find_plain_layers(function: Any) -> Iterator[Any]:
+    return (one for one in find_layers(function) if type(one) is FunctionType)
 
 
 def _find_provided(function: Any, checked: CheckedApp) -> Iterator[tuple[str, type]]:
@@ -173,14 +169,14 @@ def _resolve_names(function: Any, provided: Mapping[str, type]) -> Iterator[Any]
     This reads only the classes of objects, never the objects themselves: a proxy of
     Flask has no object here.
     """
-    scope = {**function.__globals__, **dict(_get_cells(function)), **provided}
+    local = {**dict(_get_cells(function)), **provided}
     owner = _find_owner(function)
     if owner is not None:
-        scope |= dict.fromkeys(function.__code__.co_varnames[:1], owner)
+        local |= dict.fromkeys(function.__code__.co_varnames[:1], owner)
     found: list[Any] = []
     loose: set[str] = set()
     for code in _find_code(function.__code__):
-        found += _follow(code, scope, loose)
+        found += _follow(code, function.__globals__, local, loose)
     yield from found
     # The class of an object that a call returns is not known, so each class is tried.
     for cls in [one for one in found if _is_class(one)]:
@@ -196,24 +192,32 @@ def _get_cells(function: Any) -> Iterator[tuple[str, Any]]:
             continue
 
 
-def _follow(code: CodeType, scope: Mapping[str, Any], loose: set[str]) -> Iterator[Any]:
+def _follow(
+    code: CodeType, names: Mapping[str, Any], local: Mapping[str, Any], loose: set[str]
+) -> Iterator[Any]:
     """Yield each variable that ``code`` loads, and its attributes.
 
     Args:
+        names: The global variables.
+        local: The local variables whose values are known.
         loose: Receives the names of attributes of unknown objects.
     """
     current: Any = _UNKNOWN
     for step in dis.get_instructions(code):
-        name = step.opname
-        if name in _PASSING or (name.startswith("CALL") and _is_class(current)):
+        operation = step.opname
+        # A call of a class returns an object of it.
+        is_creation = operation.startswith("CALL") and _is_class(current)
+        if operation in _PASSING or is_creation:
             continue
-        if name in ("LOAD_ATTR", "LOAD_METHOD"):
+        if operation in ("LOAD_ATTR", "LOAD_METHOD"):
             if current is _UNKNOWN:
                 loose.add(step.argval)
                 continue
             current = _get_member(current, step.argval)
-        elif name in _LOADING:
-            current = scope.get(step.argval, _UNKNOWN)
+        elif operation in ("LOAD_GLOBAL", "LOAD_NAME"):
+            current = names.get(step.argval, _UNKNOWN)
+        elif operation.startswith(("LOAD_FAST", "LOAD_DEREF")):
+            current = local.get(step.argval, _UNKNOWN)
         else:
             current = _UNKNOWN
         yield current

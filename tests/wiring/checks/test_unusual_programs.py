@@ -41,6 +41,17 @@ class Shop(Base):
     svc = providers.Factory(Thing)
 
 
+class Remote:
+    """It has every attribute, as the client of a remote service may."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        return Remote()
+
+    def __call__(self, *args: Any) -> None: ...
+
+
 CASES: list[Any] = []
 RAN: list[str] = []
 
@@ -92,12 +103,6 @@ def view_that_is_a_mock() -> Program:
 
 @case
 def hook_that_has_every_attribute() -> Program:
-    class Remote:
-        def __getattr__(self, name: str) -> Any:
-            return Remote()
-
-        def __call__(self, *args: Any) -> None: ...
-
     def build(app: Flask) -> None:
         app.before_request(Remote().audit)
         app.add_url_rule("/", "view", show)
@@ -461,6 +466,7 @@ from modern_flask import Provide, inject
 
 def check_package(view: Any, **config: Any) -> list[str]:
     app = modern_flask.create_app("unusual_service", Shop(), config=config)
+    app.before_request(Remote().audit)
     app.add_url_rule("/", "view", view)
     return [str(fault) for fault in faults(app)]
 
@@ -476,9 +482,11 @@ def title(): return "title"
     views = """
 from flask import request
 from . import helpers
+from .helpers import get
 
 def view():
-    return helpers.title() + request.args.get("page", "")
+    get = request.args.get
+    return helpers.title() + get("page", "") + request.args.get("size", "")
 
 def broken():
     return helpers.get()
