@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 from types import (
     BuiltinFunctionType,
     CellType,
+    CodeType,
     FunctionType,
     MethodType,
     WrapperDescriptorType,
@@ -18,6 +19,7 @@ from types import (
 from typing import Any
 
 __all__ = [
+    "find_code",
     "find_layers",
     "get_function",
     "get_name",
@@ -200,6 +202,14 @@ def is_async_function(function: Any) -> bool:
         or inspect.isasyncgenfunction(function)
         or getattr(function, "__code__", None) is _ASYNC_CONTEXT_MANAGER
     )
+
+
+def find_code(code: CodeType) -> Iterator[CodeType]:
+    """Yield the code of a function and of the functions inside it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from find_code(constant)
 
 
 def get_function(called: Any) -> Any:

@@ -9,7 +9,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from .. import library
-from ..callables import find_layers
+from ..callables import find_code, find_layers
 from ..errors import WiringFault
 from ..markers import find_markers, get_injected, iterate_decorated
 from .checked_app import CheckedApp
@@ -123,18 +123,10 @@ def _check_global(
         for function in _find_functions(owner):
             if function.__globals__ is not vars(module):
                 continue
-            if any(_reads_global(code, name) for code in _find_code(function)):
+            if any(_reads_global(code, name) for code in find_code(function.__code__)):
                 user = f"{module.__name__}.{function.__qualname__}"
                 yield MarkerAttribute(module.__name__, name, user)
                 return
-
-
-def _find_code(function: Any) -> Iterator[CodeType]:
-    """Yield the code of a function and of the functions inside it."""
-    waiting = [function.__code__]
-    for code in waiting:
-        yield code
-        waiting += [each for each in code.co_consts if isinstance(each, CodeType)]
 
 
 def _reads_global(code: CodeType, name: str) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from ..callables import find_layers
+from ..callables import find_code, find_layers
 from ..markers import get_injected, iterate_decorated
 from ..targets import get_called
 from .checked_app import CheckedApp, find_injections
@@ -175,7 +175,7 @@ def _resolve_names(function: Any, provided: Mapping[str, type]) -> Iterator[Any]
         local |= dict.fromkeys(function.__code__.co_varnames[:1], owner)
     found: list[Any] = []
     loose: set[str] = set()
-    for code in _find_code(function.__code__):
+    for code in find_code(function.__code__):
         found += _follow(code, function.__globals__, local, loose)
     yield from found
     # The class of an object that a call returns is not known, so each class is tried.
@@ -235,10 +235,3 @@ def _get_member(owner: Any, name: str) -> Any:
         return vars(owner).get(name)
     kind = owner if _is_class(owner) else type(owner)
     return _unwrap_method(inspect.getattr_static(kind, name, None))
-
-
-def _find_code(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _find_code(constant)
