@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -12,9 +13,16 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from .observability.requests.environ_keys import TRACE_ID
 
-__all__ = ["Halted", "answer_with_problems", "halt", "problem"]
+__all__ = [
+    "CONTENT_TYPE",
+    "Halted",
+    "answer_with_problems",
+    "halt",
+    "problem",
+    "write_problem",
+]
 
-_CONTENT_TYPE = "application/problem+json"
+CONTENT_TYPE = "application/problem+json"
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +67,16 @@ def problem(status: int, detail: str | None = None, **members: Any) -> Response:
         detail: An explanation of this error for a person (RFC 9457, section 3.1.4).
         **members: Extension members (RFC 9457, section 3.2).
     """
+    if TRACE_ID in request.environ:
+        members = {"trace_id": request.environ[TRACE_ID], **members}
+    body = write_problem(status, request.path, detail, members)
+    return current_app.response_class(body, status, content_type=CONTENT_TYPE)
+
+
+def write_problem(
+    status: int, instance: str, detail: str | None, members: Mapping[str, Any]
+) -> str:
+    """Write the JSON text of problem details; ``instance`` is the request's path."""
     found: dict[str, Any] = {
         "type": "about:blank",
         "title": _make_title(status),
@@ -66,11 +84,8 @@ def problem(status: int, detail: str | None = None, **members: Any) -> Response:
     }
     if detail:
         found["detail"] = detail
-    found["instance"] = request.path
-    if TRACE_ID in request.environ:
-        found["trace_id"] = request.environ[TRACE_ID]
-    body = json.dumps({**found, **members}, ensure_ascii=False) + "\n"
-    return current_app.response_class(body, status, content_type=_CONTENT_TYPE)
+    found["instance"] = instance
+    return json.dumps({**found, **members}, ensure_ascii=False) + "\n"
 
 
 def _describe(error: HTTPException) -> Any:
