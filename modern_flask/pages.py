@@ -62,6 +62,8 @@ class Pages:
         self._own_routes_win = own_routes_win
         self._settings = health = values.section("HEALTH_")
         self._health = Health(_read_timeout(health))
+        self.is_stopping = False
+        """Whether the process is about to end, so not ready; a server sets it."""
         self._keys: dict[str, str] = {}
         self._answers: dict[str, _Answer] = {}
         self._add(health, "liveness_path", "/livez", self._answer_liveness)
@@ -90,6 +92,11 @@ class Pages:
             response = Response("", 405, {"Allow": "GET, HEAD"})
             return response(environ, start_response)
         return answer(environ, start_response)
+
+    def takes(self, environ: dict[str, Any]) -> bool:
+        """Whether this object answers a request itself, without the app."""
+        path = environ.get("PATH_INFO", "/")
+        return path in self._answers and not self._is_of_service(environ)
 
     def _is_of_service(self, environ: dict[str, Any]) -> bool:
         """Whether a route of the service answers a request with the path of a page."""
@@ -130,7 +137,10 @@ class Pages:
 
     def _answer_readiness(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         self._start()
-        found = self._health.check(pings_of(self._bound.container))
+        if self.is_stopping:
+            found: Mapping[str, str | None] = {"process": "it stops"}
+        else:
+            found = self._health.check(pings_of(self._bound.container))
         return _make_readiness(found, environ)(environ, start_response)
 
     def _answer_metrics(self, environ: Any, start_response: Any) -> Iterable[bytes]:
