@@ -45,6 +45,9 @@ class CountedBody:
         self.file.seek(0)
         return self.file
 
+    def close(self) -> None:
+        self.file.close()
+
 
 class ChunkedBody:
     """A chunked body (RFC 9112, section 7.1).
@@ -62,6 +65,7 @@ class ChunkedBody:
         self.received = 0
         self.is_malformed = False
         self.file: Any = make_file(memory)
+        self._decoded: Any = None
         self._rest = b""
         self._skip = 0  # bytes of the current chunk, with its line end, or _TRAILERS
 
@@ -117,12 +121,17 @@ class ChunkedBody:
         """
         self.file.seek(0)
         reader = ChunkedReader(self._request, IterUnreader(iterate_blocks(self.file)))
-        body, decoded = Body(reader), make_file(self._memory)
+        body, self._decoded = Body(reader), make_file(self._memory)
         self._request.body = body
         while part := body.read(_BLOCK):
-            decoded.write(part)
-        decoded.seek(0)
-        return decoded
+            self._decoded.write(part)
+        self._decoded.seek(0)
+        return self._decoded
+
+    def close(self) -> None:
+        self.file.close()
+        if self._decoded is not None:
+            self._decoded.close()
 
     def take_raw(self) -> Iterator[bytes]:
         """Yield the encoded bytes so far, for a body that is too long to collect."""

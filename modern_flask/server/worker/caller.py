@@ -8,6 +8,7 @@ from typing import Any
 
 from .connection import Connection
 from .response import Answer
+from .sender import Sender
 from .service import Service, WsgiApp, make_error
 
 __all__ = ["Caller"]
@@ -21,9 +22,9 @@ class Caller:
         sender: Sends bytes and parts of files to a client.
     """
 
-    def __init__(self, service: Service, sender: Any) -> None:
+    def __init__(self, service: Service, sender: Sender) -> None:
         self._service = service
-        self._send, self._send_file = sender.send, sender.send_file
+        self._sender = sender
 
     def answer(self, connection: Connection, app: WsgiApp) -> None:
         """Answer the request of ``connection``.
@@ -33,7 +34,7 @@ class Caller:
         service, environ = self._service, connection.environ
         assert environ is not None
         begun = time.perf_counter()
-        answer = Answer(connection, self._send, self._send_file)
+        answer = Answer(connection, self._sender)
         environ["wsgi.early_hints"] = answer.send_hints
         request = connection.request
         if service.before is not None:
@@ -83,7 +84,7 @@ class Caller:
             connection.is_broken = True
             return
         answer.status, answer.headers = "500 Internal Server Error", []
-        self._send(connection, make_error(500, "Internal Server Error"))
+        self._sender.send(connection, make_error(500, "Internal Server Error"))
 
 
 def _make_request(connection: Connection) -> Any:

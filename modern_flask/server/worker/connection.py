@@ -87,5 +87,7 @@ class Connection:
 
     def forget_request(self) -> None:
         """Drop everything of a request that has its response."""
+        if self.body is not None:
+            self.body.close()
         self.environ = self.request = self.body = None
         self.has_begun = False

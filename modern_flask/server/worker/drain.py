@@ -48,7 +48,7 @@ class Drain:
         if self.has_begun:
             return
         self._begun = now
-        self._loop.is_stopping = True
+        self._loop.sender.is_stopping = True
         shared = is_shared(list(self._loop.listeners.values()))
         self._is_whole = None if shared is None else not shared
         if quick or shared:

@@ -74,8 +74,6 @@ class Loop:
         """Answers a request for a page of the kit; returns False for other requests."""
         self.returned: deque[Connection] = deque()
         """Connections whose request another thread has answered."""
-        self.is_stopping = False
-        """Whether each response is the last one of its connection."""
         self.polled = self._begun = self._before = monotonic()
         self._next_beat = 0.0
         self._poller.register(pipe[0], READ)
@@ -99,7 +97,7 @@ class Loop:
         """
         now = monotonic()
         if now >= self._next_beat:
-            self._next_beat = now + (_STOP_BEAT if self.is_stopping else _BEAT)
+            self._next_beat = now + (_STOP_BEAT if self.sender.is_stopping else _BEAT)
             self._close_late(now)
             self._resume_accepting()
             self._beat(now)
@@ -142,9 +140,6 @@ class Loop:
     def _accept(self, listener: Listener) -> None:
         most = self._service.cfg.worker_connections
         for _ in range(_ACCEPTS):
-            if len(self.connections) >= most and not self._close_one_idle():
-                self._pause_accepting()
-                return
             try:
                 sock, address = listener.sock.accept()
             except BlockingIOError:
@@ -158,8 +153,12 @@ class Loop:
                 return
             connection = Connection(sock, address, listener, self._begun)
             connection.deadline += self._service.limits.head_timeout
+            if len(self.connections) >= most and not self._close_one_idle():
+                self._pause_accepting()
             self.connections[connection.fd] = connection
             self._guard(connection, self._receive)
+            if not self._accepting:
+                return
 
     def _close_one_idle(self) -> bool:
         """Make room for a connection; return False if none is idle."""
@@ -212,7 +211,7 @@ class Loop:
     def _admit(self, connection: Connection) -> None:
         """Put a complete request behind those that wait for the app."""
         connection.state = State.APP
-        if self.is_stopping or not self._service.cfg.keepalive:
+        if self.sender.is_stopping or not self._service.cfg.keepalive:
             connection.keep = False
         if self.pages(connection):
             return
@@ -323,6 +322,7 @@ class Loop:
                 self._poller.unregister(connection.fd)
         if connection.outgoing is not None:
             connection.outgoing.close()
+        connection.forget_request()
         connection.sock.close()
         connection.is_broken = True
 

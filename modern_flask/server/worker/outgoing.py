@@ -96,6 +96,11 @@ class Outgoing:
                     self._send(self._parts[0])
                 except BlockingIOError:
                     return False
+            if self._spooled:
+                # A long stream must not fill the disk.
+                self._spool.seek(0)
+                self._spool.truncate()
+                self._spooled = 0
             return True
 
     def _send(self, part: memoryview | _FilePart) -> None:
@@ -126,4 +131,5 @@ class Outgoing:
                 if isinstance(part, _FilePart) and part.is_closed_at_end:
                     os.close(part.file)
             self._parts.clear()
-            self._spool = None
+            if self._spool is not None:
+                self._spool.close()

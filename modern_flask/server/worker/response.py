@@ -17,11 +17,9 @@ from gunicorn.http.wsgi import HEADER_VALUE_RE, STATUS_RE, FileWrapper
 from gunicorn.util import is_hoppish
 
 from .connection import Connection
+from .sender import Sender
 
-__all__ = ["Answer", "Send"]
-
-Send = Callable[[Connection, bytes], None]
-"""Sends bytes to the client of a connection, and never waits for the client."""
+__all__ = ["Answer"]
 
 _NOTHING = -1
 _CODE = re.compile(r"\d{3}")
@@ -35,9 +33,7 @@ class Answer:
 
     Args:
         connection: The connection of the request.
-        send: Sends bytes.
-        send_file: Sends a part of a file: the connection, a descriptor that the callee
-            closes, the offset and the number of bytes.
+        sender: Sends bytes and parts of files.
     """
 
     __slots__ = (
@@ -48,14 +44,14 @@ class Answer:
         "_head_is_sent",
         "_length",
         "_send",
-        "_send_file",
+        "_sender",
         "headers",
         "sent",
         "status",
     )
 
-    def __init__(self, connection: Connection, send: Send, send_file: Any) -> None:
-        self._connection, self._send, self._send_file = connection, send, send_file
+    def __init__(self, connection: Connection, sender: Sender) -> None:
+        self._connection, self._sender, self._send = connection, sender, sender.send
         assert connection.environ is not None
         self._environ = connection.environ
         self.status = ""
@@ -178,7 +174,7 @@ class Answer:
             return self._end_wrapped(wrapper)
         self.sent = count
         self._send(self._connection, head)
-        self._send_file(self._connection, os.dup(number), offset, count)
+        self._sender.send_file(self._connection, os.dup(number), offset, count)
         if count < self._length:
             self._connection.keep = False
         return True
@@ -224,6 +220,8 @@ class Answer:
                 lines.append("Transfer-Encoding: chunked\r\n")
             else:
                 connection.keep = False
+        if self._sender.is_stopping:
+            connection.keep = False
         if code != "101":
             kept = "keep-alive" if connection.keep else "close"
             lines.append(f"Connection: {kept}\r\n")

@@ -23,6 +23,8 @@ class Sender:
 
     def __init__(self, limits: Limits, wake: Callable[[], None]) -> None:
         self._limits, self._wake = limits, wake
+        self.is_stopping = False
+        """Whether each response is the last one of its connection."""
         self.unsent: deque[Connection] = deque()
         """Connections of which the loop must send the rest."""
 
@@ -82,10 +84,10 @@ class Sender:
         self._wake()
 
     def _wait(self, connection: Connection, outgoing: Outgoing) -> None:
-        """Wait in the app's thread until the client has taken half of the rest."""
+        """Wait in the app's thread until the client has taken the rest."""
         poll = select.poll()
         poll.register(connection.fd, select.POLLOUT)
-        while outgoing.size > self._limits.unsent_file // 2:
+        while outgoing.size:
             if not poll.poll(self._limits.write_timeout * 1000):
                 connection.is_broken = True
             if self.flush(connection):

@@ -65,8 +65,6 @@ class Turns:
         """Call the app in this thread."""
         ident, now = threading.get_ident(), monotonic()
         timeout = self._service.limits.queue_timeout
-        if self._loop.is_stopping:
-            connection.keep = False
         if timeout and now - connection.arrived > timeout:
             connection.keep = False
             self._loop.sender.send(connection, _TOO_LATE)

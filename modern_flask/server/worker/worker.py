@@ -163,7 +163,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             self._cut_since = now
             if self._service.pages is not None:
                 self._service.pages.is_stopping = True
-            self._loop.is_stopping = True
+            self._loop.sender.is_stopping = True
             self._loop.stop_accepting()
             self.cfg.worker_abort(self)
         self._loop.refuse_waiting(_CUT)
