@@ -64,9 +64,9 @@ class AccessLog:
 
 def _read_fields(environ: dict[str, Any]) -> list[tuple[str, str]]:
     return [
-        (key[5:].replace("_", "-"), value)
+        (key.removeprefix("HTTP_").replace("_", "-"), value)
         for key, value in environ.items()
-        if key.startswith("HTTP_")
+        if key.startswith(("HTTP_", "CONTENT_"))
     ]
 
 

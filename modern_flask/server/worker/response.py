@@ -189,7 +189,6 @@ class Answer:
     def _make_head(self) -> bytes:
         if not self.status:
             raise AssertionError("The app has not called start_response.")
-        self._head_is_sent = self._connection.has_begun = True
         connection, environ = self._connection, self._environ
         code = self.status[:3]
         lines = []
@@ -225,10 +224,12 @@ class Answer:
         if code != "101":
             kept = "keep-alive" if connection.keep else "close"
             lines.append(f"Connection: {kept}\r\n")
-        return (
+        head = (
             f"HTTP/1.1 {self.status}\r\nServer: {SERVER}\r\nDate: {_date.read()}\r\n"
             f"{''.join(lines)}\r\n"
         ).encode("latin-1")
+        self._head_is_sent = connection.has_begun = True
+        return head
 
 
 def _check_name(name: str) -> str:

@@ -124,6 +124,7 @@ def running(
     *,
     threads: int = 1,
     pages: Any = None,
+    logger: Any = Logger,
     path: str = "",
     settings: dict[str, Any] | None = None,
     **limits: Any,
@@ -134,7 +135,7 @@ def running(
         cfg.set(name, value)
     if threads > 1:
         cfg.set("threads", threads)
-    log = Logger(cfg)
+    log = logger(cfg)
     logging.getLogger("gunicorn.error").propagate = True
     service = Service(
         app=app,
@@ -149,6 +150,11 @@ def running(
         yield found
     finally:
         found.stop()
+        for each in (log.access_log, log.error_log):
+            for handler in list(each.handlers):
+                if getattr(handler, "_gunicorn", False):
+                    each.removeHandler(handler)
+                    handler.close()
 
 
 def answer(environ: dict[str, Any], start_response: Any) -> list[bytes]:
