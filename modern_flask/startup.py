@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import sys
 import weakref
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,11 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+_WORKER = "modern_flask.server.worker.worker"
+_PLAIN_GUNICORN = (
+    "gunicorn serves with a worker of its own. With -k modern_flask.server.Worker "
+    "probes are answered while a view runs, and no request is lost at a stop."
+)
 _TELEMETRY = ("logging", "tracing", "metrics")
 
 
@@ -52,6 +58,8 @@ def start(app: Flask) -> None:
         bound.started = True
         guard_errors(app)
         logger.info("%s", bound.container.tracing())
+        if "gunicorn.arbiter" in sys.modules and _WORKER not in sys.modules:
+            logger.info("%s", _PLAIN_GUNICORN)
         for text in warnings(app):
             logger.warning("%s", text)
     if not bound.checked:
