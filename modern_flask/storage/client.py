@@ -88,7 +88,7 @@ class Client(ABC):
             limit: No more objects than this are needed; a page may still hold more.
         """
 
-    def url(self, key: str, expires: int, method: str) -> str:
+    def url(self, key: str, expires: int, method: str, content_type: str | None) -> str:
         """A URL that lets its holder do ``method`` for ``expires`` seconds.
 
         Raises:

@@ -184,12 +184,27 @@ class Storage:
             yield from page[:left]
             left = None if left is None else left - len(page)
 
-    def url(self, key: str, *, expires: int = 3600, method: str = "GET") -> str:
+    def url(
+        self,
+        key: str,
+        method: str = "GET",
+        *,
+        expires: int = 3600,
+        content_type: str | None = None,
+    ) -> str:
         """A URL that lets its holder do ``method`` for ``expires`` seconds.
 
+        Args:
+            key: The object's key.
+            method: GET, HEAD, PUT or DELETE.
+            expires: In seconds.
+            content_type: Of a PUT: the upload must send this Content-Type, or it is
+                refused. Without it the upload should send none, so that every vendor
+                takes it: OSS refuses an upload with a type that was not signed.
+
         Raises:
-            ValueError: There are no presigned URLs for ``method``, or ``expires`` is
-                below 1.
+            ValueError: There are no presigned URLs for ``method``, ``expires`` is
+                below 1, or another method than PUT has a ``content_type``.
             Unsupported: The vendor has no such URLs, or none that last so long.
         """
         check_key(key)
@@ -197,7 +212,11 @@ class Storage:
             raise ValueError(f"method must be one of {', '.join(_URL_METHODS)}.")
         if expires < 1:
             raise ValueError(f"expires must be at least 1 second, it is {expires}.")
-        return self.client.url(key, expires, method)
+        if content_type is not None:
+            if method != "PUT":
+                raise ValueError(f"a {method} sends no content; omit content_type.")
+            check_content_type(content_type)
+        return self.client.url(key, expires, method, content_type)
 
     def ping(self, timeout: float) -> None:
         """Check that the storage answers and accepts our credentials.
@@ -221,8 +240,8 @@ class Storage:
         except StorageUnavailable as error:
             raise self._unavailable(error.reason) from error
         except StorageError as error:
-            code = getattr(error, "code", "")
-            raise self._unavailable(code or type(error).__name__) from error
+            reason = getattr(error, "code", "") or getattr(error, "reason", "")
+            raise self._unavailable(reason or type(error).__name__) from error
         except Exception as error:
             raise self._unavailable(describe(error)) from error
 

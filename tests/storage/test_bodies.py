@@ -56,9 +56,9 @@ def test_empty_part_is_bytes():
 
 def test_part_stays_in_memory_up_to_its_usual_size():
     """A part of the usual size needs no disk; a larger one goes there."""
-    with Source(b"x" * (PART + 1)).read_part(PART) as part:
+    with Source(iter([b"x" * (PART + 1)])).read_part(PART) as part:
         assert not part._file._rolled
-    with Source(b"x" * (PART + 1)).read_part(PART + 1) as part:
+    with Source(iter([b"x" * (PART + 1)])).read_part(PART + 1) as part:
         assert part._file._rolled
 
 

@@ -6,6 +6,7 @@ adds addresses, signatures and errors; see :mod:`modern_flask.testing.cos` and
 """
 
 import base64
+import copy
 import hashlib
 import secrets
 import threading
@@ -80,7 +81,10 @@ class ObjectServer(Uploads):
                 ``lose`` after it is handled, without an answer. ``delay`` waits
                 ``value`` seconds. ``truncate`` sends ``value`` bytes of the body.
                 ``corrupt`` flips a bit in the first byte of a body that is stored or
-                sent.
+                sent. ``answer`` sends ``value``, an :class:`Answer`, in place of the
+                vendor's after the request is handled, and ``reply`` before it is, so
+                that it has no effect. ``headers`` changes the vendor's answer by
+                ``value``, headers with their new values; None removes one.
             value: See ``kind``.
             method: The request's method; any by default.
             key: The end of the request's path; any by default.
@@ -111,7 +115,11 @@ class ObjectServer(Uploads):
             faults = self._take_faults(request)
             if "drop" in faults:
                 return Answer(), faults
+            if "reply" in faults:
+                self.requests.append((request.method, request.path))
+                return copy.deepcopy(faults["reply"]), faults
             if "corrupt" in faults and request.method == "PUT" and request.body:
+                del faults["corrupt"]  # one bit, on the way here or on the way back
                 request.body = bytes([request.body[0] ^ 1]) + request.body[1:]
             self.requests.append((request.method, request.path))
             try:
@@ -123,7 +131,14 @@ class ObjectServer(Uploads):
                 answer = self._route(request)
             except Refused as refused:
                 answer = self.make_error(request, refused, request_id)
+        if "answer" in faults:
+            return copy.deepcopy(faults["answer"]), faults
         answer.headers[f"{self.prefix}request-id"] = request_id
+        for name, value in faults.get("headers", {}).items():
+            if value is None:
+                answer.headers.pop(name, None)
+            else:
+                answer.headers[name] = value
         return answer, faults
 
     # A vendor's subclass implements these.
@@ -290,7 +305,8 @@ class ObjectServer(Uploads):
     ) -> Entry:
         digest = hashlib.md5(body, usedforsecurity=False)
         expected = request.headers.get("content-md5")
-        if expected and expected != base64.b64encode(digest.digest()).decode():
+        right = base64.b64encode(digest.digest()).decode()
+        if self.checks_digests and expected and expected != right:
             raise Refused(400, self.bad_digest)
         return Entry(body, self.make_etag(digest.hexdigest()), headers)
 
