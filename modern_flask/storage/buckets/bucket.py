@@ -160,18 +160,12 @@ class Bucket(ABC):
         """Judge the answer to the request in the block; raise this package's errors."""
         exchange = Exchange(operation, key, self.place, self.prefix, deadline)
         try:
-            with self.translate_errors(operation.name, key), exchange.open():
-                try:
-                    yield
-                except Exception:
-                    if exchange.fault is None:
-                        raise
+            # What the body raised comes through; what the SDK raised is translated.
+            with exchange.open(), self.translate_errors(operation.name, key):
+                yield
         except BucketNotFound:
             self._was_seen = False
             raise
-        if exchange.fault is not None:
-            # Outside of the block above: the body's own error is not to be translated.
-            raise exchange.fault
         self._was_seen = True
 
     @contextmanager

@@ -62,15 +62,24 @@ class Exchange:
         self.place, self.prefix = place, prefix
         self.deadline = deadline
         self.fault: Exception | None = None
+        self._answer: Response | None = None
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Let the next request of this thread be this one."""
+        """Let the next request of this thread be this one; then raise its fault."""
         token = _current.set(self)
         try:
             yield
+        except BaseException as error:
+            # An SDK that can't read an answer leaves its connection open.
+            if self._answer is not None:
+                self._answer.close()
+            if self.fault is None or not isinstance(error, Exception):
+                raise
         finally:
             _current.reset(token)
+        if self.fault is not None:
+            raise self.fault
 
     def send(
         self, request: "PreparedRequest", timeout: Any, transmit: Transmit
@@ -85,12 +94,8 @@ class Exchange:
         if isinstance(body, SentBody):
             body.deadline = self.deadline
         try:
-            answer = transmit(self._limit(timeout))
-            try:
-                self._check(request, answer)
-            except BaseException:
-                answer.close()
-                raise
+            answer = self._answer = transmit(self._limit(timeout))
+            self._check(request, answer)
         except StorageError as fault:
             self.fault = fault
             raise

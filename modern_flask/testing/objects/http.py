@@ -134,7 +134,17 @@ class _Handler(BaseHTTPRequestHandler):
         if "truncate" in faults:
             self.close_connection = True
             body = body[: faults["truncate"]]
-        self.wfile.write(body)
+        if "drip" in faults:
+            self._drip(body, faults["drip"])
+        else:
+            self.wfile.write(body)
+
+    def _drip(self, body: bytes, pause: float) -> None:
+        for byte in body:
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            if self.server.closing.wait(pause):
+                return
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
 

@@ -80,6 +80,7 @@ class ObjectServer(Uploads):
                 code. ``drop`` closes the connection before the request is handled, and
                 ``lose`` after it is handled, without an answer. ``delay`` waits
                 ``value`` seconds. ``truncate`` sends ``value`` bytes of the body.
+                ``drip`` waits ``value`` seconds after each byte of the body.
                 ``corrupt`` flips a bit in the first byte of a body that is stored or
                 sent. ``answer`` sends ``value``, an :class:`Answer`, in place of the
                 vendor's after the request is handled, and ``reply`` before it is, so
