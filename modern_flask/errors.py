@@ -147,7 +147,7 @@ class BrokenPackage(ConfigurationError):
     Args:
         component: The name of the component.
         package: The package.
-        extra: The extra of modern-flask that installs the package.
+        extra: The extra of modern-flask that installs the package, if there is one.
         reason: The text of the error, such as the name of a module that is missing.
         key: The key that configures the component.
         origin: Where the key was set, if that is known.
@@ -165,11 +165,12 @@ class BrokenPackage(ConfigurationError):
         self.component, self.package, self.extra = component, package, extra
         self.reason, self.key, self.origin = reason, key, origin
         by_key = f" by {key}" if origin else ""
+        what = f"'modern-flask[{extra}]'" if extra else f"the package of {package}"
         super().__init__(
             f"{component} is configured{by_key}, but the package {package} can't be "
             f"imported: {reason}.",
             ("set in", origin or ""),
-            ("fix", f"pip install --force-reinstall 'modern-flask[{extra}]'"),
+            ("fix", f"pip install --force-reinstall {what}"),
         )
 
 
@@ -192,7 +193,7 @@ def make_import_fault(
     """
     if isinstance(error, ModuleNotFoundError) and error.name == module:
         return MissingExtra(component, package, extra, key, origin)
-    reason = str(error).rstrip(".") or type(error).__name__
+    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return BrokenPackage(component, package, extra, reason, key, origin)
 
 
