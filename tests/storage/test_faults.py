@@ -421,6 +421,20 @@ def test_new_object_whose_answers_are_all_lost(server, remote):
         remote.put("key", b"x", overwrite=False)
 
 
+def test_new_object_that_was_never_sent(server, open_vendor):
+    """A closed port is no doubt about the outcome: nothing has been sent."""
+    with open_vendor(server) as storage:
+        server.__exit__()
+        try:
+            with pytest.raises(StorageUnavailable) as raised:
+                storage.put("key", b"x", overwrite=False)
+        finally:
+            server.__enter__()
+
+    assert not isinstance(raised.value, OutcomeUnknown)
+    assert not raised.value.maybe_done
+
+
 def test_new_object_in_parts_with_a_lost_answer(server, remote):
     """An upload can be completed once, so a completion may be sent again."""
     server.fault("lose", method="POST", skip=1)

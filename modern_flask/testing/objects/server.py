@@ -16,19 +16,14 @@ from email.utils import formatdate, parsedate_to_datetime
 from typing import Any, Self
 
 from .buckets import STORED_HEADERS, Bucket, Entry, make_listing, make_xml
-from .http import (
-    Answer,
-    Fault,
-    HttpServer,
-    Refused,
-    Request,
-)
+from .faults import Faults
+from .http import Answer, HttpServer, Refused, Request
 from .uploads import Uploads
 
 __all__ = ["ObjectServer"]
 
 
-class ObjectServer(Uploads):
+class ObjectServer(Faults, Uploads):
     """Buckets in memory. As a context manager, it serves until the block ends.
 
     Args:
@@ -45,11 +40,11 @@ class ObjectServer(Uploads):
     account, secret = "test-account", "test-secret-0123456789"
 
     def __init__(self, bucket: str, token: str = "") -> None:
+        super().__init__()
         self.bucket, self.token = bucket, token
         self.buckets = {bucket: Bucket()}
         self.clock = time.time
         self.requests: deque[tuple[str, str]] = deque(maxlen=1000)
-        self._faults: list[Fault] = []
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -62,53 +57,6 @@ class ObjectServer(Uploads):
     def __exit__(self, *_: object) -> None:
         self._http.close()
         self._thread.join()
-
-    def fault(
-        self,
-        kind: str,
-        value: Any = None,
-        *,
-        method: str | None = None,
-        key: str | None = None,
-        times: int = 1,
-        skip: int = 0,
-    ) -> None:
-        """Make the next matching requests fail.
-
-        Args:
-            kind: ``status`` answers with ``value``, a number or a pair of number and
-                code. ``drop`` closes the connection before the request is handled, and
-                ``lose`` after it is handled, without an answer. ``delay`` waits
-                ``value`` seconds. ``truncate`` sends ``value`` bytes of the body.
-                ``drip`` waits ``value`` seconds after each byte of the body.
-                ``corrupt`` flips a bit in the first byte of a body that is stored or
-                sent. ``answer`` sends ``value``, an :class:`Answer`, in place of the
-                vendor's after the request is handled, and ``reply`` before it is, so
-                that it has no effect. ``headers`` changes the vendor's answer by
-                ``value``, headers with their new values; None removes one.
-            value: See ``kind``.
-            method: The request's method; any by default.
-            key: The end of the request's path; any by default.
-            times: The number of requests that fail.
-            skip: The number of matching requests that succeed before the first failure.
-        """
-        self._faults.append(Fault(kind, value, method, key, times, skip))
-
-    def heal(self) -> None:
-        """Remove the faults that have not happened yet."""
-        self._faults.clear()
-
-    def _take_faults(self, request: Request) -> dict[str, Any]:
-        taken = {}
-        for fault in [fault for fault in self._faults if fault.fits(request)]:
-            if fault.skip:
-                fault.skip -= 1
-                continue
-            taken[fault.kind] = fault.value
-            fault.times -= 1
-            if not fault.times:
-                self._faults.remove(fault)
-        return taken
 
     def _serve(self, request: Request) -> tuple[Answer, dict[str, Any]]:
         request_id = secrets.token_hex(12).upper()
