@@ -76,4 +76,4 @@ def check_bucket_name(
     """
     if name and not pattern.fullmatch(name):
         key, origin = find_key(settings, "bucket"), find_origin(settings, "bucket")
-        raise InvalidSetting(key, origin, f'"{name}" is not a bucket name', rule)
+        raise InvalidSetting(key, origin, "it is not the name of a bucket", rule)

@@ -309,6 +309,29 @@ def test_listing_that_goes_round_in_circles(server, filled, monkeypatch):
         list(filled.list())
 
 
+def test_blanks_before_a_document(server, filled):
+    """COS sends blanks until a large object is joined, and then the document."""
+    document = (
+        b"   \n <?xml version='1.0' encoding='utf-8'?>"
+        b'<CompleteMultipartUploadResult><ETag>"5f-2"</ETag>'
+        b"</CompleteMultipartUploadResult>"
+    )
+    answer = Answer(200, document, {f"{server.prefix}request-id": "1"})
+    server.fault("answer", answer, method="POST", skip=1)
+
+    info = filled.put("new", LARGE)
+
+    assert info.etag == "5f-2"
+
+
+def test_ping_of_an_old_oss(oss_server, open_vendor):
+    """A 404 without a code does not show that the bucket is there."""
+    headers = {"x-oss-request-id": "1"}
+    oss_server.fault("reply", Answer(404, b"", headers), method="HEAD")
+    with open_vendor(oss_server) as storage, pytest.raises(StorageUnavailable):
+        storage.ping(30)
+
+
 def test_raw_client_is_left_alone(server, filled):
     """The user's own requests are judged by the SDK, as they always were."""
     server.fault("reply", ODD["nothing"], times=2)

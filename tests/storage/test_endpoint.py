@@ -123,21 +123,21 @@ def test_endpoint_of_a_private_cloud():
         (
             open_cos,
             {**COS, "region": "ap-guangzhou", "bucket": "files"},
-            'STORAGE_BUCKET can\'t be used: "files" is not a bucket name.\n'
+            "STORAGE_BUCKET can't be used: it is not the name of a bucket.\n"
             "  set in   config.py, line 4\n"
             "  fix      add the appid to the name, as in files-1250000000",
         ),
         (
             open_cos,
             {**COS, "region": "ap-guangzhou", "bucket": "my_files-125"},
-            'STORAGE_BUCKET can\'t be used: "my_files-125" is not a bucket name.\n'
+            "STORAGE_BUCKET can't be used: it is not the name of a bucket.\n"
             "  set in   config.py, line 4\n"
             "  fix      use letters, digits and hyphens",
         ),
         (
             open_oss,
             {**OSS, "endpoint": "oss-cn-hangzhou.aliyuncs.com", "bucket": "My_Files"},
-            'STORAGE_BUCKET can\'t be used: "My_Files" is not a bucket name.\n'
+            "STORAGE_BUCKET can't be used: it is not the name of a bucket.\n"
             "  set in   config.py, line 4\n"
             "  fix      use 3 to 63 small letters, digits and hyphens, without one at "
             "either end",

@@ -89,7 +89,10 @@ HEAD = Operation("head", headers=_INFO, has_object=True)
 DELETE = Operation("delete", statuses=(204,))
 LIST = Operation("list", root="ListBucketResult", on_object=False)
 PING_BUCKET = Operation("answer a ping", on_object=False)
-PING_OBJECT = Operation("answer a ping", headers=_INFO, has_object=True)
+# It asks for an object that nobody stores, so it is about the bucket.
+PING_OBJECT = Operation(
+    "answer a ping", headers=_INFO, has_object=True, on_object=False
+)
 LIST_BUCKETS = Operation(
     "answer a ping", root="ListAllMyBucketsResult", on_object=False
 )

@@ -164,10 +164,14 @@ class _BoundedBody:
     def stream(self, _: int, decode_content: bool = True) -> Iterator[bytes]:
         # Without read1, of urllib3 2, the deadline holds for each piece.
         read, size = getattr(self._raw, "read1", self._raw.read), 0
+        has_begun = False
         while piece := read(_PIECE, decode_content=decode_content):
             size += len(piece)
             if size > _LARGEST:
                 raise OSError("The answer is too large.")
+            # COS sends blanks while it joins parts; no parser of XML takes them.
+            piece = piece if has_begun else piece.lstrip()
+            has_begun = has_begun or bool(piece)
             yield piece
             if self._deadline.passed:
                 raise TimeoutError("timed out")
