@@ -41,11 +41,13 @@ class Bucket(ABC):
     Attributes:
         vendor: The value of ``STORAGE_VENDOR``.
         prefix: The beginning of the vendor's own headers, such as ``x-cos-``.
+        ping_operation: What :meth:`ping` requests.
         raw: The vendor's own client, for the user.
     """
 
     vendor: str
     prefix: str
+    ping_operation: Operation
     raw: Any
 
     def __init__(
@@ -120,8 +122,6 @@ class Bucket(ABC):
         """Request one bucket of the account."""
 
     # What differs between the vendors' answers.
-
-    ping_operation: Operation
 
     def check_bucket(self) -> None:  # noqa: B027 - OSS has nothing to check
         """Raise BucketNotFound if it is the bucket that is missing, not an object.
