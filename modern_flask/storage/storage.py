@@ -83,6 +83,7 @@ class Storage:
         Args:
             key: See :func:`~modern_flask.storage.keys.check_key`.
             body: Bytes, a binary file from its current position, or chunks of bytes.
+                A plain file is read twice, and must not change meanwhile.
             content_type: By default, the type that the key's ending stands for.
             metadata: Names of ``[a-z0-9-]``, 2 KB in total.
             overwrite: With ``False``, an object that exists stays as it is. COS and
@@ -93,7 +94,9 @@ class Storage:
 
         Raises:
             ObjectExists: ``overwrite`` is false, and the object exists.
-            IntegrityError: The vendor received other bytes than were sent.
+            OutcomeUnknown: ``overwrite`` is false, the answer was lost, and the same
+                bytes are there: they may be another writer's.
+            IntegrityError: The vendor received other bytes each time they were sent.
         """
         check_key(key)
         kind = guess_content_type(key) if content_type is None else content_type
