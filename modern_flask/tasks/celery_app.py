@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 
 from ..config.values import find_key, find_origin
-from ..errors import MissingExtra, find_nearest, join_names
+from ..errors import find_nearest, join_names, make_import_fault
 from ..wiring import get_bound
 from .default_app import open_apps, set_default_app
 from .urls import check_backend, check_brokers, warn_about_urls
@@ -56,6 +56,7 @@ def open_celery(
 
     Raises:
         MissingExtra: Celery is not installed.
+        BrokenPackage: It is installed and can't be imported.
         BadBroker: The URL of a broker can't be parsed, or Celery has no such transport.
         BadBackend: Celery can't make the result backend from its URL.
     """
@@ -75,12 +76,14 @@ def open_celery(
 def _make_celery(settings: Mapping[str, Any], app: Flask | None) -> Celery:
     try:
         from celery import Celery
-    except ImportError:
+    except ImportError as error:
         key, origin = (
             find_key(settings, "broker_url"),
             find_origin(settings, "broker_url"),
         )
-        raise MissingExtra("celery", "celery", "celery", key, origin) from None
+        raise make_import_fault(
+            error, "celery", "celery", "celery", "celery", key, origin
+        ) from error
     given = _rename_settings(settings)
     check_brokers(settings, given)
     warn_about_urls(settings, given, os.environ)
