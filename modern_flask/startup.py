@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import sys
 import weakref
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ def start(app: Flask) -> None:
     if not bound.started:
         bound.started = True
         guard_errors(app)
+        _record_requests(app)
         logger.info("%s", bound.container.tracing())
         for text in warnings(app):
             logger.warning("%s", text)
@@ -59,6 +61,14 @@ def start(app: Flask) -> None:
         if found:
             raise CheckFailed(found)
         bound.checked = True
+
+
+def _record_requests(app: Flask) -> None:
+    """Let each request record what is read from it, if the service caches functions."""
+    # ``cached`` imports this module. A service without it pays nothing.
+    module = sys.modules.get("modern_flask.redis.views")
+    if module is not None:
+        module.record_requests(app)
 
 
 def faults(app: Flask) -> list[Exception]:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .cached import CachedFunction, make_cached
+from .cached import CachedEntry, CachedFunction, make_cached
 from .client import open_redis, ping
 from .errors import (
     BadNumber,
@@ -11,6 +11,7 @@ from .errors import (
     LockTaken,
     NoLock,
     NotCacheable,
+    NotInKey,
     NotKeyable,
     NotPlainFunction,
     SingleConnection,
@@ -28,11 +29,13 @@ __all__ = [
     "BadRedisUrl",
     "BudgetRetry",
     "Cache",
+    "CachedEntry",
     "CachedFunction",
     "LockLost",
     "LockTaken",
     "NoLock",
     "NotCacheable",
+    "NotInKey",
     "NotKeyable",
     "NotPlainFunction",
     "SingleConnection",

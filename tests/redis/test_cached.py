@@ -18,7 +18,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError
 
 from modern_flask.redis import BudgetRetry, Cache, NotCacheable, make_cached
-from modern_flask.redis import cache as cache_module
+from modern_flask.redis import outage as outage_module
 from modern_flask.redis.cached import CachedDecorator
 from modern_flask.redis.errors import RETURN_JSON
 from modern_flask.waiting import Deadline
@@ -191,7 +191,7 @@ def test_predecessors_form_is_at_hand(
         return counted.count()
 
     assert (total(1), total(2)) == (1, 1)
-    assert total.key(1) == "cache.a.b()"
+    assert total.key(1) == "cache.a.b"
 
 
 def test_function_keeps_its_looks(cached: CachedDecorator) -> None:
@@ -326,8 +326,8 @@ def test_without_redis_the_function_is_called(
     """A Redis that is down takes one wait, and is used again when it is back."""
     passed = [0.0]
     clock = partial(Deadline, clock=lambda: time.monotonic() + passed[0])
-    monkeypatch.setattr(cache_module, "Deadline", clock)
-    monkeypatch.setattr(cache_module, "PAUSE", 600)
+    monkeypatch.setattr(outage_module, "Deadline", clock)
+    monkeypatch.setattr(outage_module, "PAUSE", 600)
     server = private_server(RedisServer)
     client = client_of(url=server.url, retry=BudgetRetry(0.2))
 
