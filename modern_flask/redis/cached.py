@@ -20,7 +20,10 @@ __all__ = [
     "CachedDecorator",
     "CachedEntry",
     "CachedFunction",
+    "Lookout",
+    "RequestOptions",
     "Surroundings",
+    "WebFramework",
     "make_cached",
 ]
 
@@ -112,18 +115,31 @@ class Lookout(Protocol):
         """The same for a call that computes an answer outside of its own request."""
 
 
+class RequestOptions(NamedTuple):
+    """The options of ``cached`` that are about requests.
+
+    Args:
+        vary: The headers that belong to the key.
+        ignore: The headers that make no difference, among names of parameters.
+        by_owner: Whether ``by`` says whom a result belongs to.
+        plain: Whether results are stored as plain JSON.
+    """
+
+    vary: Collection[str]
+    ignore: Collection[str]
+    by_owner: bool
+    plain: bool
+
+
 class WebFramework(NamedTuple):
     """What ``cached`` knows of requests and responses.
 
     Args:
-        make_lookout: Gets the function, the names of ``vary`` and ``ignore``, and
-            whether ``by`` says whom a result belongs to.
+        make_lookout: Makes the lookout of a function.
         codec: Turns the answers of views into bytes and back.
     """
 
-    make_lookout: Callable[
-        [Callable[..., Any], Collection[str], Collection[str], bool], Lookout
-    ]
+    make_lookout: Callable[[Callable[..., Any], RequestOptions], Lookout]
     codec: Codec
 
 
@@ -160,12 +176,13 @@ class CachedDecorator:
         is not declared, and with a body that is not streamed.
 
         A result is not kept if the session, a cookie, ``Authorization`` or another
-        header that the key does not have was read for it; so no user gets the page of
-        another one. For a view this includes what hooks have read of session and
-        cookies, and a request with ``Authorization`` is never answered from the cache.
-        The first such call logs a warning. A function that is not a view must not read
-        the query string either. What is read from ``request.environ``, and headers that
-        hooks read, are not noticed: declare those.
+        header that the key does not have was read for it, or the client's address; so
+        no user gets the page of another one. For a view this includes what hooks have
+        read of session and cookies, and a request with ``Authorization`` is never
+        answered from the cache. The first such call logs a warning. A function that is
+        not a view must not read the query string either. What is read from
+        ``request.environ``, and headers that hooks read, are not noticed: declare
+        those, and ``Host`` if the answer has absolute URLs.
 
         Args:
             ex: Seconds until a result expires.
@@ -175,12 +192,12 @@ class CachedDecorator:
                 computes; ``ex`` by default.
             lock_timeout: Seconds after which a waiting call computes the result itself.
             ignore: Parameters, and request headers, that make no difference to the
-                result.
+                result. ``Cookie`` and ``Authorization`` are never ignored.
             vary: Request headers that belong to the key. ``Cookie`` stands for the
                 session, too.
             by: Returns what else belongs to the key, such as the id of the user or
-                tenant: ``by=lambda: current_user.id``. It stands for session, cookies
-                and ``Authorization``.
+                tenant: ``by=lambda: current_user.id``. It stands for the session,
+                cookies, ``Authorization`` and the values that hooks take from the URL.
             by_arguments: ``False`` keeps one result for all arguments and queries under
                 the key ``cache.a.b``, as plain JSON, as ``redis_cached(10, "a", "b")``
                 did: no call waits for another one, and ``stale`` and ``lock_timeout``
@@ -194,6 +211,7 @@ class CachedDecorator:
         kept = _to_seconds(ex)
         stale_for = None if stale is None else _to_seconds(stale)
         declared, ignored = _to_names(vary), _to_names(ignore)
+        options = RequestOptions(declared, ignored, by is not None, not by_arguments)
 
         def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
             check_plain_function("cached", function)
@@ -204,8 +222,7 @@ class CachedDecorator:
             make_cache = _plan_cache(codec, by_arguments, kept, stale_for, lock_timeout)
             lookout = None
             if framework is not None:
-                personal = by is not None
-                lookout = framework.make_lookout(function, declared, ignored, personal)
+                lookout = framework.make_lookout(function, options)
             caches = _Caches(self._find_client, make_cache)
             return _Calls(function, key, variant, caches, lookout).decorate()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,35 +12,33 @@ from weakref import WeakKeyDictionary
 from flask import current_app, has_request_context, request
 from flask.globals import app_ctx, request_ctx
 
-from ..cached import WebFramework
+from ..cached import RequestOptions, WebFramework
 from ..payload import NotStored
 from .answers import NOT_OK, AnswerCodec, find_obstacle
-from .recording import find_session, has_read_cookies, record
+from .recording import QUERY, SESSION, find_session, has_read_cookies, record
 
 __all__ = ["FLASK"]
 
 logger = logging.getLogger(__name__)
 
-_PERSONAL = frozenset({"session", "cookie", "authorization"})
+_CREDENTIALS = frozenset({"cookie", "authorization"})
 
 
 class _Lookout:
     """Finds out whether a call of one function is the view of the current request."""
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        vary: Collection[str],
-        ignore: Collection[str],
-        personal: bool,
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], options: RequestOptions) -> None:
         self.name = f"{function.__module__}.{function.__qualname__}"
-        self.vary = tuple(name.lower() for name in vary)
-        self.covered = {name.lower() for name in (*vary, *ignore)}
-        if personal:
-            self.covered |= _PERSONAL
+        self.plain = options.plain
+        self.vary = tuple(name.lower() for name in options.vary)
+        # A parameter may be called cookie or session: ignore never means credentials.
+        ignored = {name.lower() for name in options.ignore} - _CREDENTIALS
+        self.covered = {*self.vary, *ignored}
+        self.by_owner = options.by_owner
+        if options.by_owner:
+            self.covered |= _CREDENTIALS
         if "cookie" in self.covered:
-            self.covered.add("session")
+            self.covered.add(SESSION)
         self._function = _unwrap(function)
         self._views: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
         self._warned: set[str] = set()
@@ -85,32 +83,36 @@ class _Request:
     ) -> None:
         self._lookout, self._is_view = lookout, is_view
         self._is_answer = is_view if is_answer is None else is_answer
-        self.query = request.environ.get("QUERY_STRING", "") if is_view else ""
+        self.query = _read_query() if is_view else ""
         self.headers: Mapping[str, str | None] = {
             name: request.headers.get(name) for name in lookout.vary
         }
         self.shared = not is_view or self._is_shared()
 
     def _is_shared(self) -> bool:
+        rule: Any = request.url_rule
         if request.method != "GET":
-            rule = request.url_rule
-            if rule is not None and "GET" not in (rule.methods or ()):
+            if "GET" not in (rule.methods or ()):
                 self._lookout.warn(f"it answers {request.method}, not GET")
             return False
-        reads = set()
+        reads: set[str] = set()
         if find_session().accessed:
-            reads.add("session")
+            reads.add(SESSION)
         if has_read_cookies():
             reads.add("cookie")
         if "HTTP_AUTHORIZATION" in request.environ:
             reads.add("authorization")
+        if not self._lookout.by_owner:
+            # A hook for URL values took them, for ``g`` perhaps.
+            taken = rule.arguments - (request.view_args or {}).keys()
+            reads |= {f"{name} in the URL" for name in taken}
         return self._allows(reads)
 
     def _allows(self, reads: set[str]) -> bool:
         """Whether the key has all that was read; the query string only of a view."""
         missing = reads - self._lookout.covered
         if self._is_view:
-            missing.discard("query")
+            missing.discard(QUERY)
         if missing:
             names = ", ".join(sorted(missing))
             self._lookout.warn(
@@ -123,17 +125,32 @@ class _Request:
         hooks = _count_hooks()
         with record() as reads:
             value = create()
-        kept = self._allows(reads)
-        if kept and self._is_answer:
-            reason = find_obstacle(value, self._lookout.covered)
+        if not self._allows(reads):
+            return NotStored(value)
+        if self._is_answer:
+            reason = self._find_obstacle(value)
             if _count_hooks() != hooks:
                 reason = "it calls after_this_request"
-            elif "session" in reads and find_session().modified:
+            elif SESSION in reads and find_session().modified:
                 reason = "it changes the session"
             if reason and reason != NOT_OK:
                 self._lookout.warn(reason)
-            kept = not reason
-        return value if kept else NotStored(value)
+            if reason:
+                return NotStored(value)
+        return value
+
+    def _find_obstacle(self, value: Any) -> str:
+        reason = find_obstacle(value, self._lookout.covered)
+        if self._lookout.plain and not isinstance(value, dict | list | str):
+            return reason or "by_arguments=False keeps text, dictionaries and lists"
+        return reason
+
+
+def _read_query() -> str:
+    # Not by the request's own attribute, which would be recorded. WSGI has the bytes of
+    # the query string as Latin-1 (PEP 3333).
+    text: str = request.environ.get("QUERY_STRING", "")
+    return text.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
 
 
 def _count_hooks() -> int:

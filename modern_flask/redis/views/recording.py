@@ -1,9 +1,9 @@
 """Records what is read from a request of Flask while an answer is computed.
 
 The request class of the app gets a subclass, so reading costs nothing in an app that
-caches nothing. Its properties record the name of what is read: ``session``, ``query``,
-or a header in lower case; cookies are the header ``cookie``. It does not see what is
-read from ``request.environ``.
+caches nothing. Its properties record the name of what is read: a header in lower case,
+or one of the constants below. Cookies are the header ``cookie``. It does not see what
+is read from ``request.environ``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,20 @@ from flask.globals import app_ctx, request_ctx
 from flask.wrappers import Request
 from werkzeug.datastructures import EnvironHeaders
 
-__all__ = ["find_session", "has_read_cookies", "record", "record_requests"]
+__all__ = [
+    "QUERY",
+    "SESSION",
+    "find_session",
+    "has_read_cookies",
+    "record",
+    "record_requests",
+]
 
-ALL_HEADERS = "all headers"
+# No header has one of these names.
+SESSION = "the session"
+QUERY = "the query string"
+CLIENT = "the client's address or name"
+_ALL_HEADERS = "all headers"
 
 _reads: ContextVar[set[str] | None] = ContextVar("modern_flask.reads", default=None)
 """What the innermost computation of this context has read; None outside of one."""
@@ -45,7 +56,7 @@ def record() -> Iterator[set[str]]:
         _reads.reset(token)
         if session is not None:
             if session.accessed:
-                reads.add("session")
+                reads.add(SESSION)
             session.accessed = accessed or session.accessed
         if outer is not None:
             outer.update(reads)
@@ -76,11 +87,24 @@ def find_session() -> Any:
     return context._session
 
 
-def note(name: str) -> None:
+def _note(name: str) -> None:
     """Record that ``name`` was read."""
     reads = _reads.get()
     if reads is not None:
         reads.add(name)
+
+
+def _make_property(name: str, recorded: str) -> Any:
+    """Make a property for an attribute that Werkzeug sets."""
+
+    def read(request: Any) -> Any:
+        _note(recorded)
+        return request.__dict__[name]
+
+    def write(request: Any, value: Any) -> None:
+        request.__dict__[name] = value
+
+    return property(read, write)
 
 
 class _Recording:
@@ -94,22 +118,21 @@ class _Recording:
         # Flask opens the session before it matches the URL.
         if found.url_rule is not None or found.routing_exception is not None:
             self.cookies_were_read = True
-            note("cookie")
+            _note("cookie")
         return _read_quietly(lambda: super(_Recording, self).cookies)  # type: ignore[misc]
 
     @property
     def args(self) -> Any:
-        note("query")
+        _note(QUERY)
         return super().args  # type: ignore[misc]
 
     @property
-    def query_string(self) -> Any:
-        note("query")
-        return self.__dict__["query_string"]
+    def remote_user(self) -> Any:
+        _note(CLIENT)
+        return super().remote_user  # type: ignore[misc]
 
-    @query_string.setter
-    def query_string(self, value: bytes) -> None:
-        self.__dict__["query_string"] = value
+    query_string = _make_property("query_string", QUERY)
+    remote_addr = _make_property("remote_addr", CLIENT)
 
     @property
     def headers(self) -> Any:
@@ -127,23 +150,23 @@ class _RecordedHeaders(EnvironHeaders):
     """Request headers that record each name that is read."""
 
     def __getitem__(self, key: Any) -> Any:
-        note(str(key).lower())
+        _note(str(key).lower())
         return super().__getitem__(key)
 
     def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
-        note(key.lower())
+        _note(key.lower())
         return super().get(key, *args, **kwargs)
 
     def getlist(self, key: str, *args: Any, **kwargs: Any) -> Any:
-        note(key.lower())
+        _note(key.lower())
         return EnvironHeaders(self.environ).getlist(key, *args, **kwargs)
 
     def __contains__(self, key: Any) -> bool:
-        note(str(key).lower())
+        _note(str(key).lower())
         return super().__contains__(key)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        note(ALL_HEADERS)
+        _note(_ALL_HEADERS)
         return super().__iter__()
 
 
