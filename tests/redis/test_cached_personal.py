@@ -243,7 +243,7 @@ def test_function_that_reads_the_request_is_not_kept(app, as_user, read) -> None
     answers = [as_user(user, f"/?user={user}")["user"] for user in PEOPLE]
 
     for user, answer in zip(PEOPLE, answers, strict=True):
-        assert not any(other in answer for other in {"ann", "bob"} - {user})
+        assert str(user) in answer
 
 
 def test_view_knows_what_its_functions_read(app, as_user) -> None:
