@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .cached import CachedEntry, CachedFunction, make_cached
+from .cached import make_cached
+from .cached_function import CachedEntry, CachedFunction
 from .client import open_redis, ping
 from .errors import (
     BadNumber,

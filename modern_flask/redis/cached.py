@@ -4,143 +4,24 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from functools import partial, wraps
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from weakref import WeakKeyDictionary, proxy
 
 from redis import Redis
 
 from .cache_key import CallKey, VariantKey
+from .cached_function import CachedFunction
 from .payload import Codec, NotStored
 from .plain_function import check_plain_function
+from .surroundings import Lookout, RequestOptions, Surroundings, WebFramework
 
 if TYPE_CHECKING:
     from .cache import Cache, PlainCache
 
-__all__ = [
-    "CachedDecorator",
-    "CachedEntry",
-    "CachedFunction",
-    "Lookout",
-    "RequestOptions",
-    "Surroundings",
-    "WebFramework",
-    "make_cached",
-]
+__all__ = ["CachedDecorator", "make_cached"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
-
-
-class CachedEntry(Protocol):
-    """The results of a cached function for requests that ``select`` has described."""
-
-    def key(self, *args: Any, **kwargs: Any) -> str:
-        """Return the key in Redis of a call with these arguments."""
-
-    def invalidate(self, *args: Any, **kwargs: Any) -> None:
-        """Delete the result for these arguments.
-
-        Raises:
-            redis.exceptions.RedisError: The result may stay until it expires.
-        """
-
-
-class CachedFunction(CachedEntry, Protocol[P, R_co]):
-    """A function whose results are cached. Injected arguments may be left out.
-
-    ``key`` and ``invalidate`` mean the result for a request without a query string and
-    without the declared headers, and with the present result of ``by``.
-    """
-
-    __name__: str
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
-
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Compute the result for these arguments now, store it and return it.
-
-        A result that a call would not store is returned, and not stored.
-        """
-
-    def select(
-        self,
-        *,
-        query: Mapping[str, object] | str = "",
-        headers: Mapping[str, str] = MappingProxyType({}),
-        by: object = None,
-    ) -> CachedEntry:
-        """Select the results of a view for a certain request.
-
-        ``show.select(query={"page": 2}).invalidate(order_id=7)`` deletes what
-        ``GET /orders/7?page=2`` is answered with.
-
-        Args:
-            query: The query string, or its parameters; a list is several values.
-            headers: The values of the declared headers; one that is left out was not
-                sent.
-            by: A result of ``by``; the present one by default.
-
-        Raises:
-            NotInKey: A part that is given does not belong to the key.
-        """
-
-
-class Surroundings(Protocol):
-    """What the current request means for one call of a cached function."""
-
-    shared: bool
-    """Whether the cache may answer, and keep the answer."""
-
-    query: str
-    """The query string, if the function is the view of the request."""
-
-    headers: Mapping[str, str | None]
-    """The declared headers, by their names in lower case."""
-
-    def run(self, create: Callable[[], Any]) -> Any:
-        """Return the result of ``create``, as a ``NotStored`` if it must not be kept.
-
-        That is so if it depends on a part of the request that is not in the key.
-        """
-
-
-class Lookout(Protocol):
-    """Finds the surroundings of the calls of one function."""
-
-    def look(self) -> Surroundings | None:
-        """Return those of a call; None outside of a request."""
-
-    def look_elsewhere(self) -> Surroundings | None:
-        """The same for a call that computes an answer outside of its own request."""
-
-
-class RequestOptions(NamedTuple):
-    """The options of ``cached`` that are about requests.
-
-    Args:
-        vary: The headers that belong to the key.
-        ignore: The headers that make no difference, among names of parameters.
-        by_owner: Whether ``by`` says whom a result belongs to.
-        plain: Whether results are stored as plain JSON.
-    """
-
-    vary: Collection[str]
-    ignore: Collection[str]
-    by_owner: bool
-    plain: bool
-
-
-class WebFramework(NamedTuple):
-    """What ``cached`` knows of requests and responses.
-
-    Args:
-        make_lookout: Makes the lookout of a function.
-        codec: Turns the answers of views into bytes and back.
-    """
-
-    make_lookout: Callable[[Callable[..., Any], RequestOptions], Lookout]
-    codec: Codec
 
 
 class CachedDecorator:
@@ -198,10 +79,10 @@ class CachedDecorator:
             by: Returns what else belongs to the key, such as the id of the user or
                 tenant: ``by=lambda: current_user.id``. It stands for the session,
                 cookies, ``Authorization`` and the values that hooks take from the URL.
-            by_arguments: ``False`` keeps one result for all arguments and queries under
-                the key ``cache.a.b``, as plain JSON, as ``redis_cached(10, "a", "b")``
-                did: no call waits for another one, and ``stale`` and ``lock_timeout``
-                have no effect.
+            by_arguments: ``False`` keeps one result for all arguments under the key
+                ``cache.a.b``, as plain JSON, as ``redis_cached(10, "a", "b")`` did: no
+                call waits for another one, ``stale`` and ``lock_timeout`` have no
+                effect, and an answer to which the query string matters is not kept.
 
         Raises:
             NotPlainFunction: The function is async or a generator function.

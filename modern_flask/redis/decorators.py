@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from ..wiring import find, note_lookup
-from .cached import WebFramework, make_cached
+from .cached import make_cached
+from .surroundings import WebFramework
 from .synchronized import make_synchronized
 
 __all__ = ["cached", "synchronized"]

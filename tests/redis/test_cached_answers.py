@@ -5,7 +5,7 @@ from typing import Any
 
 import flask
 import pytest
-from flask import Response, jsonify, make_response, session
+from flask import Response, jsonify, make_response, request, session
 
 from modern_flask import cached
 from modern_flask.redis import NotCacheable
@@ -165,3 +165,29 @@ def test_plain_json_keeps_only_plain_answers(app, web, number, caplog, answer) -
     assert answers[0].data == answers[1].data
     assert number() == 3
     assert "by_arguments=False keeps text, dictionaries and lists." in caplog.text
+
+
+def test_plain_json_keeps_no_answer_to_a_query(app, web, number, caplog) -> None:
+    """The predecessor's key has no query string, so page 2 is never page 1."""
+
+    @app.get("/")
+    @cached(60, "page", by_arguments=False)
+    def show() -> Any:
+        return {"page": request.args.get("page"), "call": number()}
+
+    answers = [web.get(f"/?page={page}").json for page in (1, 2, 1)]
+
+    assert [each["page"] for each in answers] == ["1", "2", "1"]
+    assert "read from the request (the query string)" in caplog.text
+
+
+def test_plain_json_keeps_an_answer_to_all_queries(app, web, number) -> None:
+    """A view that does not read the query string has one answer."""
+
+    @app.get("/")
+    @cached(60, "page", by_arguments=False)
+    def show() -> Any:
+        return {"call": number()}
+
+    assert [web.get(f"/?page={page}").json["call"] for page in (1, 2)] == [1, 1]
+    assert app.container.redis().get("cache.page") == b'{"call": 1}'

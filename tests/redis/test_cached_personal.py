@@ -1,5 +1,7 @@
 """``cached`` over the views of an app: no user gets the answer of another one."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import flask
@@ -8,6 +10,7 @@ from flask import g, request, session
 
 import modern_flask
 from modern_flask import cached
+from tests.servers.eventually import eventually
 
 
 def user_of_session() -> Any:
@@ -314,3 +317,23 @@ def test_clients_address_is_personal(app, kind) -> None:
         return app.test_client().get("/", environ_overrides={kind: user}).json["user"]
 
     assert [get("ann"), get("bob"), get("ann")] == ["ann", "bob", "ann"]
+
+
+def test_users_of_the_same_moment_get_their_own_pages(app, as_user) -> None:
+    """A request that waits for another one's answer never gets a personal one."""
+    running, began = threading.Event(), []
+
+    @app.get("/")
+    @cached(60)
+    def show() -> Any:
+        began.append(1)
+        running.wait(10)
+        return {"user": session.get("user")}
+
+    users = [f"user{number}" for number in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        answers = [threads.submit(as_user, user) for user in users]
+        eventually(lambda: began)
+        running.set()
+
+    assert [answer.result()["user"] for answer in answers] == users

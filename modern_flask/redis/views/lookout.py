@@ -12,8 +12,8 @@ from weakref import WeakKeyDictionary
 from flask import current_app, has_request_context, request
 from flask.globals import app_ctx, request_ctx
 
-from ..cached import RequestOptions, WebFramework
 from ..payload import NotStored
+from ..surroundings import RequestOptions, WebFramework
 from .answers import NOT_OK, AnswerCodec, find_obstacle
 from .recording import QUERY, SESSION, find_session, has_read_cookies, record
 
@@ -111,7 +111,7 @@ class _Request:
     def _allows(self, reads: set[str]) -> bool:
         """Whether the key has all that was read; the query string only of a view."""
         missing = reads - self._lookout.covered
-        if self._is_view:
+        if self._is_view and not self._lookout.plain:
             missing.discard(QUERY)
         if missing:
             names = ", ".join(sorted(missing))
