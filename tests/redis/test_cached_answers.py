@@ -10,6 +10,13 @@ from flask import Response, jsonify, make_response, request, session
 from modern_flask import cached
 from modern_flask.redis import NotCacheable
 
+
+def make_typeless() -> Response:
+    response = Response("tea")
+    del response.headers["Content-Type"]
+    return response
+
+
 RESPONSES: dict[str, Callable[[], Any]] = {
     "jsonify": lambda: jsonify(a=[1, "ü"]),
     "response": lambda: Response("ü", content_type="text/x-tea; charset=utf-8"),
@@ -22,6 +29,7 @@ RESPONSES: dict[str, Callable[[], Any]] = {
     "tuple of a response": lambda: (jsonify(a=1), {"X-Tea": "green"}),
     "headers": lambda: ("a", flask.Response(headers={"X-Tea": "b"}).headers),
     "etag": lambda: Response("a", headers={"ETag": '"x"', "Cache-Control": "public"}),
+    "no type": make_typeless,
     "two of a name": lambda: Response("a", headers=[("Link", "a"), ("Link", "b")]),
 }
 

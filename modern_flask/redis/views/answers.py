@@ -38,7 +38,10 @@ class AnswerCodec(Codec):
         if kind == "response":
             status, headers, body = content
             make: type[Response] = current_app.response_class
-            return make(base64.b64decode(body), status, Headers(headers))
+            response = make(base64.b64decode(body), status)
+            # Not as an argument: Flask would add a missing Content-Type.
+            response.headers = Headers(headers)
+            return response
         if kind == "headers":
             return Headers(content)
         return super().unpack(packed)
