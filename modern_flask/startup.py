@@ -57,6 +57,7 @@ def start(app: Flask) -> None:
     if not bound.started:
         bound.started = True
         guard_errors(app)
+        _record_requests(app)
         logger.info("%s", bound.container.tracing())
         if "gunicorn.arbiter" in sys.modules and _WORKER not in sys.modules:
             logger.info("%s", _PLAIN_GUNICORN)
@@ -68,6 +69,14 @@ def start(app: Flask) -> None:
         if found:
             raise CheckFailed(found)
         bound.checked = True
+
+
+def _record_requests(app: Flask) -> None:
+    """Let each request record what is read from it, if the service caches functions."""
+    # ``cached`` imports this module. A service without it pays nothing.
+    module = sys.modules.get("modern_flask.redis.views")
+    if module is not None:
+        module.record_requests(app)
 
 
 def faults(app: Flask) -> list[Exception]:
