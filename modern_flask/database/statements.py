@@ -36,7 +36,7 @@ _TEMPORARY = re.compile(
     + _NAME,
     _FLAGS,
 )
-_COPY_IN = re.compile(r"\A[^()']*(?:\([^()]*\))?\s*from\s", _FLAGS)
+_COPY_IN = re.compile(r"[^()']*(?:\([^()]*\))?\s*from\s", _FLAGS)
 
 _WRITING = frozenset({"insert", "update", "delete", "merge", "replace", "upsert"})
 _ENDING = frozenset({"commit", "rollback", "end", "abort"})
