@@ -25,54 +25,67 @@ import modern_flask
 from {package}tasks import confirm
 {after}
 
-app = modern_flask.create_app(__name__, config={config})
+app = modern_flask.create_app(__name__, {config})
 
 @app.get("/")
 def index():
     return "served"
 """
 RUN = """
-import logging, sys
+import os, sys
+import celery, modern_flask, modern_flask.tasks.shared
 from modern_flask.app import faults
-from service import app
-print("\\n".join(str(fault) for fault in faults(app)))
-try:
-    print(app.test_client().get("/").text)
-except Exception as error:
-    print(error)
-from celery import _state
-print("default app:", _state.default_app)
+from modern_flask.observability import tracing
+from modern_flask.observability.metrics import registry
+
+def run():
+    from service import app
+    print("\\n".join(str(fault) for fault in faults(app)))
+    try:
+        print(app.test_client().get("/").text)
+    except Exception as error:
+        print(error)
+    state = sys.modules.get("celery._state")
+    print("default app:", state and state.default_app, flush=True)
+
+# Celery keeps its apps and tasks for the process, and a fork is cheaper than a start.
+for folder in sys.argv[1:]:
+    child = os.fork()
+    if child == 0:
+        os.chdir(folder)
+        sys.path.insert(0, folder)
+        os.dup2(os.open("out", os.O_CREAT | os.O_WRONLY), 1)
+        run()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, folder
 """
 
 
-def run(folder: Path, code: str = RUN, **environ: str) -> str:
-    """Run ``code`` in a process of its own: Celery's tasks belong to the process."""
-    (folder / "run.py").write_text(code)
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the check and a request of each service print."""
+    root = tmp_path_factory.mktemp("services")
+    folders = [write(root / name, **words) for name, words in SERVICES.items()]
     done = subprocess.run(
-        [sys.executable, "-W", "error", "run.py"],
-        cwd=folder,
-        env={"PATH": "", "OTEL_EXPORTER": "none", **environ},
+        [sys.executable, "-W", "error", "-c", RUN, *folders],
+        env={"PATH": "", "OTEL_EXPORTER": "none"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return {folder.name: (folder / "out").read_text() for folder in folders}
 
 
-def write(folder: Path, before: str = "", after: str = "", config: str = "{}") -> None:
-    (folder / "tasks.py").write_text(TASKS)
-    words = {"before": before, "after": after, "config": config, "package": ""}
-    (folder / "service.py").write_text(SERVICE.format(**words))
-
-
-def write_package(folder: Path, **words: str) -> None:
-    """Write the tasks beside the app's module, in a package of the service."""
-    package = folder / "service"
-    package.mkdir()
-    (package / "tasks.py").write_text(TASKS)
-    given = {"before": "", "after": "", "config": "{}", "package": "service.", **words}
-    (package / "__init__.py").write_text(SERVICE.format(**given))
+def write(folder: Path, *, tasks: str = "service/tasks.py", **words: str) -> Path:
+    """Write a service of one package, and its tasks."""
+    given = {"before": "", "after": "", "config": "config={}", **words}
+    package = "service." if tasks.startswith("service/") else ""
+    (folder / "service").mkdir(parents=True)
+    text = SERVICE.format(package=package, **given)
+    (folder / "service" / "__init__.py").write_text(text)
+    (folder / tasks).write_text(TASKS)
+    return folder
 
 
 def fault(task: str, line: int) -> str:
@@ -84,23 +97,10 @@ def fault(task: str, line: int) -> str:
     )
 
 
-def test_fault(tmp_path: Path) -> None:
-    """The check and the first request name each task and its place; nothing is made."""
-    write_package(tmp_path)
-
-    found = run(tmp_path)
-
-    both = f"{fault('orders.cancel', 8)}\n{fault('service.tasks.confirm', 4)}"
-    assert both in found
-    start = f"{fault('orders.cancel', 8)}\n\n{fault('service.tasks.confirm', 4)}"
-    assert f"2 faults found at start.\n\n{start}" in found
-    assert "served" not in found
-    assert found.endswith("default app: None\n")
-
-
 OWN = "from celery import Celery\n"
 CORRECT = {
-    "key": {"config": '{"CELERY_BROKER_URL": "memory://"}'},
+    "key": {"config": 'config={"CELERY_BROKER_URL": "memory://"}'},
+    "library": {"tasks": "tasks.py"},
     "own app": {"before": f'{OWN}own = Celery("own", broker="memory://")'},
     "own app that is not current": {
         "before": f'{OWN}own = Celery("own", broker="memory://", set_as_current=False)'
@@ -117,59 +117,44 @@ CORRECT = {
         'current_app.config_from_object({"broker_url": "memory://"})\n'
         "assert confirm.name"
     },
+    "variable": {"before": "import os; os.environ['CELERY_BROKER_URL'] = 'memory://'"},
+    "celeryconfig": {
+        "before": "open('celeryconfig.py', 'w').write('broker_url = \"memory://\"')"
+    },
 }
 
 
-@pytest.mark.parametrize("case", CORRECT)
-def test_celery_is_configured(tmp_path: Path, case: str) -> None:
-    """A service whose tasks have a Celery app or a broker is correct."""
-    write_package(tmp_path, **CORRECT[case])
-
-    assert run(tmp_path).startswith("\nserved")
-
-
-def test_variables_of_celery(tmp_path: Path) -> None:
-    """What Celery reads by itself configures the implicit app, too."""
-    write_package(tmp_path)
-
-    by_variable = run(tmp_path, CELERY_BROKER_URL="memory://")
-    (tmp_path / "celeryconfig.py").write_text('broker_url = "memory://"')
-    by_module = run(tmp_path)
-
-    assert by_variable.startswith("\nserved")
-    assert by_module.startswith("\nserved")
+SERVICES: dict[str, dict[str, str]] = {
+    **CORRECT,
+    "faulty": {},
+    "unchecked": {"config": "check=False"},
+    "used": {"after": "assert confirm.name"},
+}
 
 
-def test_tasks_of_a_library(tmp_path: Path) -> None:
-    """Tasks of other packages are none of the service's."""
-    write(tmp_path)
-
-    assert run(tmp_path).startswith("\nserved")
-
-
-def test_without_check(tmp_path: Path) -> None:
-    """``create_app(check=False)`` serves."""
-    write_package(tmp_path)
-    service = tmp_path / "service" / "__init__.py"
-    service.write_text(service.read_text().replace("config={}", "check=False"))
-
-    assert "served" in run(tmp_path)
+def test_fault(outputs: dict[str, str]) -> None:
+    """The check and the first request name each task and its place; nothing is made."""
+    both = [fault("orders.cancel", 8), fault("service.tasks.confirm", 4)]
+    assert outputs["faulty"] == (
+        "{}\n{}\n2 faults found at start.\n\n{}\n\n{}\ndefault app: None\n"
+    ).format(*both, *both)
 
 
-def test_used_task(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", CORRECT)
+def test_correct_services(outputs: dict[str, str], name: str) -> None:
+    """A service whose tasks have a Celery app or a broker is correct.
+
+    So is one that only imports the tasks of a library.
+    """
+    assert outputs[name].startswith("\nserved\n")
+
+
+def test_without_check(outputs: dict[str, str]) -> None:
+    """``create_app(check=False)`` serves; the command reports the fault."""
+    assert "has no Celery app" in outputs["unchecked"]
+    assert "\nserved\n" in outputs["unchecked"]
+
+
+def test_used_task(outputs: dict[str, str]) -> None:
     """A look at a task makes the implicit app; the fault is reported all the same."""
-    write_package(tmp_path, after="assert confirm.name")
-
-    assert "has no Celery app" in run(tmp_path)
-
-
-def test_without_celery(tmp_path: Path) -> None:
-    """A service without tasks does not import Celery."""
-    code = RUN.partition("from celery")[0] + 'print("celery" in sys.modules)'
-    (tmp_path / "service.py").write_text(
-        SERVICE.format(before="", after="", config="{}", package="").replace(
-            "from tasks import confirm", ""
-        )
-    )
-
-    assert run(tmp_path, code) == "\nserved\nFalse\n"
+    assert "2 faults found at start." in outputs["used"]
