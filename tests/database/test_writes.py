@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from flask import Response, stream_with_context
+from flask.views import MethodView
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -375,3 +377,51 @@ def test_shared_transaction_of_a_test(
         embedded.test_client().get("/1")
 
     assert (before, len(warnings(caplog))) == ([], 1)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_stream(
+    embedded: modern_flask.App, caplog: pytest.LogCaptureFixture, fails: bool
+) -> None:
+    """A streamed body that writes and does not commit is reported, unless it fails."""
+
+    @embedded.get("/")
+    @inject
+    def place(session: SessionDep) -> Response:
+        def body() -> Iterator[str]:
+            yield "begin"
+            add(session)
+            if fails:
+                raise LookupError
+            yield "end"
+
+        return Response(stream_with_context(body()))
+
+    client = embedded.test_client()
+    if fails:
+        with pytest.raises(LookupError):
+            client.get("/", buffered=True)
+    else:
+        client.get("/", buffered=True)
+
+    assert [line.split(" (")[0] for line in warnings(caplog)] == (
+        [] if fails else ["View place"]
+    )
+
+
+def test_view_of_a_class(
+    embedded: modern_flask.App, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The warning names the class of a class-based view."""
+
+    class Orders(MethodView):
+        @inject
+        def get(self, session: SessionDep) -> str:
+            add(session)
+            return ""
+
+    embedded.add_url_rule("/", view_func=Orders.as_view("orders"))
+    embedded.test_client().get("/")
+
+    name = f"{__name__}.test_view_of_a_class.<locals>.Orders"
+    assert warnings(caplog)[0].startswith(f"View orders ({name}) changed")
