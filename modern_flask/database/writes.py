@@ -41,16 +41,19 @@ def find_writer(session: Session) -> str:
     Changes are rows that an open transaction has written, and objects that were added,
     changed or deleted and not flushed.
     """
-    held: list[tuple[Transaction, _Writes]] | None = vars(session).get(_WRITES)
+    held: list[tuple[Transaction, _Writes]] | None = getattr(session, _WRITES, None)
     for transaction, writes in held or ():
         # It is inactive after a commit and after a rollback.
         if transaction.is_active and writes.has_rows:
             return writes.writer
-    changed = session.new or session.deleted or _has_changes(session)
-    return name_work() if changed else ""
+    return name_work() if _has_changes(session) else ""
 
 
 def _has_changes(session: Session) -> bool:
+    if next(iter(session), None) is None:
+        return False  # it has no objects: this is much faster than the collections
+    if session.new or session.deleted:
+        return True
     return any(session.is_modified(instance) for instance in session.dirty)
 
 
@@ -112,13 +115,14 @@ def _begin(
 ) -> None:
     if transaction.parent is not None:
         return  # a savepoint
-    if _WRITES not in vars(connection.dialect):
+    if not hasattr(connection.dialect, _WRITES):
         _watch(connection.dialect)
     begun = connection.get_nested_transaction() or connection.get_transaction()
-    writes = vars(connection)[_WRITES] = _Writes()
-    held = vars(session).get(_WRITES)
+    writes = _Writes()
+    setattr(connection, _WRITES, writes)
+    held = getattr(session, _WRITES, None)
     if held is None:
-        vars(session)[_WRITES] = [(begun, writes)]
+        setattr(session, _WRITES, [(begun, writes)])
     else:
         held[:] = [each for each in held if each[0].is_active]
         held.append((begun, writes))
@@ -130,7 +134,7 @@ def _watch(dialect: Dialect) -> None:
     A listener of the engine's events would make each SELECT a third slower, because
     SQLAlchemy then prepares all kinds of events for each connection.
     """
-    vars(dialect)[_WRITES] = True
+    setattr(dialect, _WRITES, True)
     for name in ("do_execute", "do_executemany", "do_execute_no_params"):
         setattr(dialect, name, _wrap_execution(getattr(dialect, name)))
     for name, end in (
@@ -149,7 +153,9 @@ def _wrap_execution(execute: Callable[..., None]) -> Callable[..., None]:
         if effect is not None:
             context = kwargs.get("context") or (args[-1] if args else None)
             connection = getattr(context, "root_connection", None)
-            if connection is not None and (writes := vars(connection).get(_WRITES)):
+            if connection is not None and (
+                writes := getattr(connection, _WRITES, None)
+            ):
                 _note(effect, writes, connection, cursor)
 
     return call
@@ -161,7 +167,7 @@ def _wrap_savepoint(
     @wraps(change)
     def call(connection: Any, name: str) -> None:
         change(connection, name)
-        writes = vars(connection).get(_WRITES)
+        writes = getattr(connection, _WRITES, None)
         if writes is not None:
             note(writes, name)
 
