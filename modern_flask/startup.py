@@ -65,7 +65,7 @@ def start(app: Flask) -> None:
             logger.warning("%s", text)
     if not bound.checked:
         tasks, found = _read_tasks(bound)
-        found += check_start(app, bound, tasks)
+        found += [*check_start(app, bound, tasks), *_check_shared_tasks(app, bound)]
         if found:
             raise CheckFailed(found)
         bound.checked = True
@@ -87,7 +87,8 @@ def faults(app: Flask) -> list[Exception]:
     """
     bound = get_bound(app)
     # If the Celery app does not open, the check of the components reports it.
-    return check_app(app, bound, _read_tasks(bound)[0])
+    found = check_app(app, bound, _read_tasks(bound)[0])
+    return [*found, *_check_shared_tasks(app, bound)]
 
 
 def warnings(app: Flask) -> list[str]:
@@ -121,6 +122,16 @@ def _read_tasks(bound: Bound) -> tuple[dict[str, Any], list[Exception]]:
         return get_tasks(celery()), []
     except Exception as fault:
         return {}, [fault]
+
+
+def _check_shared_tasks(app: Flask, bound: Bound) -> list[Exception]:
+    """Find shared tasks that no Celery app of the service takes."""
+    celery = bound.container.providers.get("celery")
+    if celery is None or is_configured(celery) or "celery" not in sys.modules:
+        return []
+    from .tasks.shared import find_tasks_without_app
+
+    return [*find_tasks_without_app(app)]
 
 
 def close_at_exit(bound: Bound) -> None:

@@ -22,7 +22,7 @@ from ..callables import get_function, get_signature
 from ..edges import key_of
 from ..errors import WiringFault
 from ..markers import resolve_annotation
-from ..providers import OWN_KEYWORDS
+from ..providers import drop_own_keywords
 from ..settings import Choice, Settings
 from ..targets import find_injected, get_called
 from .checked_app import CheckedApp, Injection, Use
@@ -339,7 +339,7 @@ def _parameter_expects_object(user: Any, option: Any) -> bool:
     signature = get_signature(called) if called is not None else None
     if signature is None:
         return False
-    named = {k: v for k, v in dict(user.kwargs).items() if k not in OWN_KEYWORDS}
+    named = drop_own_keywords(user)
     try:
         filled = signature.bind_partial(*user.args, **named).arguments
     except TypeError:  # the rule for arguments reports this
