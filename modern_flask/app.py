@@ -19,8 +19,16 @@ from .container import Container
 from .observability.variables import check_propagators
 from .pages import add_pages
 from .startup import close_at_exit, faults, picture, running, start, warnings
-from .wiring import Bound, Lifecycle, bind, get_bound, guard, is_configured
-from .wiring.settings import find_configurations, get_defaults, get_loaded
+from .wiring import (
+    Bound,
+    Lifecycle,
+    bind,
+    check_container,
+    get_bound,
+    guard,
+    is_configured,
+)
+from .wiring.configurations import find_configurations, get_defaults, get_loaded
 
 __all__ = [
     "App",
@@ -32,6 +40,9 @@ __all__ = [
     "start",
     "warnings",
 ]
+
+_NEEDED = ("config", "logging", "tracing", "metrics")
+"""The providers that every app's container must have."""
 
 C = TypeVar("C", bound=DeclarativeContainer)
 C_co = TypeVar("C_co", bound=DeclarativeContainer, default=Container, covariant=True)
@@ -98,6 +109,7 @@ def create_app(
 
     Raises:
         ConfigurationError: The configuration can't be read.
+        NotAContainer: ``container`` is a class, or not a container of the kit.
     """
     app: App[Any] = App(import_name, **flask_options)
     init_app(app, container, config=config, check=check)
@@ -130,10 +142,13 @@ def init_app(
 
     Raises:
         ConfigurationError: The configuration can't be read.
+        NotAContainer: As in :func:`create_app`.
     """
     container = Container() if container is None else container
-    _configure(app, container, config or {})
+    check_container(container, _NEEDED)
+    published = _configure(app, container, config or {})
     bound = bind(app, container)
+    bound.published = published
     bound.checked = not check
     guard(app)
     _observe(app, bound)
@@ -166,8 +181,12 @@ class _Extensions(dict[str, Any]):
 
 def _configure(
     app: Flask, container: DynamicContainer, config: Mapping[str, Any]
-) -> None:
-    """Publish the values once: to ``app.config``, the container and the environment."""
+) -> dict[str, Any]:
+    """Publish the values once: to ``app.config``, the container and the environment.
+
+    Returns:
+        The values that were published.
+    """
     standard = Flask.default_config
     own = {
         key: value
@@ -192,6 +211,7 @@ def _configure(
         container.app.override(app)
     export_otel(values, os.environ)
     check_propagators(os.environ, values.section("OTEL_"))
+    return dict(values)
 
 
 def _observe(app: Flask, bound: Bound) -> None:

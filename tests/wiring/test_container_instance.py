@@ -358,6 +358,35 @@ def test_set_provider(make: Any, late: bool) -> None:
     assert app.test_client().get("/").text == "added"
 
 
+@pytest.mark.parametrize("moment", ["early", "late", "served"])
+def test_replaced_provider_is_injected(make: Any, moment: str) -> None:
+    """A replaced provider is found by its name and by the declared provider."""
+    container = Own()
+
+    def replace() -> None:
+        container.set_provider("greeting", providers.Object("new"))
+
+    if moment == "early":
+        replace()
+    app = make(container)
+
+    @app.get("/")
+    @inject
+    def view(
+        one: Annotated[str, Provide["greeting"]],
+        two: Annotated[str, Provide[Own.greeting]],
+    ) -> str:
+        return f"{one} {two}"
+
+    if moment == "served":
+        assert (
+            app.test_client().get("/").text == "from the container from the container"
+        )
+    if moment != "early":
+        replace()
+    assert app.test_client().get("/").text == "new new"
+
+
 @row("container.config.from_dict(...)")
 def test_from_dict(make: Any) -> None:
     """Loaded values win: before the app is made, and afterwards."""
