@@ -166,7 +166,8 @@ def create_tables_command(loader: AppLoader) -> None:
             origin = container.config().origin(key)
             place = f"the database of {key}{f', set in {origin}' if origin else ''}"
             why = next(iter(str(error.orig).splitlines()), type(error).__name__)
-            raise TablesNotMade(place, why) from error
+            secrets = KnownSecrets(container.config())
+            raise TablesNotMade(place, secrets.hide(why)) from error
 
 
 @cli.command("dev", with_appcontext=False)

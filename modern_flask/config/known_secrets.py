@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus
 
-from .masking import MASK, is_secret, redact, redact_lines
+from .masking import MASK, is_secret, is_secret_option, redact, redact_lines
 
 __all__ = ["KnownSecrets"]
 
@@ -102,13 +102,7 @@ def _find_in_items(items: Iterable[Any], hidden: bool, depth: int) -> Iterator[s
     follows = False
     for item in items:
         yield from _find(item, hidden or follows, depth)
-        # The item after an option such as --password is its value.
-        follows = (
-            isinstance(item, str)
-            and item.startswith("-")
-            and "=" not in item
-            and is_secret(item.lstrip("-"))
-        )
+        follows = is_secret_option(item)
 
 
 def _find_in_object(value: Any, hidden: bool) -> Iterator[str]:

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 __all__ = [
     "MASK",
     "is_secret",
+    "is_secret_option",
     "is_secret_text",
     "mask_value",
     "redact",
@@ -107,6 +108,12 @@ def is_secret_text(name: str) -> bool:
     return is_secret(name) and _TEXT.search(_split_words(name)) is not None
 
 
+def is_secret_option(item: object) -> bool:
+    """Whether the next item of a command is a secret, as after ``--password``."""
+    option = isinstance(item, str) and item.startswith("-") and "=" not in item
+    return option and is_secret(str(item).lstrip("-"))
+
+
 def _split_words(name: str) -> str:
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     return re.sub(r"[^a-z0-9]+", "_", snake).strip("_")
@@ -148,12 +155,11 @@ def _mask(value: Any, hidden: bool) -> Any:
 
 
 def _mask_items(items: Iterable[Any], hidden: bool) -> Iterator[Any]:
-    """Mask each item; the one after an option such as ``--password`` is its value."""
+    """Mask each item, and all of an item after an option such as ``--password``."""
     follows = False
     for item in items:
         yield _mask(item, hidden or follows)
-        option = isinstance(item, str) and item.startswith("-") and "=" not in item
-        follows = option and is_secret(item.lstrip("-"))
+        follows = is_secret_option(item)
 
 
 def _looks_random(value: str) -> bool:
