@@ -25,12 +25,10 @@ from .injection import (
     refresh_resolvers,
     title_of,
 )
-from .lifecycle import Lifecycle, find_opened, reset_singletons
+from .lifecycle import Lifecycle, find_opened, get_replaced, reset_singletons
 from .settings import Choice, active_dependencies
 
 __all__ = ["ContainerInstance", "check_container", "find_stale_users"]
-
-_REPLACED = "_modern_flask_replaced"
 
 
 class ContainerInstance(DynamicContainer):
@@ -46,8 +44,7 @@ class ContainerInstance(DynamicContainer):
         super().__setattr__(name, value)
         if isinstance(value, providers.Provider) and value is not old:
             if old is not None:
-                replaced = vars(self).setdefault(_REPLACED, {})
-                replaced.setdefault(name, []).append(old)
+                get_replaced(self).setdefault(name, []).append(old)
             refresh_resolvers(self)
 
     def init_resources(self, resource_type: Any = providers.BaseResource) -> Any:
@@ -163,7 +160,7 @@ def find_stale_users(container: DynamicContainer) -> dict[str, list[str]]:
         The names of these users, by the name of the replaced provider.
     """
     found: dict[str, list[str]] = {}
-    for name, olds in vars(container).get(_REPLACED, {}).items():
+    for name, olds in get_replaced(container).items():
         users = [
             user
             for user, provider in container.providers.items()

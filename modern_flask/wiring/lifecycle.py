@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from dependency_injector import providers
@@ -15,9 +16,18 @@ from ..waiting import DeadlinePassed, call_within
 from .providers import Opened
 from .settings import Choice, active_dependencies, is_configured
 
-__all__ = ["CLOSE_DEADLINE", "Lifecycle", "find_opened", "reset_singletons"]
+__all__ = [
+    "CLOSE_DEADLINE",
+    "Explain",
+    "Lifecycle",
+    "find_opened",
+    "get_replaced",
+    "reset_singletons",
+]
 
 CLOSE_DEADLINE = 10.0  # seconds for one closer; Kubernetes gives a pod 30 s in all
+
+_REPLACED = "_modern_flask_replaced"
 
 logger = logging.getLogger(__name__)
 
@@ -150,13 +160,21 @@ def find_opened(container: DynamicContainer) -> list[providers.BaseResource[Any]
     each resource is closed before its dependencies.
     """
     found: list[providers.BaseResource[Any]] = []
-    for provider in _iterate_post_order(container.providers.values()):
+    replaced = chain.from_iterable(get_replaced(container).values())
+    for provider in _iterate_post_order((*container.providers.values(), *replaced)):
         if isinstance(provider, providers.BaseResource) and provider.initialized:
             found.append(provider)
     own = sorted((p for p in found if isinstance(p, Opened)), key=lambda p: p.sequence)
     if len(own) == len(found):
         return list(reversed(own))
     return list(reversed(found))
+
+
+def get_replaced(container: Any) -> dict[str, list[providers.Provider[Any]]]:
+    """Return the providers that others of the same name have replaced, to change."""
+    found: dict[str, list[providers.Provider[Any]]]
+    found = vars(container).setdefault(_REPLACED, {})
+    return found
 
 
 def _iterate_post_order(roots: Any) -> Iterator[providers.Provider[Any]]:

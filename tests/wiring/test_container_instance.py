@@ -387,6 +387,27 @@ def test_replaced_provider_is_injected(make: Any, moment: str) -> None:
     assert app.test_client().get("/").text == "new new"
 
 
+def test_replaced_resource_is_closed(make: Any) -> None:
+    """An open resource that is replaced is closed with the others."""
+    closed: list[str] = []
+
+    def open_box() -> Iterator[str]:
+        yield "box"
+        closed.append("box")
+
+    class Boxes(Own):
+        box = Opened(open_box)
+
+    container = Boxes()
+    app = make(container)
+    assert container.box() == "box"
+    container.set_provider("box", providers.Object("new"))
+
+    app.lifecycle.close()
+
+    assert closed == ["box"]
+
+
 @row("container.config.from_dict(...)")
 def test_from_dict(make: Any) -> None:
     """Loaded values win: before the app is made, and afterwards."""
