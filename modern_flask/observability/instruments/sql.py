@@ -7,7 +7,6 @@ instrumentor does not support SQLAlchemy 2.1.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +15,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from sqlalchemy import Engine, event
 
 from ..sdk import is_suppressed
+from .sql_text import LONGEST, hide_literals, summarize
 
 __all__ = ["describe", "trace_statements"]
 
@@ -24,35 +24,6 @@ _SYSTEMS = {
     "oracle": "oracle.db",
     "bigquery": "gcp.bigquery",
 }
-_LONGEST = 8192  # characters of a statement: an INSERT of many rows may have millions
-
-# The tokens that are needed to find the literals of a statement. A string that is not
-# closed ends at the end of the statement.
-_TOKENS = r"""
-    (?P<comment>{line}[^\n]*|/\*.*?(?:\*/|\Z))
-    |(?P<text>{strings}|\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z))
-    |(?P<name>"(?:[^"]|"")*"|`[^`]*`|\[[^\W\d][\w\ ]*\])
-    |(?P<number>(?<![\w:$%@])(?:0[box][0-9a-f_]+|\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?|\.\d+)\b)
-"""
-_FLAGS = re.VERBOSE | re.DOTALL | re.IGNORECASE
-_STANDARD = re.compile(
-    _TOKENS.replace("{line}", "--").replace(
-        "{strings}",
-        r"""\be'(?:[^'\\]|''|\\.)*(?:'|\Z)|(?:\b[nxb])?'(?:[^']|'')*(?:'|\Z)""",
-    ),
-    _FLAGS,
-)
-# In MySQL, strings have backslash escapes, double quotes enclose strings, and #
-# begins a comment.
-_MYSQL = re.compile(
-    _TOKENS.replace("{line}", r"(?:--|\#)").replace(
-        "{strings}",
-        r"""(?:\b[nxb])?'(?:[^'\\]|''|\\.)*(?:'|\Z)|"(?:[^"\\]|""|\\.)*(?:"|\Z)""",
-    ),
-    _FLAGS,
-)
-_TARGET = re.compile(r"\b(?:from|into|update|table|join)\s+([\w.\"`]+)", re.IGNORECASE)
-_FIRST = re.compile(r"[a-z]+", re.IGNORECASE)
 
 
 def trace_statements(engine: Engine) -> None:
@@ -82,13 +53,19 @@ class _Statements:
     ) -> None:
         if is_suppressed():
             return
-        name, described = describe(statement[:_LONGEST], self._mysql)
-        attributes = {**self._target, **described}
+        given = values[0] if many and values else values
+        summary, text = describe(statement[:LONGEST], self._mysql, bool(given))
+        attributes = {**self._target, "db.query.text": text}
         if many and len(values) > 1:
+            summary = f"BATCH {summary}".strip()
             attributes["db.operation.batch.size"] = len(values)
+        if summary:
+            attributes["db.query.summary"] = summary
         # The execution context holds the span: one cursor may run many statements.
         execution._modern_flask_span = self._tracer.start_span(
-            name, kind=SpanKind.CLIENT, attributes=attributes
+            summary or self._target["db.system.name"],
+            kind=SpanKind.CLIENT,
+            attributes=attributes,
         )
 
     def end(
@@ -133,28 +110,22 @@ def _describe_target(engine: Engine) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=512)
-def describe(statement: str, mysql: bool = False) -> tuple[str, dict[str, str]]:
-    """Return the name and the attributes of a statement's span, without literals.
+def describe(
+    statement: str, mysql: bool = False, has_parameters: bool = False
+) -> tuple[str, str]:
+    """Return the summary and the text of a statement.
+
+    The conventions say that a statement with parameters keeps its text: its literals
+    are constants of the program.
 
     Args:
-        statement: The statement. Literals become ``?``. Comments are removed, because
-            they may contain anything.
+        statement: The statement, cut at :data:`LONGEST` characters.
         mysql: Whether strings follow the rules of MySQL.
+        has_parameters: Whether it was sent with parameters. If not, literals become
+            ``?``, and comments are removed, because they may contain anything.
     """
-
-    def replace(token: re.Match[str]) -> str:
-        if token["comment"]:
-            return " "
-        return token[0] if token["name"] else "?"
-
-    text = (_MYSQL if mysql else _STANDARD).sub(replace, statement).strip()
-    first, target = _FIRST.search(text), _TARGET.search(text)
-    operation = first[0].upper()[:20] if first else "SQL"
-    found = {"db.operation.name": operation, "db.query.text": text}
-    if target is None:
-        return operation, found
-    found["db.collection.name"] = re.sub('["`]', "", target[1])
-    return f"{operation} {found['db.collection.name']}", found
+    text = statement if has_parameters else hide_literals(statement, mysql)
+    return summarize(statement, mysql), text
 
 
 def _pop_span(execution: Any) -> Span | None:
