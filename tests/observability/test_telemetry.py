@@ -31,7 +31,7 @@ def telemetry(request: pytest.FixtureRequest) -> Telemetry:
 
 @pytest.fixture
 def names(telemetry: Telemetry, spans: list[ReadableSpan]) -> Callable[..., list[str]]:
-    """``names("SELECT")``: the spans to expect, none where tracing is off."""
+    """``names("select")``: the spans to expect, none where tracing is off."""
     return lambda *expected: list(expected) if telemetry.tracing.on else []
 
 
@@ -56,7 +56,7 @@ def test_engine(
 
     assert value("database_pool_size", database=database) == 3
     assert value("database_pool_wait_seconds_count") == waits + 1
-    assert [span.name for span in spans] == names("SELECT")
+    assert [span.name for span in spans] == names("select")
     engine.dispose()
 
 

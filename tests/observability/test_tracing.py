@@ -127,7 +127,7 @@ with get_container(app).engine().connect() as connection:
         OTEL_EXPORTER_ZIPKIN_ENDPOINT=zipkin.url,
     )
 
-    assert [span["name"] for span in zipkin.spans] == ["SELECT"]
+    assert [span["name"] for span in zipkin.spans] == ["select"]
 
 
 def test_nobody_closes(zipkin: ZipkinCollector, tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ with app.running():
     by_name = {span["name"]: span for span in zipkin.spans}
     root = by_name["GET /all"]
     children = {name for name in by_name if name != "GET /all"}
-    assert children == {"SELECT", "storage put", "POST"}
+    assert children == {"select", "storage put", "POST"}
     assert all(by_name[name]["parentId"] == root["id"] for name in children)
     call = by_name["POST"]["id"]
     assert headers["traceparent"].startswith(f"00-{root['traceId']}-{call}-")

@@ -44,3 +44,24 @@ class RedisServer(Server):
                 client.flushdb()
             else:
                 client.flushall()
+
+
+class SentinelServer(RedisServer):
+    """A Sentinel that watches the master on a port, under the name ``shop``."""
+
+    name = "sentinel"
+    variable = "TEST_SENTINEL_URL"
+    ready = "monitor master shop"
+
+    def __init__(self, master_port: int) -> None:
+        super().__init__()
+        self.master_port = master_port
+
+    def command(self) -> list[str]:
+        settings = self.folder / "sentinel.conf"
+        settings.write_text(
+            f"bind 127.0.0.1\nport {self.port}\ndir {self.folder}\n"
+            f"sentinel monitor shop 127.0.0.1 {self.master_port} 1\n"
+            "sentinel failover-timeout shop 5000\n"
+        )
+        return tether([self.binary, settings, "--sentinel"])

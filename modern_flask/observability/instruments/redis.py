@@ -8,10 +8,14 @@ uses the old names, and puts results of RediSearch into the span.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from threading import local
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
+from redis.exceptions import ConnectionError, TimeoutError, WatchError
+from redis.sentinel import SentinelConnectionPool
 
 from ..sdk import is_suppressed
 
@@ -37,68 +41,169 @@ def trace_commands(client: Redis) -> None:
 
 
 class _Commands:
-    """Wraps the two methods with which a client sends commands, to make spans."""
+    """Wraps the methods with which a client sends commands, to make spans."""
 
     def __init__(self, client: Redis) -> None:
         self._tracer = trace.get_tracer("modern_flask.redis")
         self._target = _describe_target(client)
         self._execute: Any = client.execute_command
         self._pipeline: Any = client.pipeline
+        self._nodes: _Nodes | None = None
+        if isinstance(client.connection_pool, SentinelConnectionPool):
+            self._nodes = _Nodes(client.connection_pool)
 
     def execute(self, *args: Any, **options: Any) -> Any:
+        return self.send(lambda: self._execute(*args, **options), args)
+
+    def send(
+        self, call: Callable[[], Any], args: Sequence[Any], connection: Any = None
+    ) -> Any:
+        """Make the span of one command.
+
+        Args:
+            call: Sends the command.
+            args: The command and its arguments.
+            connection: The connection that is used; None for one of the pool.
+        """
         name = _find_name(args)
         described = {
             "db.operation.name": name,
             "db.query.text": _describe_command(name, args),
         }
-        return self._trace(name, described, lambda: self._execute(*args, **options))
+        return self._trace(name, described, call, connection)
 
     def pipeline(self, *args: Any, **options: Any) -> Any:
         made = self._pipeline(*args, **options)
-        execute = made.execute
-
-        def execute_traced(*args: Any, **options: Any) -> Any:
-            sent = [tuple(command[0]) for command in made.command_stack]
-            if not sent:
-                return execute(*args, **options)
-            name, described = _describe_pipeline(sent)
-            return self._trace(name, described, lambda: execute(*args, **options))
-
-        made.execute = execute_traced
+        # Its own methods would refer to it: a pipeline that is dropped after WATCH
+        # would return its connection only when the garbage collector runs.
+        kind: Any = type(made)
+        made.__class__ = _make_traced_class(kind)
+        made.commands = self
         return made
 
+    def send_pipeline(self, pipeline: Any, call: Callable[[], Any]) -> Any:
+        """Make the span of all commands that ``pipeline`` has collected."""
+        sent = [tuple(command[0]) for command in pipeline.command_stack]
+        if not sent and not pipeline.watching:
+            return call()
+        transaction = pipeline.transaction or pipeline.explicit_transaction
+        name, described = _describe_pipeline(
+            "MULTI" if transaction else "PIPELINE", sent
+        )
+        return self._trace(name, described, call, pipeline.connection)
+
     def _trace(
-        self, name: str, described: dict[str, Any], call: Callable[[], Any]
+        self,
+        name: str,
+        described: dict[str, Any],
+        call: Callable[[], Any],
+        connection: Any = None,
     ) -> Any:
         if is_suppressed():
             return call()
         span = self._tracer.start_span(
             name, kind=SpanKind.CLIENT, attributes={**self._target, **described}
         )
+        nodes = self._nodes
+        if nodes is not None:
+            nodes.note(connection)
         try:
             return call()
         except Exception as error:
-            kind = type(error).__name__
-            span.set_attribute("error.type", kind)
-            span.set_status(Status(StatusCode.ERROR, kind))
+            if (failure := _find_failure(error)) is not None:
+                kind = type(failure).__name__
+                span.set_attribute("error.type", kind)
+                span.set_status(Status(StatusCode.ERROR, kind))
             raise
         finally:
+            if nodes is not None:
+                span.set_attributes(nodes.describe())
             span.end()
 
 
-def _describe_pipeline(sent: Sequence[Sequence[Any]]) -> tuple[str, dict[str, Any]]:
+class _Traced:
+    """The methods with which a pipeline sends commands, with spans."""
+
+    commands: _Commands
+    connection: Any
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        call: Any = super().execute  # type: ignore[misc]
+        return self.commands.send_pipeline(self, lambda: call(*args, **options))
+
+    def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
+        call: Any = super().immediate_execute_command  # type: ignore[misc]
+        return self.commands.send(lambda: call(*args, **options), args, self.connection)
+
+
+@lru_cache
+def _make_traced_class(kind: type) -> type:
+    return type(kind.__name__, (_Traced, kind), {"__module__": kind.__module__})
+
+
+class _Nodes:
+    """Finds the node to which a client of Sentinel has sent a command.
+
+    Sentinel names the node when a connection opens, and after a failure it is another.
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self._used = local()
+        self._get: Callable[..., Any] = pool.get_connection
+        pool.get_connection = self._get_connection
+
+    def note(self, connection: Any) -> None:
+        """Keep the connection that this thread is going to use, if it has one."""
+        self._used.connection = connection
+
+    def describe(self) -> dict[str, Any]:
+        """Return the attributes of the node; empty if none was reached."""
+        connection = self._used.connection
+        if connection is None:
+            return {}
+        host, port = connection.host, connection.port
+        return {
+            "server.address": host,
+            "server.port": port,
+            "network.peer.address": host,
+            "network.peer.port": port,
+        }
+
+    def _get_connection(self, *args: Any, **options: Any) -> Any:
+        connection = self._used.connection = self._get(*args, **options)
+        return connection
+
+
+def _find_failure(error: Exception) -> BaseException | None:
+    """Return what failed; None if another client has changed a watched key.
+
+    That is an answer, and the caller tries again. If the connection is lost while keys
+    are watched, redis-py raises the same class.
+    """
+    if not isinstance(error, WatchError):
+        return error
+    lost = error.__context__
+    return lost if isinstance(lost, ConnectionError | TimeoutError) else None
+
+
+def _describe_pipeline(
+    kind: str, sent: Sequence[Sequence[Any]]
+) -> tuple[str, dict[str, Any]]:
     """Return the name and attributes of a pipeline's span.
 
     If all commands are of one kind, their name is part of the span's name.
+
+    Args:
+        kind: ``MULTI`` for a transaction, else ``PIPELINE``.
+        sent: The commands.
     """
     names = [_find_name(command) for command in sent]
-    name = "PIPELINE" if len(set(names)) > 1 else f"PIPELINE {names[0]}"
+    name = f"{kind} {names[0]}" if len(set(names)) == 1 else kind
     texts = "\n".join(map(_describe_command, names, sent))
-    return name, {
-        "db.operation.name": name,
-        "db.query.text": texts[:_LONGEST],
-        "db.operation.batch.size": len(sent),
-    }
+    described = {"db.operation.name": name, "db.query.text": texts[:_LONGEST]}
+    if len(sent) == 1:
+        return name, described
+    return name, {**described, "db.operation.batch.size": len(sent)}
 
 
 def _describe_target(client: Redis) -> dict[str, Any]:
@@ -107,6 +212,8 @@ def _describe_target(client: Redis) -> dict[str, Any]:
         "db.system.name": "redis",
         "db.namespace": str(options.get("db") or 0),
     }
+    if isinstance(client.connection_pool, SentinelConnectionPool):
+        return found
     if "path" in options:
         return {**found, "server.address": options["path"]}
     port = options.get("port", 6379)
