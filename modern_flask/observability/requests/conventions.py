@@ -12,7 +12,7 @@ from typing import Any
 from ...config.masking import MASK, is_secret
 from ..http_methods import METHODS
 
-__all__ = ["describe", "path_of"]
+__all__ = ["describe", "path_of", "route_of"]
 
 _PAIR = re.compile(r"([^=&]+)=([^&]*)")
 # A client may send any text: int() raises for 5,000 digits, and a back end rejects a
@@ -51,6 +51,10 @@ def describe(environ: Mapping[str, Any]) -> dict[str, Any]:
         found["client.address"] = peer
         behind = environ.get("werkzeug.proxy_fix.orig")
         found["network.peer.address"] = behind["REMOTE_ADDR"] if behind else peer
+        # Some servers put a number there, others a text.
+        port = str(environ.get("REMOTE_PORT", ""))
+        if _PORT.fullmatch(port):
+            found["network.peer.port"] = int(port)
     agent = environ.get("HTTP_USER_AGENT")
     if agent:
         found["user_agent.original"] = agent
@@ -62,10 +66,24 @@ def describe(environ: Mapping[str, Any]) -> dict[str, Any]:
 
 def path_of(environ: Mapping[str, Any]) -> str:
     """Return the path as text. WSGI passes its bytes as Latin-1 (PEP 3333)."""
-    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    if not path.isascii():
-        path = path.encode("latin-1", "replace").decode("utf-8", "replace")
-    return path or "/"
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return _decode(path) or "/"
+
+
+def route_of(environ: Mapping[str, Any], rule: str) -> str:
+    """Return the URL rule with the root of the application in front.
+
+    The root is the path where a server, a proxy or Werkzeug's ``DispatcherMiddleware``
+    has mounted the app.
+    """
+    root: str = environ.get("SCRIPT_NAME", "")
+    return _decode(root).rstrip("/") + rule if root else rule
+
+
+def _decode(path: str) -> str:
+    if path.isascii():
+        return path
+    return path.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def _mask_pair(pair: re.Match[str]) -> str:

@@ -22,6 +22,7 @@ from opentelemetry.trace import (
 
 from ..http_methods import METHODS
 from ..sdk import SPAN_KEY, ServerSpan, attach, detach, suppress_spans
+from .conventions import route_of
 from .environ_keys import IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
 from .server_span import StartSpan
 
@@ -224,8 +225,8 @@ class Exchange:
         found: dict[str, Any] = {"http.response.status_code": int(status)}
         if rule:
             method = environ["REQUEST_METHOD"]
-            name = f"{method if method in METHODS else 'HTTP'} {rule}"
-            found["http.route"] = rule
+            found["http.route"] = route = route_of(environ, rule)
+            name = f"{method if method in METHODS else 'HTTP'} {route}"
         if error is not None or status >= "500":
             # An error that Flask turned into a response is already recorded.
             if error is not None and _RECORDED not in environ:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, got_request_exception
 from opentelemetry import trace
 
+from ..http_methods import load_methods
 from .caller import make_reader
 from .environ_keys import RULE
 from .exchange import Exchange, RequestObserver, record_exception
@@ -66,6 +67,7 @@ class RequestTelemetry:
     def start(self) -> RequestObserver:
         """Open telemetry, and make the observer of all later requests."""
         self._open_telemetry()
+        load_methods(os.environ)
         provider = trace.get_tracer_provider()
         traced = not isinstance(provider, _NO_PROVIDERS)
         if not traced:

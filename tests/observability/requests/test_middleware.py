@@ -11,9 +11,11 @@ from flask import Flask, Response, abort, request, send_file, stream_with_contex
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider, sampling
 from opentelemetry.trace import SpanKind, StatusCode
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.test import EnvironBuilder, run_wsgi_app
+from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
+from modern_flask.observability.http_methods import METHODS, load_methods
 from modern_flask.observability.requests.environ_keys import TRACE_ID
 from modern_flask.observability.requests.exclusions import ignore_metrics, ignore_traces
 from modern_flask.observability.requests.server_span import make_starter
@@ -115,6 +117,44 @@ def test_unknown_method(client: Any, measured: Measured, spans: Spans) -> None:
     assert 'method="_OTHER"' in text
     assert "BREW" not in text
     assert len(measured._series) == 0
+
+
+@pytest.fixture
+def known_methods(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Sets the variable; after the test, the methods are those of HTTP again."""
+    with monkeypatch.context() as patch:
+        yield patch
+    load_methods({})
+
+
+def test_known_methods(
+    app: Flask, known_methods: pytest.MonkeyPatch, measured: Measured, spans: Spans
+) -> None:
+    """OpenTelemetry's variable replaces the methods that are known."""
+    known_methods.setenv("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "GET, BREW,")
+    app.add_url_rule("/kettle", "kettle", lambda: "x", methods=["BREW", "POST"])
+    client = app.test_client()
+
+    for method in ("BREW", "POST", "get"):
+        client.open("/kettle", method=method)
+
+    methods = [(span.attributes or {})["http.request.method"] for span in spans]
+    assert methods == ["BREW", "_OTHER", "_OTHER"]
+    assert [span.name for span in spans][:2] == ["BREW /kettle", "HTTP /kettle"]
+    text = scrape(measured)
+    assert 'method="BREW"' in text
+    assert 'handler="/kettle",method="POST"' not in text
+
+
+def test_methods_by_default(known_methods: pytest.MonkeyPatch) -> None:
+    """An empty variable is the same as none."""
+    load_methods({"OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS": "BREW"})
+    assert "BREW" in METHODS
+    assert "GET" not in METHODS
+
+    load_methods({"OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS": " , "})
+    assert {"GET", "PATCH"} < METHODS
+    assert "BREW" not in METHODS
 
 
 def test_error(client: Any, spans: Spans, measured: Measured) -> None:
@@ -457,6 +497,62 @@ def test_proxy(app: Flask, spans: Spans) -> None:
     assert forged["client.address"] == "10.0.0.2"
     assert trusted["client.address"] == "203.0.113.9"
     assert trusted["network.peer.address"] == "10.0.0.2"
+
+
+@pytest.mark.parametrize(
+    ("port", "expected"),
+    [("40312", 40312), (40312, 40312), ("", None), ("x", None), (None, None)],
+)
+def test_port_of_the_peer(
+    app: Flask, spans: Spans, port: object, expected: int | None
+) -> None:
+    """The peer's port is a number, whatever type the server gives it."""
+    app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
+    peer = {"REMOTE_ADDR": "10.0.0.2", "REMOTE_PORT": port}
+
+    app.test_client().get(
+        "/orders/1", headers={"X-Forwarded-For": "1.1.1.1"}, environ_overrides=peer
+    )
+
+    found = spans[-1].attributes or {}
+    assert found["network.peer.address"] == "10.0.0.2"
+    assert found.get("network.peer.port") == expected
+    assert "client.port" not in found
+
+
+@pytest.mark.parametrize(
+    ("root", "prefix"),
+    [("/shop", "/shop"), ("/shop/", "/shop"), ("/", ""), ("/\xe5\xba\x97", "/店")],
+)
+def test_route_has_the_root(
+    app: Flask, spans: Spans, measured: Measured, root: str, prefix: str
+) -> None:
+    """The route has the application's root in front; the metric has the rule alone."""
+    app.test_client().get("/orders/7", environ_overrides={"SCRIPT_NAME": root})
+
+    span = spans[-1]
+    route = f"{prefix}/orders/<int:number>"
+    assert (span.attributes or {})["http.route"] == route
+    assert span.name == f"GET {route}"
+    assert measured.requests[-1][1] == "/orders/<int:number>"
+
+
+def test_mounted_app(app: Flask, spans: Spans) -> None:
+    """A mount point is a part of the route, within and without the middleware."""
+    inner = Flask("inner")
+    inner.add_url_rule("/items/<name>", "item", lambda name: name)
+    outer = Flask("outer")
+    outer.wsgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
+        outer.wsgi_app, {"/stock": inner}
+    )
+    observe(outer, Measured())
+
+    mounted = DispatcherMiddleware(Flask("main"), {"/api": app})
+    Client(outer).get("/stock/items/7", buffered=True)
+    Client(mounted).get("/api/orders/7", buffered=True)
+
+    names = [span.name for span in spans if span.kind is SpanKind.SERVER]
+    assert names == ["GET /stock/items/<name>", "GET /api/orders/<int:number>"]
 
 
 def test_path_is_text(client: Any, spans: Spans) -> None:

@@ -84,8 +84,9 @@ ABSENT = {
     "client.port",
 }
 MORE = {
-    # The conventions recommend it, and behind a proxy it differs from the client's.
+    # The conventions recommend them, and behind a proxy they differ from the client's.
     "network.peer.address",
+    "network.peer.port",
 }
 
 
