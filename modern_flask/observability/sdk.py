@@ -6,12 +6,13 @@ class says why there is no public way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
 from functools import partial
 from threading import Lock
-from time import time_ns
+from time import perf_counter_ns, time_ns
 from typing import Any, NamedTuple
 
 from opentelemetry import context as _context
@@ -36,6 +37,7 @@ __all__ = [
     "read_sampling_rule",
     "suppress_in_thread",
     "suppress_spans",
+    "use_stable_names",
 ]
 
 SPAN_KEY = _SPAN_KEY
@@ -89,13 +91,42 @@ def suppress_in_thread() -> None:
     _context.attach(suppress_spans())
 
 
+@contextmanager
+def use_stable_names() -> Iterator[None]:
+    """Let an instrumentor that starts in this block use the stable names of HTTP.
+
+    The only public way is the variable ``OTEL_SEMCONV_STABILITY_OPT_IN``, which is read
+    once, and would change the names of the service's own instrumentors, too. If it asks
+    for both the old and the stable names (``http/dup``), spans have both.
+    """
+    from opentelemetry.instrumentation import _semconv
+
+    try:
+        modes = _semconv._OpenTelemetrySemanticConventionStability
+        modes._initialize()  # type: ignore[no-untyped-call]
+        chosen = modes._OTEL_SEMCONV_STABILITY_SIGNAL_MAPPING
+        http = _semconv._OpenTelemetryStabilitySignalType.HTTP
+        default, stable = _semconv._StabilityMode.DEFAULT, _semconv._StabilityMode.HTTP
+    except AttributeError:
+        # Another release keeps the choice elsewhere: the variable decides.
+        yield
+        return
+    before = chosen.get(http, default)
+    chosen[http] = stable if before is default else before
+    try:
+        yield
+    finally:
+        chosen[http] = before
+
+
 def copy_span(
     span: ReadableSpan,
     attributes: Mapping[str, Any] | None = None,
     events: Sequence[Event] | None = None,
     status: Status | None = None,
+    end_time: int | None = None,
 ) -> ReadableSpan:
-    """Copy an ended span with other attributes, events or status.
+    """Copy an ended span with other attributes, events, status or end.
 
     ``ReadableSpan`` has no setters, and its constructor does not accept the numbers of
     dropped attributes, events and links. The copy keeps every part that is None here.
@@ -111,6 +142,8 @@ def copy_span(
         found._events = listed
     if status is not None:
         found._status = status
+    if end_time is not None:
+        found._end_time = end_time
     return found
 
 
@@ -119,7 +152,8 @@ class ServerSpan(SdkSpan):
 
     The attributes are a plain dict until other code sets one. The lists of events and
     links are made when the first event or link is added. The SDK's constructor has no
-    option for that, and it takes most of the time of a span.
+    option for that, and it takes most of the time of a span. The duration comes from a
+    clock that nobody sets.
     """
 
     _events: Any = ()
@@ -141,7 +175,8 @@ class ServerSpan(SdkSpan):
         self._name, self._context, self._parent = name, context, parent
         self._attributes: Any = attributes
         self._lock = Lock()
-        self._start_time = time_ns()
+        self._start_time = start = time_ns()
+        self._offset = start - perf_counter_ns()
 
     @classmethod
     def of(cls, tracer: Any) -> type[ServerSpan]:
@@ -195,10 +230,13 @@ class ServerSpan(SdkSpan):
         super()._add_link(link)
 
     def end(self, end_time: int | None = None) -> None:
+        if end_time is None:
+            # The clock may be set back or forward during the request.
+            end_time = self._offset + perf_counter_ns()
         if type(self._attributes) is not dict or self._end_time is not None:
             super().end(end_time)
             return
-        self._end_time = time_ns() if end_time is None else end_time
+        self._end_time = end_time
         processor = self._span_processor
         processor._on_ending(self)
         # An ended span does not change, so the processor needs no readable copy.

@@ -17,6 +17,7 @@ from .export.redaction import redact_span
 from .export.uploader import Limits, Uploader
 from .propagation import set_propagators
 from .resource import make_resource
+from .sdk import use_stable_names
 from .variables import check_limits
 
 __all__ = ["Tracing", "instrument", "open_tracing"]
@@ -200,6 +201,7 @@ def instrument(name: str) -> None:
         logger.warning("%s is not traced: %s.", name, error)
         return
     if not instrumentor.is_instrumented_by_opentelemetry:
-        instrumentor.instrument()
+        with use_stable_names():
+            instrumentor.instrument()
         if not instrumentor.is_instrumented_by_opentelemetry:
             logger.warning("%s is not traced: its instrumentor refused to start.", name)

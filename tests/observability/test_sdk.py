@@ -140,7 +140,7 @@ def test_attributes_of_a_span() -> None:
     lean = set(vars(sdk.ServerSpan)) | {"_resource", "_instrumentation_scope"}
     lean |= {"_span_processor", "_limits", "_sampler", "_name", "_context", "_parent"}
     lean |= {"_attributes", "_lock", "_start_time"}
-    ours = {"_bound_attributes", "_abc_impl"}
+    ours = {"_bound_attributes", "_abc_impl", "_offset"}
     span = made_span()
 
     missing = {
@@ -217,6 +217,44 @@ def test_suppression() -> None:
         sdk.detach(token)
 
 
+@pytest.mark.parametrize(
+    ("variable", "during"),
+    [("", "http"), ("database", "http"), ("http", "http"), ("http/dup", "http/dup")],
+)
+def test_stable_names(
+    monkeypatch: pytest.MonkeyPatch, variable: str, during: str
+) -> None:
+    """Within the block HTTP has stable names; afterwards the variable decides again."""
+    from opentelemetry.instrumentation import _semconv
+
+    modes = _semconv._OpenTelemetrySemanticConventionStability
+    monkeypatch.setattr(modes, "_initialized", False)
+    monkeypatch.setattr(modes, "_OTEL_SEMCONV_STABILITY_SIGNAL_MAPPING", {})
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", variable)
+
+    def find_mode() -> str:
+        kind = _semconv._OpenTelemetryStabilitySignalType.HTTP
+        return modes._get_opentelemetry_stability_opt_in_mode(kind).value
+
+    with sdk.use_stable_names():
+        assert find_mode() == during
+
+    assert find_mode() == (variable if "http" in variable else "default")
+
+
+def test_stable_names_in_another_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the choice is kept elsewhere, the instrumentor starts all the same."""
+    from opentelemetry.instrumentation import _semconv
+
+    monkeypatch.delattr(_semconv, "_OpenTelemetrySemanticConventionStability")
+    called = []
+
+    with sdk.use_stable_names():
+        called.append(True)
+
+    assert called
+
+
 def test_copied_span() -> None:
     """A copy shows what was replaced, keeps the rest, and leaves the span as it is."""
     span = made_span(span_limits=SpanLimits(max_span_attributes=1))
@@ -225,7 +263,7 @@ def test_copied_span() -> None:
     span.end()
 
     copied = sdk.copy_span(
-        span, {"c": 3}, [Event("masked")], Status(StatusCode.ERROR, "gone")
+        span, {"c": 3}, [Event("masked")], Status(StatusCode.ERROR, "gone"), 5
     )
 
     assert isinstance(copied, ReadableSpan)
@@ -233,6 +271,7 @@ def test_copied_span() -> None:
     assert copied.dropped_attributes == 1
     assert [event.name for event in copied.events] == ["masked"]
     assert copied.status.description == "gone"
+    assert copied.end_time == 5 != span.end_time
     assert dict(span.attributes) == {"b": 2}
     assert [event.name for event in span.events] == ["sold"]
     assert span.status.is_unset

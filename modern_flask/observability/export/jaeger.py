@@ -72,7 +72,7 @@ def _encode_span(span: ReadableSpan) -> bytes:
         + _field(_I32, 7)
         + _i32(int(context.trace_flags) & _SAMPLED)
         + _encode_long(8, start // 1000)
-        + _encode_long(9, (end - start) // 1000)
+        + _encode_long(9, max(end - start, 0) // 1000)
         + _encode_tags(10, tags.items())
         + _encode_list(11, _STRUCT, map(_encode_log, span.events))
         + _STOP

@@ -1,4 +1,8 @@
-"""Masks secrets in a span before it is sent: in URLs, in the status, in events."""
+"""Prepares a span to be sent.
+
+Secrets are masked in URLs, in the status and in events. A span that ends before it
+begins, because the clock was set back, gets no duration.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ __all__ = ["redact_span"]
 
 
 def redact_span(span: ReadableSpan) -> ReadableSpan:
-    """Return ``span``, or a masked copy if it may contain a secret.
+    """Return ``span``, or a copy if it may contain a secret or ends before it begins.
 
     The span itself does not change, because other processors may read it, too.
     Attributes are masked if they contain a URL. The text of an exception is always
@@ -23,7 +27,8 @@ def redact_span(span: ReadableSpan) -> ReadableSpan:
     """
     attributes, status, events = span.attributes or {}, span.status, span.events
     suspects = [name for name, value in attributes.items() if _has_url(value)]
-    if not suspects and not events and not status.description:
+    start, end = span.start_time or 0, span.end_time or 0
+    if not suspects and not events and not status.description and end >= start:
         return span
     urls = {name: _redact_value(attributes[name]) for name in suspects}
     description = status.description
@@ -34,6 +39,7 @@ def redact_span(span: ReadableSpan) -> ReadableSpan:
         status=Status(status.status_code, _redact_value(description))
         if description
         else None,
+        end_time=max(start, end),
     )
 
 

@@ -142,3 +142,12 @@ def test_numbers_at_the_edge(made: Made, read: Read) -> None:
     (found,) = read(encode([made(attributes=edges)])).spans
 
     assert {name: tags(found.tags)[name] for name in edges} == edges
+
+
+def test_span_that_ends_before_it_begins(made: Made, read: Read) -> None:
+    """A span gets no negative duration if the clock was set back."""
+    span = made(start_time=9_000_000, end_time=5_000_000)
+
+    (found,) = read(encode([span])).spans
+
+    assert (found.startTime, found.duration) == (9_000, 0)

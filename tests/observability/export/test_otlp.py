@@ -1,9 +1,10 @@
 """OTLP, decoded by OpenTelemetry's definitions and by a real collector."""
 
+from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from modern_flask.observability.export.destination import choose_destination
@@ -53,6 +54,21 @@ def test_otlp(otlp: OtlpCollector) -> None:
     (request,) = otlp.requests
     assert request.headers["content-type"] == "application/x-protobuf"
     assert request.headers["authorization"] == "Bearer x"
+
+
+def test_span_that_ends_before_it_begins(
+    otlp: OtlpCollector, made: Callable[..., ReadableSpan]
+) -> None:
+    """A span gets no negative duration if the clock was set back."""
+    destination = choose_destination({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": otlp.url})
+    assert destination is not None
+    uploader = Uploader(destination)
+
+    uploader.on_end(made(start_time=9_000, end_time=5_000))
+
+    assert uploader.close(5)
+    (span,) = otlp.spans
+    assert (span["start"], span["end"]) == (9_000, 9_000)
 
 
 def test_real_collector(rotel: Rotel) -> None:

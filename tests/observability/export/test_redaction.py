@@ -99,3 +99,16 @@ def test_all_the_rest_is_kept(act: str) -> None:
 
     for span in pair(also_call):
         assert describe_span(redact_span(span)) == describe_span(span)
+
+
+@pytest.mark.parametrize("attributes", [{}, {"url.full": URL}])
+def test_span_that_ends_before_it_begins(made: Made, attributes: Any) -> None:
+    """A span gets no negative duration if the clock was set back."""
+    span = made(attributes=attributes, start_time=5_000, end_time=3_000)
+
+    sent = redact_span(span)
+
+    assert (sent.start_time, sent.end_time) == (5_000, 5_000)
+    assert sent.get_span_context() == span.get_span_context()
+    assert span.end_time == 3_000
+    assert dict(sent.attributes or {}) == {name: SHOWN for name in attributes}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from time import time_ns
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace import StatusCode as Code
 from werkzeug.test import EnvironBuilder
 
+from modern_flask.observability import sdk
 from modern_flask.observability.requests.conventions import describe
 from modern_flask.observability.requests.server_span import make_starter
 from modern_flask.observability.sdk import ServerSpan
@@ -168,6 +170,25 @@ def test_ended_span_stays(caplog: pytest.LogCaptureFixture) -> None:
     assert (dict(span.attributes), span.end_time) == before
     assert (span.name, span.events) == ("GET", ())
     assert len(caplog.messages) == 4
+
+
+@pytest.mark.parametrize("attributes", [{}, {"user": "ann"}])
+@pytest.mark.parametrize("step", [-3600, 3600])
+def test_clock_that_is_set(
+    monkeypatch: pytest.MonkeyPatch, step: int, attributes: dict[str, str]
+) -> None:
+    """A clock that is set during a request does not change the span's duration."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    span: Any = make_starter(provider.get_tracer("shop"))("GET", Context(), ENVIRON)
+    if attributes:
+        span.set_attributes(attributes)
+
+    now = time_ns()
+    monkeypatch.setattr(sdk, "time_ns", lambda: now + step * 10**9)
+    monkeypatch.setattr("opentelemetry.sdk.trace.time_ns", sdk.time_ns)
+    span.end()
+
+    assert 0 < span.end_time - span.start_time < 60 * 10**9
 
 
 def remote(flags: int) -> Any:
