@@ -39,7 +39,7 @@ def redact_span(span: ReadableSpan) -> ReadableSpan:
         status=Status(status.status_code, _redact_value(description))
         if description
         else None,
-        end_time=max(start, end),
+        end_time=start if end < start else None,
     )
 
 

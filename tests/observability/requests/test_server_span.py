@@ -31,6 +31,7 @@ from modern_flask.observability.requests.conventions import describe
 from modern_flask.observability.requests.server_span import make_starter
 from modern_flask.observability.sdk import ServerSpan
 
+END = 4 * 10**18  # nanoseconds since the epoch, later than every start
 ENVIRON = EnvironBuilder("/orders?a=1").get_environ()
 
 
@@ -77,7 +78,7 @@ def pair(
             span = tracer.start_span("GET", parent, SpanKind.SERVER, describe(ENVIRON))
         assert watching.started == [(span, parent)]
         act(span)
-        span.end(2_000)
+        span.end(END)
         assert not span.is_recording()
         found.append(watching.ended[0])
     return found[0], found[1]
