@@ -79,4 +79,7 @@ class Telemetry:
             measure_tasks(app)
             measure_queues(app)
         if self.tracing.on:
+            from .instruments.task_sending import end_failed_sends
+
             instrument("celery")
+            end_failed_sends(app)
