@@ -52,9 +52,11 @@ def describe(environ: Mapping[str, Any]) -> dict[str, Any]:
         behind = environ.get("werkzeug.proxy_fix.orig")
         found["network.peer.address"] = behind["REMOTE_ADDR"] if behind else peer
         # Some servers put a number there, others a text.
-        port = str(environ.get("REMOTE_PORT", ""))
-        if _PORT.fullmatch(port):
-            found["network.peer.port"] = int(port)
+        number = environ.get("REMOTE_PORT")
+        if type(number) is str:
+            number = int(number) if _PORT.fullmatch(number) else None
+        if number:
+            found["network.peer.port"] = number
     agent = environ.get("HTTP_USER_AGENT")
     if agent:
         found["user_agent.original"] = agent
