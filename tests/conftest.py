@@ -51,6 +51,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """Hypothesis may be imported only now; it looks for referrers of its objects."""
+    gc.unfreeze()
+
+
 def provided(server: AbstractContextManager[T]) -> Iterator[T]:
     """Run ``server`` as long as a fixture lives, or say that the test did not run."""
     with ExitStack() as stack:

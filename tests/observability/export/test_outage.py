@@ -52,7 +52,8 @@ where answers are late, all of them are waited for."""
 FAULTS: dict[str, Callable[[ZipkinCollector], None]] = {
     "refused": ZipkinCollector.refuse,
     "silent": ZipkinCollector.fall_silent,
-    "slow": lambda zipkin: zipkin.slow_down(0.4),
+    # 25 spans a second: fewer than requests, also on a busy machine.
+    "slow": lambda zipkin: zipkin.slow_down(2),
     "500": lambda zipkin: zipkin.fail(500),
 }
 
