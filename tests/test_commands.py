@@ -59,7 +59,7 @@ def add_by_blueprint(app: Flask) -> None:
 
 def test_app_has_the_commands():
     """An app has every command of the kit, and they run."""
-    app = modern_flask.create_app(__name__)
+    app = modern_flask.create_app("shop", root_path=".")
 
     assert sorted(app.cli.commands) == NAMES
     assert invoke(app, "check") == "The service can start. Configured: nothing.\n"
@@ -68,7 +68,7 @@ def test_app_has_the_commands():
 @pytest.mark.parametrize("add", [add_to_app, add_by_blueprint])
 def test_earlier_command_of_the_service_wins(add: Callable[[Flask], None]):
     """A command that the service has before ``init_app`` stays."""
-    app = Flask(__name__)
+    app = Flask("shop", root_path=".")
     add(app)
 
     modern_flask.init_app(app)
@@ -80,7 +80,7 @@ def test_earlier_command_of_the_service_wins(add: Callable[[Flask], None]):
 @pytest.mark.parametrize("add", [add_to_app, add_by_blueprint])
 def test_later_command_of_the_service_wins(add: Callable[[Flask], None]):
     """A command that the service adds after ``create_app`` replaces the kit's."""
-    app = modern_flask.create_app(__name__)
+    app = modern_flask.create_app("shop", root_path=".")
 
     add(app)
 
@@ -187,14 +187,14 @@ def test_help_of_flask_lists_the_commands(run):
 
 def test_help_of_a_command(monkeypatch):
     """The help of a command has its options."""
-    app = modern_flask.create_app(__name__)
+    app = modern_flask.create_app("shop", root_path=".")
 
     assert "--workers" in invoke(app, "serve", "--help")
 
 
 def test_no_app_context_is_active_in_a_command(monkeypatch):
     """Flask's app context ends for a command: a server's requests must not share it."""
-    app = modern_flask.create_app(__name__)
+    app = modern_flask.create_app("shop", root_path=".")
     seen: list[bool] = []
 
     def serve(*_: object, **__: object) -> None:
@@ -210,7 +210,7 @@ def test_no_app_context_is_active_in_a_command(monkeypatch):
 
 def test_check_lists_no_command_of_the_kit():
     """The check of injected functions finds the service's commands only."""
-    app = modern_flask.create_app(__name__)
+    app = modern_flask.create_app("shop", root_path=".")
     app.cli.add_command(click.Command("seed", callback=lambda: None))
 
     titles = [function.title for function in find_functions(app, {})]
@@ -222,7 +222,7 @@ def test_check_lists_no_command_of_the_kit():
 
 def test_command_runs_by_itself():
     """A lazy command that is called without a group runs the command it stands for."""
-    app = modern_flask.create_app(__name__)
+    app = modern_flask.create_app("shop", root_path=".")
     command = app.cli.commands["check"]
 
     result = app.test_cli_runner().invoke(command)

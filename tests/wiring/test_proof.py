@@ -44,7 +44,13 @@ def connections(database: Engine) -> int:
 
 
 def environment(url: str, **more: str) -> dict[str, str | None]:
-    keys = {"FLASK_DATABASE_ENGINE_URL": url, "OTEL_SDK_DISABLED": "true", **more}
+    keys = {
+        "FLASK_DATABASE_ENGINE_URL": url,
+        # The service has tasks. Only a worker sends and takes them.
+        "FLASK_CELERY_BROKER_URL": "memory://",
+        "OTEL_SDK_DISABLED": "true",
+        **more,
+    }
     return {"CONFIG_SOURCE": None, "PYTHONPATH": str(ROOT), **keys}
 
 
