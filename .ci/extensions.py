@@ -2,11 +2,10 @@
 
     .venv/bin/python .ci/extensions.py [NAME...]
 
-The Python that runs this has the kit and its tests. An environment in .ci/var/extensions
-holds what the extension needs on top of that.
+The Python that runs this has the kit and its tests. Each environment is a layer over
+it, in .ci/var/extensions.
 """
 
-import os
 import subprocess
 import sys
 import sysconfig
@@ -56,7 +55,6 @@ def test_extension(name: str) -> tuple[bool, str]:
         done = subprocess.run(
             [program, *words],
             cwd=ROOT,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -72,7 +70,8 @@ def main() -> None:
     failed = []
     names = list_extensions()
     with ThreadPoolExecutor(2) as pool:
-        for name, (passed, output) in zip(names, pool.map(test_extension, names)):
+        outputs = pool.map(test_extension, names)
+        for name, (passed, output) in zip(names, outputs, strict=True):
             print(output, end="", flush=True)  # noqa: T201
             if not passed:
                 failed.append(name)

@@ -6,6 +6,7 @@ not enter this folder unless it is named.
 """
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def app(
 ) -> Flask:
     """The service of the test's folder: the kit comes first, or the extension does."""
     monkeypatch.chdir(tmp_path)
-    service = request.module.service
+    service: Any = import_module(f"tests.extensions.{request.path.parent.name}.service")
     config = {
         "SECRET_KEY": "a key of the tests",
         "DATABASE_ENGINE_URL": f"sqlite:///{tmp_path / 'shop.db'}",
@@ -87,6 +88,7 @@ def app(
         modern_flask.init_app(app)
     app.test_client_class = Reading
     create_tables(modern_flask.get_container(app).engine())
+    spans.clear()
     return app
 
 

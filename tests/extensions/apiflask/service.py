@@ -78,5 +78,3 @@ shop.add_url_rule("/orders/<int:number>", view_func=OrderView.as_view("order"))
 
 def extend(app: APIFlask) -> None:
     app.register_blueprint(shop)
-
-

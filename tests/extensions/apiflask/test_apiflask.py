@@ -6,7 +6,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from tests.extensions.apiflask import service
 from tests.extensions.apiflask.service import Order
 from tests.extensions.contract import (  # noqa: F401
     check_observed,
@@ -39,7 +38,9 @@ def test_class_based_view(app: Flask, client: Any, spans: Any) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, BROWSER], ids=["client", "browser"])
-def test_own_format_of_errors(app: Flask, client: Any, spans: Any, headers: Any) -> None:
+def test_own_format_of_errors(
+    app: Flask, client: Any, spans: Any, headers: Any
+) -> None:
     """Validation and ``abort`` are answered in APIFlask's format, for browsers too."""
     invalid = client.post("/orders", json={"product": "tea"}, headers=headers)
     refused = client.post("/orders", json={**TEA, "product": "gone"}, headers=headers)
@@ -70,7 +71,10 @@ def test_halt(client: Any) -> None:
     """``halt`` ends a view with its own answer."""
     response = client.delete("/orders/1")
 
-    assert (response.status_code, response.json) == (405, {"reason": "Orders are kept."})
+    assert (response.status_code, response.json) == (
+        405,
+        {"reason": "Orders are kept."},
+    )
 
 
 def test_description(client: Any) -> None:

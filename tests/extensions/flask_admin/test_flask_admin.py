@@ -11,12 +11,11 @@ from tests.extensions.contract import (  # noqa: F401
     test_no_warnings,
     test_pages_answer,
 )
-from tests.extensions.flask_admin import service
 from tests.extensions.flask_admin.service import Product
 
 
 def test_model_is_edited(app: Flask, client: Any, spans: Any, committed: Any) -> None:
-    """A form of Flask-Admin makes a row, its list shows it, a second form deletes it."""
+    """Forms of Flask-Admin make and delete a row, and its list shows it."""
     made = client.post("/admin/product/new/", data={"name": "tea"})
     check_observed(app, spans, "POST", "/admin/product/new/", 302)
     assert made.status_code == 302

@@ -12,7 +12,6 @@ from tests.extensions.contract import (  # noqa: F401
     test_no_warnings,
     test_pages_answer,
 )
-from tests.extensions.flask_login import service
 from tests.extensions.flask_login.service import Customer
 
 

@@ -15,7 +15,6 @@ from tests.extensions.contract import (  # noqa: F401
     test_no_warnings,
     test_pages_answer,
 )
-from tests.extensions.flask_migrate import service
 from tests.extensions.flask_migrate.service import Order
 from tests.readme import ROOT
 

@@ -1,4 +1,4 @@
-"""A shop with old models of Flask-SQLAlchemy and new ones of the kit, in one database."""
+"""A shop with models of Flask-SQLAlchemy and of the kit in one database."""
 
 from typing import Any
 

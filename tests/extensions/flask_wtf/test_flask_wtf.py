@@ -13,13 +13,14 @@ from tests.extensions.contract import (  # noqa: F401
     test_no_warnings,
     test_pages_answer,
 )
-from tests.extensions.flask_wtf import service
 from tests.extensions.flask_wtf.service import Order
 
 
 def send(client: Any, **fields: Any) -> Any:
     """Send the form as a browser does, with the token of its page."""
-    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get("/orders").text)
+    token = re.search(
+        r'name="csrf_token"[^>]*value="([^"]+)"', client.get("/orders").text
+    )
     assert token is not None
     return client.post("/orders", data={"csrf_token": token[1], **fields})
 
