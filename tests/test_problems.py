@@ -204,6 +204,22 @@ def test_halt_with_a_status_reaches_the_own_handler(app: modern_flask.App) -> No
     assert client.get("/answer").json == {"no": 1}
 
 
+@pytest.mark.parametrize("kind", [409, HTTPException, Exception])
+@pytest.mark.parametrize("trap", [False, True])
+def test_halt_is_no_error_of_the_service(
+    app: modern_flask.App, kind: Any, trap: bool
+) -> None:
+    """No error handler of the service gets an answer that ``halt`` carries."""
+    app.config["TRAP_HTTP_EXCEPTIONS"] = trap
+    if not trap:
+        app.register_error_handler(kind, lambda error: ("own", 500))
+    app.add_url_rule("/", "view", lambda: halt({"reason": "sold out"}, 409))
+
+    response = app.test_client().get("/")
+
+    assert (response.status_code, response.json) == (409, {"reason": "sold out"})
+
+
 def test_halt_with_a_status_of_ones_own(answer: Any) -> None:
     """A status that HTTP does not define becomes problem details, too."""
     assert answer(lambda: halt(599)).json["title"] == "Error"
