@@ -22,10 +22,10 @@ ENVIRONMENTS = ROOT / ".ci" / "var" / "extensions"
 def list_extensions() -> list[str]:
     """Return the folders that have requirements, or those that the command names."""
     known = sorted(file.parent.name for file in TESTS.glob("*/requirements.txt"))
-    unknown = set(sys.argv[1:]) - set(known)
-    if unknown or not known:
-        sys.exit(f"{TESTS} has no {', '.join(sorted(unknown))}: it has {known}")
-    return sys.argv[1:] or known
+    wanted = sys.argv[1:] or known
+    if not known or set(wanted) - set(known):
+        sys.exit(f"{TESTS} has these extensions: {', '.join(known) or 'none'}.")
+    return wanted
 
 
 def make_environment(name: str) -> str:

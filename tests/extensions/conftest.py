@@ -70,7 +70,6 @@ def app(
     config = {
         "SECRET_KEY": "a key of the tests",
         "DATABASE_ENGINE_URL": f"sqlite:///{tmp_path / 'shop.db'}",
-        "WORK_FOLDER": str(tmp_path),
     }
     config |= service.CONFIG
     app_class = getattr(service, "APP_CLASS", None)

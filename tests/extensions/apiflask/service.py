@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from apiflask import APIBlueprint, APIFlask, Schema, abort
+from apiflask import APIBlueprint, APIFlask, HTTPTokenAuth, Schema, abort
 from apiflask.fields import Integer, String
 from apiflask.validators import Range
 from flask import abort as flask_abort
@@ -15,6 +15,7 @@ from modern_flask import ModelBase, SessionDep, halt, inject, transactional
 CONFIG: dict[str, Any] = {}
 APP_CLASS = APIFlask
 
+auth = HTTPTokenAuth()
 shop = APIBlueprint("shop", __name__)
 
 
@@ -48,6 +49,22 @@ def place(json_data: dict[str, Any], session: SessionDep) -> Any:
     if order.product == "broken":
         raise LookupError("secret")
     return order
+
+
+@auth.verify_token
+@inject
+def find_customer(token: str, session: SessionDep) -> Any:
+    # A customer's token is the number of an order of theirs.
+    return session.get(Order, int(token)) if token else None
+
+
+@shop.get("/own")
+@shop.auth_required(auth)
+@shop.output(OrderOut)
+@inject
+def show_own(session: SessionDep) -> Any:
+    assert auth.current_user in session
+    return auth.current_user
 
 
 class OrderView(MethodView):

@@ -54,6 +54,18 @@ def test_own_format_of_errors(
     check_observed(app, spans, "GET", "/orders/<int:number>", 404)
 
 
+def test_token(app: Flask, client: Any, spans: Any) -> None:
+    """The function that verifies a token is injected with the request's session."""
+    client.post("/orders", json=TEA)
+
+    known = client.get("/own", headers={"Authorization": "Bearer 1"})
+    stranger = client.get("/own", headers=BROWSER)
+
+    assert known.json == {"id": 1, **TEA}
+    assert (stranger.status_code, stranger.mimetype) == (401, "application/json")
+    check_observed(app, spans, "GET", "/own", 401)
+
+
 @pytest.mark.parametrize("product", ["gone", "broken"])
 def test_error_rolls_back(
     app: Flask, client: Any, spans: Any, committed: Any, product: str
@@ -84,5 +96,5 @@ def test_description(client: Any) -> None:
     """
     description = client.get("/openapi.json").json
 
-    assert set(description["paths"]) == {"/orders", "/orders/{number}"}
+    assert set(description["paths"]) == {"/orders", "/orders/{number}", "/own"}
     assert "session" not in str(description)
