@@ -15,9 +15,10 @@ from typing_extensions import TypeVar
 
 from .commands import add_commands
 from .config import export_otel, load_values
+from .config.values import Values
 from .container import Container
 from .observability.variables import check_propagators
-from .pages import add_pages
+from .pages import Pages
 from .startup import close_at_exit, faults, picture, running, start, warnings
 from .wiring import Bound, Lifecycle, bind, get_bound, guard, is_configured
 from .wiring.settings import find_configurations, get_defaults, get_loaded
@@ -100,7 +101,7 @@ def create_app(
         ConfigurationError: The configuration can't be read.
     """
     app: App[Any] = App(import_name, **flask_options)
-    init_app(app, container, config=config, check=check)
+    _init_app(app, container, config, check, own_routes_win=False)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     return app
@@ -119,6 +120,9 @@ def init_app(
     into the container's ``config``, for example by ``from_dict``, have the same
     precedence as the argument ``config``.
 
+    A route of the app at ``/livez``, ``/readyz`` or ``/metrics`` wins over the kit's
+    page of that path. In an app of :func:`create_app` the page wins, with a warning.
+
     Args:
         app: The Flask app.
         container: As in :func:`create_app`.
@@ -131,13 +135,30 @@ def init_app(
     Raises:
         ConfigurationError: The configuration can't be read.
     """
+    return _init_app(app, container, config, check, own_routes_win=True)
+
+
+def _init_app(
+    app: Flask,
+    container: Any,
+    config: Mapping[str, Any] | None,
+    check: bool,
+    own_routes_win: bool,
+) -> Any:
     container = Container() if container is None else container
-    _configure(app, container, config or {})
+    values = _configure(app, container, config or {})
     bound = bind(app, container)
     bound.checked = not check
     guard(app)
     _observe(app, bound)
-    add_pages(app, bound)
+    app.wsgi_app = Pages(  # type: ignore[method-assign]
+        app,
+        bound,
+        app.wsgi_app,
+        start=partial(start, app),
+        values=values,
+        own_routes_win=own_routes_win,
+    )
     add_commands(app.cli)
     close_at_exit(bound)
     if "celery" in container.providers and is_configured(container.celery):
@@ -166,7 +187,7 @@ class _Extensions(dict[str, Any]):
 
 def _configure(
     app: Flask, container: DynamicContainer, config: Mapping[str, Any]
-) -> None:
+) -> Values:
     """Publish the values once: to ``app.config``, the container and the environment."""
     standard = Flask.default_config
     own = {
@@ -192,6 +213,7 @@ def _configure(
         container.app.override(app)
     export_otel(values, os.environ)
     check_propagators(os.environ, values.section("OTEL_"))
+    return values
 
 
 def _observe(app: Flask, bound: Bound) -> None:

@@ -11,6 +11,10 @@ from os.path import commonprefix
 
 __all__ = [
     "ESCAPE_PASSWORD",
+    "FIX_DURATION",
+    "FIX_PATH",
+    "BadDuration",
+    "BadPath",
     "ConfigurationError",
     "Fault",
     "MissingExtra",
@@ -24,6 +28,9 @@ __all__ = [
 
 ESCAPE_PASSWORD = "in a password, write @ as %40, : as %3A and / as %2F"
 """How to write a password in a URL (RFC 3986, section 2.1)."""
+
+FIX_DURATION = "use a number of seconds, such as 0.5 or 2"
+FIX_PATH = "use a path that begins with /, or None for no page"
 
 
 class Fault(Exception):
@@ -65,6 +72,33 @@ class UnknownSetting(ConfigurationError):
             f"{key} is not a known setting.",
             ("set in", origin or ""),
             ("did you mean", join_names(self.nearest, "or")),
+        )
+
+
+class BadDuration(ConfigurationError):
+    """The value of a key is not a positive number of seconds."""
+
+    def __init__(self, key: str, value: object, origin: object = None) -> None:
+        self.key, self.value, self.origin = key, value, origin
+        super().__init__(
+            f'{key} = "{value}" is not a positive number of seconds.',
+            ("set in", origin or ""),
+            ("fix", FIX_DURATION),
+        )
+
+
+class BadPath(ConfigurationError):
+    """The value of a key is not a path for a page, or another page has that path."""
+
+    def __init__(
+        self, key: str, value: object, origin: object = None, other: str = ""
+    ) -> None:
+        self.key, self.value, self.origin, self.other = key, value, origin, other
+        reason = f"is the path of {other} too" if other else "is not a path"
+        super().__init__(
+            f'{key} = "{value}" {reason}.',
+            ("set in", origin or ""),
+            ("fix", FIX_PATH),
         )
 
 

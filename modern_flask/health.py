@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextvars import Context
@@ -14,6 +15,8 @@ __all__ = ["DEADLINE", "Health", "Ping"]
 
 DEADLINE = 1.0
 """Seconds. By default, a Kubernetes probe has a timeout of one second."""
+
+logger = logging.getLogger(__name__)
 
 Ping = Callable[[float], None]
 """Raises an error if a component does not work; its argument is a time in seconds."""
@@ -33,6 +36,7 @@ class Health:
         self.deadline = deadline
         self._lock = threading.Lock()
         self._calls: dict[str, BackgroundCall[str | None]] = {}
+        self._failing: dict[str, str] = {}
 
     def check(self, pings: Mapping[str, Ping]) -> dict[str, str | None]:
         """Ping each component and return the reason why it fails, None if it works.
@@ -42,7 +46,20 @@ class Health:
         """
         deadline = Deadline(self.deadline)
         calls = {name: self._call(name, ping) for name, ping in pings.items()}
-        return {name: self._get_result(call, deadline) for name, call in calls.items()}
+        found = {name: self._get_result(call, deadline) for name, call in calls.items()}
+        self._log_changes(found)
+        return found
+
+    def _log_changes(self, found: Mapping[str, str | None]) -> None:
+        """Log each component that fails for a new reason, or works again."""
+        with self._lock:
+            before, now = self._failing, {k: v for k, v in found.items() if v}
+            self._failing = now
+        for name, reason in now.items():
+            if before.get(name) != reason:
+                logger.warning("%s is not ready: %s.", name, reason)
+        for name in before.keys() - now.keys():
+            logger.info("%s is ready again.", name)
 
     def _call(self, name: str, ping: Ping) -> BackgroundCall[str | None]:
         """Return the call that still runs from an earlier check, or start a new one."""

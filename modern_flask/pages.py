@@ -1,47 +1,196 @@
-"""The kit's pages: ``/metrics``, ``/livez`` and ``/readyz``."""
+"""The kit's pages, answered before the app: liveness, readiness and metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask
+from werkzeug.wrappers import Response
 
-from .health import Health, Ping
+from .config.values import Section, Values
+from .errors import BadDuration, BadPath, find_nearest
+from .health import DEADLINE, Health, Ping
 from .wiring import Bound, Choice, Opened, is_configured
 
-__all__ = ["add_pages", "pings_of"]
+__all__ = ["Pages", "get_pages", "pings_of"]
+
+_EXTENSION = "modern_flask.pages"
+_HEALTH_SETTINGS = ("liveness_path", "readiness_path", "timeout")
+
+_Answer = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
-def add_pages(app: Flask, bound: Bound) -> None:
-    """Add the kit's pages: metrics, liveness and readiness."""
-    health = Health()
+class Pages:
+    """WSGI middleware that answers the kit's pages and passes on all other requests.
 
-    def metrics() -> Response:
-        body, kind = bound.container.metrics().write(request.headers.get("Accept", ""))
-        return Response(body, content_type=kind)
+    No hook, host rule or error handler of the service has an effect on the pages:
+    Kubernetes would restart a process because of a mistake in one of them. A worker of
+    a server may call this object too.
 
-    def livez() -> dict[str, str]:
-        return {"status": "ok"}
+    Args:
+        app: The app.
+        bound: The app's container.
+        inner: The WSGI application that answers all other requests.
+        start: Prepares the process; called before readiness and metrics.
+        values: ``HEALTH_LIVENESS_PATH``, ``HEALTH_READINESS_PATH`` and
+            ``METRICS_PATH`` are the paths, None or an empty text for no page;
+            ``HEALTH_TIMEOUT`` is the time for all pings together, in seconds.
+        own_routes_win: Whether a route of the service with the path of a page answers
+            instead of the page.
 
-    def readyz() -> Any:
-        return _make_readiness(health.check(pings_of(bound.container)))
+    Raises:
+        BadPath: A path does not begin with a slash, or two pages have the same path.
+        BadDuration: The timeout is not a positive number.
+    """
 
-    for view in (metrics, livez, readyz):
-        name = view.__name__
-        app.add_url_rule(f"/{name}", f"modern_flask.{name}", view)
+    def __init__(
+        self,
+        app: Flask,
+        bound: Bound,
+        inner: _Answer,
+        *,
+        start: Callable[[], None],
+        values: Values,
+        own_routes_win: bool,
+    ) -> None:
+        self._app, self._bound, self._inner, self._start = app, bound, inner, start
+        self._own_routes_win = own_routes_win
+        self._settings = health = values.section("HEALTH_")
+        self._health = Health(_read_timeout(health))
+        self.is_stopping = False
+        """Whether the process is about to end, so not ready; a server sets it."""
+        self._keys: dict[str, str] = {}
+        self._answers: dict[str, _Answer] = {}
+        self._add(health, "liveness_path", "/livez", self._answer_liveness)
+        self._add(health, "readiness_path", "/readyz", self._answer_readiness)
+        metrics = values.section("METRICS_")
+        self._add(metrics, "path", "/metrics", self._answer_metrics)
+        app.extensions[_EXTENSION] = self
+
+    def _add(self, settings: Section, name: str, default: str, answer: _Answer) -> None:
+        path, key = settings.get(name, default), settings.key(name)
+        if path is None or path is False or path == "":
+            return
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise BadPath(key, path, settings.origin(name))
+        if path in self._keys:
+            raise BadPath(key, path, settings.origin(name), self._keys[path])
+        self._keys[path] = key
+        # WSGI decodes a path as Latin-1 (PEP 3333).
+        self._answers[path.encode().decode("latin-1")] = answer
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        answer = self._answers.get(environ.get("PATH_INFO", "/"))
+        if answer is None or self._is_of_service(environ):
+            return self._inner(environ, start_response)
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            response = Response("", 405, {"Allow": "GET, HEAD"})
+            return response(environ, start_response)
+        return answer(environ, start_response)
+
+    def takes(self, environ: dict[str, Any]) -> bool:
+        """Whether this object answers a request itself, without the app."""
+        path = environ.get("PATH_INFO", "/")
+        return path in self._answers and not self._is_of_service(environ)
+
+    def _is_of_service(self, environ: dict[str, Any]) -> bool:
+        """Whether a route of the service answers a request with the path of a page."""
+        reads = environ["REQUEST_METHOD"] in ("GET", "HEAD")
+        path = environ.get("PATH_INFO", "/")
+        if (reads and not self._own_routes_win) or not self._find_own_routes(path):
+            return False
+        # The host may not match, or it may not be trusted.
+        with suppress(Exception):
+            adapter = self._app.create_url_adapter(self._app.request_class(environ))
+            if adapter is not None:
+                rule, _ = adapter.match(return_rule=True)
+                return bool(rule.rule == path)
+        return False
+
+    def _find_own_routes(self, path: str) -> list[Any]:
+        return [rule for rule in self._app.url_map.iter_rules() if rule.rule == path]
+
+    def find_warnings(self) -> Iterator[str]:
+        """Find routes that a page hides, and misspelled keys."""
+        for name in self._settings.keys() - set(_HEALTH_SETTINGS):
+            if near := find_nearest(name, _HEALTH_SETTINGS, 1):
+                key, right = self._settings.key(name), self._settings.key(near[0])
+                origin = self._settings.origin(name)
+                yield f"{key} ({origin}) has no effect: did you mean {right}?"
+        if self._own_routes_win:
+            return
+        for path, key in self._keys.items():
+            for rule in self._find_own_routes(path):
+                if "GET" in (rule.methods or ()):
+                    yield (
+                        f"The view {rule.endpoint} never gets GET {path}: that is a "
+                        f"page of the kit. Set {key} to another path, or to None."
+                    )
+
+    def _answer_liveness(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        return _make_page({"status": "ok"})(environ, start_response)
+
+    def _answer_readiness(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        self._start()
+        if self.is_stopping:
+            found: Mapping[str, str | None] = {"process": "it stops"}
+        else:
+            found = self._health.check(pings_of(self._bound.container))
+        return _make_readiness(found, environ)(environ, start_response)
+
+    def _answer_metrics(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        from .observability.sdk import attach, detach, suppress_spans
+
+        self._start()
+        # A collector of the service may send a statement.
+        token = attach(suppress_spans())
+        try:
+            body: Iterable[bytes] = self._bound.container.metrics().answer(
+                environ, start_response
+            )
+            return body
+        finally:
+            detach(token)
 
 
-def _make_readiness(found: Mapping[str, str | None]) -> Any:
-    from .problems import problem
+def _read_timeout(settings: Section) -> float:
+    value = settings.get("timeout", DEADLINE)
+    with suppress(TypeError, ValueError):
+        if not isinstance(value, bool) and 0 < float(value) < float("inf"):
+            return float(value)
+    raise BadDuration(settings.key("timeout"), value, settings.origin("timeout"))
 
-    checks = {name: trouble or "ok" for name, trouble in found.items()}
-    failing = sorted(name for name, trouble in found.items() if trouble)
+
+def get_pages(app: Flask) -> Pages | None:
+    """Return the pages of ``app``; None if it has no container."""
+    return app.extensions.get(_EXTENSION)
+
+
+def _make_readiness(found: Mapping[str, str | None], environ: Any) -> Response:
+    """Name the components that fail. The reason is in the log, not on a public page."""
+    from .problems import CONTENT_TYPE, write_problem
+
+    checks = {name: "failing" if reason else "ok" for name, reason in found.items()}
+    failing = sorted(name for name, reason in found.items() if reason)
     if not failing:
-        return {"status": "ok", "checks": checks}
-    return problem(503, f"Not ready: {', '.join(failing)}.", checks=checks)
+        return _make_page({"status": "ok", "checks": checks})
+    detail = f"Not ready: {', '.join(failing)}."
+    text = write_problem(503, environ["PATH_INFO"], detail, {"checks": checks})
+    return _make_response(text, 503, CONTENT_TYPE)
+
+
+def _make_page(content: Mapping[str, Any]) -> Response:
+    return _make_response(json.dumps(content) + "\n", 200, "application/json")
+
+
+def _make_response(text: str, status: int, content_type: str) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    return Response(text, status, headers, content_type=content_type)
 
 
 def pings_of(container: Any) -> dict[str, Ping]:
@@ -56,6 +205,9 @@ def pings_of(container: Any) -> dict[str, Ping]:
 
 
 def _ping(ping: Any, provider: Any, timeout: float) -> None:
+    from .observability.sdk import suppress_in_thread
+
+    suppress_in_thread()
     if isinstance(ping, str):
         module, _, name = ping.rpartition(".")
         ping = getattr(import_module(module), name)

@@ -6,6 +6,7 @@ A client that prefers ``text/html`` over JSON gets a page, all others problem de
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from html import escape
 from http import HTTPStatus
 from typing import Any, NoReturn
@@ -15,12 +16,19 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from .observability.requests.environ_keys import TRACE_ID
 
-__all__ = ["Halted", "answer_with_problems", "halt", "problem"]
+__all__ = [
+    "CONTENT_TYPE",
+    "Halted",
+    "answer_with_problems",
+    "halt",
+    "problem",
+    "write_problem",
+]
 
-_CONTENT_TYPE = "application/problem+json"
+CONTENT_TYPE = "application/problem+json"
 _HTML = "text/html"
 # Of types that the client likes equally, such as all under ``*/*``, the first one wins.
-_OFFERED = (_CONTENT_TYPE, "application/json", _HTML)
+_OFFERED = (CONTENT_TYPE, "application/json", _HTML)
 
 # Without styles and scripts, so that every Content-Security-Policy allows it.
 _PAGE = """<!doctype html>
@@ -83,6 +91,16 @@ def problem(status: int, detail: str | None = None, **members: Any) -> Response:
         detail: An explanation of this error for a person (RFC 9457, section 3.1.4).
         **members: Extension members (RFC 9457, section 3.2).
     """
+    if TRACE_ID in request.environ:
+        members = {"trace_id": request.environ[TRACE_ID], **members}
+    body = write_problem(status, request.path, detail, members)
+    return current_app.response_class(body, status, content_type=CONTENT_TYPE)
+
+
+def write_problem(
+    status: int, instance: str, detail: str | None, members: Mapping[str, Any]
+) -> str:
+    """Write the JSON text of problem details; ``instance`` is the request's path."""
     found: dict[str, Any] = {
         "type": "about:blank",
         "title": _make_title(status),
@@ -90,12 +108,9 @@ def problem(status: int, detail: str | None = None, **members: Any) -> Response:
     }
     if detail:
         found["detail"] = detail
-    found["instance"] = request.path
-    if TRACE_ID in request.environ:
-        found["trace_id"] = request.environ[TRACE_ID]
+    found["instance"] = instance
     # Descriptions may be lazy texts, such as translations.
-    text = json.dumps({**found, **members}, ensure_ascii=False, default=str) + "\n"
-    return current_app.response_class(text, status, content_type=_CONTENT_TYPE)
+    return json.dumps({**found, **members}, ensure_ascii=False, default=str) + "\n"
 
 
 def _describe(error: HTTPException) -> Any:

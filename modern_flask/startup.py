@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
+from .pages import get_pages
 from .wiring import Bound, get_bound, guard_errors, is_configured
 from .wiring.checks.run import check_app, check_start, find_warnings
 from .wiring.errors import CheckFailed
@@ -73,9 +74,10 @@ def faults(app: Flask) -> list[Exception]:
 
 
 def warnings(app: Flask) -> list[str]:
-    """Find keys without effect, and functions that would fail if code called them."""
-    bound = get_bound(app)
-    return find_warnings(app, bound, _read_tasks(bound)[0])
+    """Find keys and routes without effect, and functions that would fail if called."""
+    bound, pages = get_bound(app), get_pages(app)
+    found = find_warnings(app, bound, _read_tasks(bound)[0])
+    return [*found, *pages.find_warnings()] if pages else found
 
 
 def picture(app: Flask) -> Picture:

@@ -14,7 +14,6 @@ from flask import Blueprint, Flask
 import modern_flask
 from modern_flask import Container, Opened, Provide, inject
 from modern_flask.errors import MissingExtra
-from modern_flask.health import Health
 from modern_flask.wiring.errors import AlreadyBound, CheckFailed, NotBound
 from tests.closing import closing_apps
 
@@ -26,7 +25,7 @@ def elsewhere(tmp_path: Any, monkeypatch: Any) -> Iterator[None]:
     """No ``config.py`` of this folder is read, and no app stays open."""
     monkeypatch.chdir(tmp_path)
     # On a loaded machine the first ping imports longer than a second.
-    monkeypatch.setattr("modern_flask.pages.Health", lambda: Health(deadline=60))
+    monkeypatch.setenv("FLASK_HEALTH_TIMEOUT", "60")
     yield from closing_apps(monkeypatch)
 
 
@@ -115,7 +114,7 @@ def test_first_request_checks() -> None:
     client = app.test_client()
     for _ in range(2):
         with pytest.raises(CheckFailed) as failed:
-            client.get("/livez")
+            client.get("/readyz")
 
         assert [type(fault).__name__ for fault in failed.value.faults] == [
             "UnknownProvider",

@@ -6,18 +6,36 @@ from ..config.masking import redact
 from ..errors import ConfigurationError
 
 __all__ = [
+    "FIX_ADDRESS",
     "FIX_FILE",
     "FIX_LIMIT",
     "FIX_PORT",
+    "FIX_TOKEN",
+    "BadAddress",
     "BadEndpoint",
     "BadLimit",
     "BadPort",
+    "EmptyToken",
     "UnreadableFile",
 ]
 
 FIX_LIMIT = "use a number such as 128, or remove the variable for the default"
 FIX_PORT = "use a number from 0 to 65535; 0 takes any free port"
+FIX_ADDRESS = "use addresses and networks, such as 10.0.0.0/8, separated by commas"
+FIX_TOKEN = "set a token, or remove the key if everybody may read the metrics"
 FIX_FILE = "use the path of a PEM file, or remove the variable for the system's"
+
+
+class BadAddress(ConfigurationError):
+    """A part of a list of addresses is neither an address nor a network."""
+
+    def __init__(self, key: str, value: str, origin: object = None) -> None:
+        self.key, self.value, self.origin = key, value, origin
+        super().__init__(
+            f'{key} has "{value}", which is not an address or a network.',
+            ("set in", origin or ""),
+            ("fix", FIX_ADDRESS),
+        )
 
 
 class BadEndpoint(ConfigurationError):
@@ -56,6 +74,16 @@ class BadPort(ConfigurationError):
             f'{key} = "{value}" is not a port number.',
             ("set in", origin or ""),
             ("fix", FIX_PORT),
+        )
+
+
+class EmptyToken(ConfigurationError):
+    """A token is set, but it is empty, so it would protect nothing."""
+
+    def __init__(self, key: str, origin: object = None) -> None:
+        self.key, self.origin = key, origin
+        super().__init__(
+            f"{key} is empty.", ("set in", origin or ""), ("fix", FIX_TOKEN)
         )
 
 

@@ -9,11 +9,10 @@ import logging
 import os
 from typing import Any
 
-from flask import Flask
-
 from ..observability.logs.formats import JsonFormatter
 from ..observability.logs.gunicorn import ACCESS, ACCESS_FORMAT, complete_record
 from ..observability.metrics import multiprocess
+from .apps import find_app
 from .logger import make_logger_class
 
 bind = os.environ.get("GUNICORN_BIND", "127.0.0.1:8000")
@@ -72,10 +71,3 @@ def worker_exit(server: Any, worker: Any) -> None:
             get_bound(app).lifecycle.close()
         except ExceptionGroup as failures:
             worker.log.error("%s", failures, exc_info=failures)
-
-
-def find_app(wsgi_app: Any) -> Flask | None:
-    """Return ``wsgi_app`` if it is a Flask app with a container, else None."""
-    if isinstance(wsgi_app, Flask) and "modern_flask" in wsgi_app.extensions:
-        return wsgi_app
-    return None

@@ -111,7 +111,7 @@ def test_storage_without_vendor_is_a_warning_in_the_log(write, monkeypatch, capl
     app = modern_flask.create_app("plain", root_path=".")
 
     for _ in range(2):
-        app.test_client().get("/livez")
+        app.test_client().get("/readyz")
 
     lines = [line for line in caplog.messages if "STORAGE_VENDOR is not set" in line]
     app.lifecycle.close()

@@ -5,6 +5,9 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from werkzeug.test import Client
 
 PROGRAM = '''
 """A shop that remembers nothing."""
@@ -83,3 +86,8 @@ def fetch(port: int, path: str, **headers: str) -> str:
         return connection.getresponse().read().decode()
     finally:
         connection.close()
+
+
+def scrape(metrics: Any, accept: str = "") -> str:
+    """The text that a scraper of ``metrics`` reads."""
+    return Client(metrics.answer).get("/metrics", headers={"Accept": accept}).text

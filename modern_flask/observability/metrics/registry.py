@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from typing import Any
 
-from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
-from prometheus_client.exposition import choose_encoder
+from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
 
 from ...config.values import find_key, find_origin
 from ...errors import UnknownSetting
-from ..errors import BadPort
 from ..http_methods import METHODS
 from . import families, multiprocess
+from .access import Access
+from .port import serve_on_port
 
 __all__ = ["Metrics", "open_metrics"]
 
-_KNOWN = ("address", "port")
+_KNOWN = ("address", "allowed_addresses", "path", "port", "token")
 _EXEMPLAR_EVERY = 1.0  # seconds: an exemplar costs twice as much as its observation
 _BOUNDS = families.REQUEST_DURATION.bounds
-
-logger = logging.getLogger(__name__)
 
 
 class Metrics:
     """Counts the events of the process, and writes the metrics for a scrape."""
 
-    def __init__(self) -> None:
+    def __init__(self, access: Access | None = None) -> None:
+        self._access = access or Access({})
         self._series: dict[tuple[str, str, str], _Series] = {}
         self.enter, self.leave = _make_in_flight_counters()
 
@@ -74,10 +72,21 @@ class Metrics:
         """Count one call of a cached function: a hit is answered from the cache."""
         families.CACHE_LOOKUPS.labels(function, "hit" if hit else "miss").inc()
 
-    def write(self, accept: str) -> tuple[bytes, str]:
-        """Return the exposition and its content type; ``accept`` chooses the format."""
-        encode, content_type = choose_encoder(accept)
-        return encode(_find_registry()), content_type
+    def answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer a scrape. This is a WSGI application; the path makes no difference.
+
+        The format follows ``Accept``, and ``name[]`` in the query selects metrics
+        (prometheus.github.io/client_python/exporting/http/wsgi).
+        """
+        refusal = self._access.refuse(environ)
+        if refusal is not None:
+            return refusal(environ, start_response)
+        app: Any = make_wsgi_app(_find_registry())
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return app(environ, start_response)  # type: ignore[no-any-return]
+        # prometheus_client refuses HEAD.
+        app({**environ, "REQUEST_METHOD": "GET"}, start_response)
+        return []
 
 
 # These counters need no lock. A read of the gauge returns their difference.
@@ -132,13 +141,17 @@ def open_metrics(settings: Mapping[str, Any] | None = None) -> Iterator[Metrics]
 
     Args:
         settings: ``port``, a further port for the metrics, and the only one of a Celery
-            worker; ``address``, the address to listen on, by default every interface.
+            worker; ``address``, the address to listen on, by default every interface;
+            ``path``, the page on the service's own port; ``token`` and
+            ``allowed_addresses``, as in :class:`.access.Access`.
 
     Yields:
         The metrics of the process.
 
     Raises:
         BadPort: ``port`` is not a port number.
+        EmptyToken: ``token`` is an empty text.
+        BadAddress: ``allowed_addresses`` has a part that is not an address.
         UnknownSetting: There is another key.
     """
     settings = settings or {}
@@ -149,39 +162,9 @@ def open_metrics(settings: Mapping[str, Any] | None = None) -> Iterator[Metrics]
                 find_key(settings, name), find_origin(settings, name), known
             )
     _describe_process()
-    server = _serve(settings) if settings.get("port") is not None else None
-    opener = os.getpid()
-    try:
-        yield Metrics()
-    finally:
-        if server is not None:
-            # The serving thread does not exist in a forked child.
-            if os.getpid() == opener:
-                server.shutdown()
-            server.server_close()
-
-
-def _serve(settings: Mapping[str, Any]) -> Any:
-    port, address = _read_port(settings), settings.get("address", "0.0.0.0")
-    try:
-        server, _ = start_http_server(port, address, registry=_find_registry())
-    except OSError as error:
-        # If another worker has the port, that worker serves the metrics of all workers.
-        logger.info("Metrics are not served on port %d: %s.", port, error.strerror)
-        return None
-    logger.info("Metrics are served on port %d.", port)
-    return server
-
-
-def _read_port(settings: Mapping[str, Any]) -> int:
-    try:
-        port = int(settings["port"])
-    except (TypeError, ValueError):
-        port = -1
-    if not 0 <= port < 65536:
-        key, origin = find_key(settings, "port"), find_origin(settings, "port")
-        raise BadPort(key, settings["port"], origin)
-    return port
+    metrics = Metrics(Access(settings))
+    with serve_on_port(settings, metrics.answer):
+        yield metrics
 
 
 def _describe_process() -> None:

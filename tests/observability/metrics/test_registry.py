@@ -27,7 +27,7 @@ from modern_flask.observability.metrics.histogram import NotingHistogram
 from modern_flask.observability.metrics.registry import Metrics, open_metrics
 from modern_flask.redis import make_cached
 from tests.observability.conftest import open_resource, untraced_telemetry
-from tests.observability.shop import fetch, run
+from tests.observability.shop import fetch, run, scrape
 from tests.servers.eventually import eventually
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.processes import Process, free_port, python
@@ -120,7 +120,7 @@ def test_methods_are_bounded() -> None:
     for number in range(50):
         metrics.count_request(f"M{number}", "/bounded", "200", 0.1)
 
-    text = metrics.write("")[0].decode()
+    text = scrape(metrics)
 
     counted = samples(text, "http_request_duration_seconds_count")
     assert {key for key in counted if key[1] == "/bounded"} == {
@@ -139,7 +139,7 @@ def test_exemplar(app: Flask) -> None:
     response = app.test_client().get("/exemplary")
 
     telemetry: Any = app.wsgi_app
-    text = telemetry.observer.metrics.write(OPENMETRICS)[0].decode()
+    text = scrape(telemetry.observer.metrics, OPENMETRICS)
     trace_id = response.headers["traceresponse"].split("-")[1]
     exemplars = {
         sample.exemplar.labels["trace_id"]
@@ -148,7 +148,7 @@ def test_exemplar(app: Flask) -> None:
         if sample.labels.get("handler") == "/exemplary" and sample.exemplar
     }
     assert exemplars == {trace_id}
-    assert trace_id not in telemetry.observer.metrics.write("")[0].decode()
+    assert trace_id not in scrape(telemetry.observer.metrics)
 
 
 def test_exemplars_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +216,7 @@ def test_engines_of_one_database_are_added_up() -> None:
     for engine in engines:
         untraced_telemetry().engine(engine)
 
-    text = Metrics().write("application/openmetrics-text;version=1.0.0")[0].decode()
+    text = scrape(Metrics(), OPENMETRICS)
 
     sizes = [
         sample.value
@@ -315,7 +315,7 @@ def test_what_runs() -> None:
     """The versions are labels of a gauge that is 1; the start is measured."""
     with open_resource(open_metrics()):
         names = ("version", "python", "service_version")
-        text = Metrics().write("")[0].decode()
+        text = scrape(Metrics())
 
         built = samples(text, "modern_flask_build_info", names)
         assert set(built.values()) == {1.0}
