@@ -25,6 +25,7 @@ from modern_flask import (
     synchronized,
     transactional,
 )
+from modern_flask.app import warnings
 from modern_flask.config.load import load_values
 from modern_flask.database.errors import LegacyMode
 from modern_flask.database.url import read_url
@@ -285,12 +286,19 @@ def test_durations(client: Any) -> None:
     assert float(found[1]) > 0
 
 
-@shows("`/livez`, `/readyz`")
+@shows("`/livez`, `/readyz`, `/metrics`")
 def test_pages(folder: Path) -> None:
-    """The kit answers for both paths."""
-    client = modern_flask.create_app("shop").test_client()
+    """The kit answers, also before a view of the same path; a key moves a page."""
+    app = modern_flask.create_app("shop", config={"HEALTH_READINESS_PATH": "/ready"})
+    for path in ("/livez", "/readyz"):
+        app.add_url_rule(path, path[1:], lambda: "mine")
+    client = app.test_client()
 
-    assert [client.get(path).status_code for path in ("/livez", "/readyz")] == [200] * 2
+    assert client.get("/livez").json == {"status": "ok"}
+    assert client.get("/readyz").text == "mine"
+    assert client.get("/ready").json["status"] == "ok"  # type: ignore[index]
+    (warning,) = warnings(app)
+    assert "HEALTH_LIVENESS_PATH" in warning
 
 
 @shows("span names", "headers of traces")
