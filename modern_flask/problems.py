@@ -123,8 +123,9 @@ def _describe(error: HTTPException) -> Any:
         return current_app.ensure_sync(own)(error)
     # The client must not see the text of an unexpected error.
     detail = None if isinstance(error, InternalServerError) else error.description
-    is_page = request.accept_mimetypes.best_match(_OFFERED) == _HTML
-    response = (_make_page if is_page else problem)(error.code, detail)
+    response = problem(error.code, detail)
+    if request.accept_mimetypes.best_match(_OFFERED) == _HTML:
+        response = _make_page(response)
     for name, value in error.get_headers(request.environ):
         if name.lower() not in ("content-type", "content-length"):
             response.headers.add(name, value)
@@ -132,15 +133,17 @@ def _describe(error: HTTPException) -> Any:
     return response
 
 
-def _make_page(status: int, detail: str | None) -> Response:
+def _make_page(details: Response) -> Response:
+    """Make a page that says what the problem details say."""
+    found = details.get_json()
+    title = _escape(f"{found['status']} {found['title']}")
     lines = []
-    if detail:
-        lines.append(f"<p>{_escape(detail)}</p>")
-    if TRACE_ID in request.environ:
-        lines.append(f"<p>Trace: <code>{request.environ[TRACE_ID]}</code></p>")
-    title = _escape(f"{status} {_make_title(status)}")
+    if "detail" in found:
+        lines.append(f"<p>{_escape(found['detail'])}</p>")
+    if "trace_id" in found:
+        lines.append(f"<p>Trace: <code>{_escape(found['trace_id'])}</code></p>")
     page = _PAGE.format(title=title, lines="\n".join(lines))
-    return current_app.response_class(page, status, mimetype=_HTML)
+    return current_app.response_class(page, found["status"], mimetype=_HTML)
 
 
 def _escape(text: object) -> str:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from celery import shared_task
-from flask import current_app
 from opentelemetry import propagate
 from redis.exceptions import LockError
 from sqlalchemy import text
@@ -29,11 +27,11 @@ from modern_flask.app import warnings
 from modern_flask.config.load import load_values
 from modern_flask.database.errors import LegacyMode
 from modern_flask.database.url import read_url
-from modern_flask.observability.export.destination import choose_destination
 from modern_flask.observability.logs.formats import make_formatter
 from modern_flask.observability.resource import describe_process
 from modern_flask.tasks.celery_app import open_celery
 from modern_flask.wiring import find, is_configured
+from tests.predecessor import task_service
 from tests.predecessor.table import BEHAVIOURS, SHOWN, shows
 from tests.readme import ROOT
 
@@ -94,25 +92,13 @@ def test_drivers() -> None:
     assert drivers == ["mysql+pymysql", "postgresql+psycopg"]
 
 
-@shared_task(name="tests.predecessor.work")
-@inject
-def work(session: SessionDep) -> str:
-    session.execute(text("select 1"))
-    return current_app.import_name
-
-
 @shows("where the functions work", "task results")
 def test_where_the_functions_work(folder: Path) -> None:
     """A task is given what a request is given; its result is dropped by default."""
-    config = {
-        "DATABASE_ENGINE_URL": MEMORY,
-        "CELERY_BROKER_URL": "memory://",
-        "CELERY_TASK_ALWAYS_EAGER": True,
-    }
-    app = modern_flask.create_app("shop", config=config)
+    app = task_service.create_app()
 
     with app.app_context():
-        assert work.delay().result == "shop"
+        assert task_service.name_app.delay().result == task_service.__name__
     assert app.container.celery().conf.task_ignore_result is True
     (kept,) = open_celery({"broker_url": "memory://", "task_ignore_result": False})
     assert kept.conf.task_ignore_result is False
@@ -256,19 +242,21 @@ OLD_FORMAT = (
 
 @shows("log lines")
 def test_log_lines() -> None:
-    """A line has the old one's fields but one, and the old format still works."""
-    record = logging.LogRecord(
-        "shop", logging.INFO, "shop/views.py", 7, "sold", (), None
-    )
+    """A line has the old format; a secret in it is masked."""
+    text = "sold with password=hunter2"
+    record = logging.LogRecord("shop", logging.INFO, "shop/views.py", 7, text, (), None)
 
-    new = make_formatter({}).format(record)
-    old = make_formatter({"format": OLD_FORMAT}).format(record)
+    line = make_formatter({}).format(record)
 
-    for part in (" INFO [shop] ", "[views.py:7]", "[trace_id=0 span_id=0]", " sold"):
-        assert part in new
-    assert "resource.service.name" not in new
-    assert old.endswith(
-        "INFO [shop] [views.py:7] [trace_id=0 span_id=0 resource.service.name=] - sold"
+    assert "hunter2" not in line
+    assert (
+        line.rpartition("password")[0]
+        == logging.Formatter(
+            OLD_FORMAT,
+            defaults={"otelTraceID": 0, "otelSpanID": 0, "otelServiceName": ""},
+        )
+        .format(record)
+        .rpartition("password")[0]
     )
 
 
@@ -329,14 +317,21 @@ def test_service_name(folder: Path) -> None:
 
 
 @shows("no `OTEL_EXPORTER`", "Jaeger's agent (`OTEL_EXPORTER_JAEGER_AGENT_HOST`)")
-def test_exporter(caplog: pytest.LogCaptureFixture) -> None:
+def test_exporter(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """No variable means no back end; the variable of the agent gets a warning."""
-    agent = {"OTEL_EXPORTER": "jaeger", "OTEL_EXPORTER_JAEGER_AGENT_HOST": "jaeger"}
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
 
-    assert choose_destination({}) is None
+    silent = modern_flask.create_app("shop").container.tracing()
+    monkeypatch.setenv("OTEL_EXPORTER", "jaeger")
+    monkeypatch.setenv("OTEL_EXPORTER_JAEGER_AGENT_HOST", "jaeger")
     with caplog.at_level(logging.WARNING):
-        choose_destination(agent)
-    assert "OTEL_EXPORTER_JAEGER_AGENT_HOST" in caplog.text
+        modern_flask.create_app("shop").container.tracing()
+
+    assert not str(silent).startswith("Traces are sent")
+    assert "OTEL_EXPORTER_JAEGER_AGENT_HOST is set" in caplog.text
     assert "Set OTEL_EXPORTER_OTLP_ENDPOINT" in caplog.text
 
 

@@ -166,6 +166,7 @@ def test_service_on_oss(service: Any, folder: Path) -> None:
     """With the vendor ``oss`` the same view is given OSS's service and bucket."""
     with OssServer() as server:
         config = {f"STORAGE_{k.upper()}": v for k, v in server.settings.items()}
+        config["CELERY_BROKER_URL"] = "memory://"
         app = modern_flask.create_app("shop", config=config)
         app.add_url_rule("/files", view_func=service.name_storage)
 
