@@ -15,6 +15,7 @@ __all__ = [
     "FIX_PATH",
     "BadDuration",
     "BadPath",
+    "BrokenPackage",
     "ConfigurationError",
     "Fault",
     "MissingExtra",
@@ -23,6 +24,7 @@ __all__ = [
     "UnknownSetting",
     "find_nearest",
     "join_names",
+    "make_import_fault",
     "set_key",
 ]
 
@@ -171,6 +173,62 @@ class MissingExtra(ConfigurationError):
             ("set in", origin or ""),
             ("fix", f"pip install 'modern-flask[{extra}]'"),
         )
+
+
+class BrokenPackage(ConfigurationError):
+    """A component is configured, and its package is there but can't be imported.
+
+    Args:
+        component: The name of the component.
+        package: The package.
+        extra: The extra of modern-flask that installs the package, if there is one.
+        reason: The text of the error, such as the name of a module that is missing.
+        key: The key that configures the component.
+        origin: Where the key was set, if that is known.
+    """
+
+    def __init__(
+        self,
+        component: str,
+        package: str,
+        extra: str,
+        reason: str,
+        key: str = "",
+        origin: object = None,
+    ) -> None:
+        self.component, self.package, self.extra = component, package, extra
+        self.reason, self.key, self.origin = reason, key, origin
+        by_key = f" by {key}" if origin else ""
+        what = f"'modern-flask[{extra}]'" if extra else f"the package of {package}"
+        super().__init__(
+            f"{component} is configured{by_key}, but the package {package} can't be "
+            f"imported: {reason}.",
+            ("set in", origin or ""),
+            ("fix", f"pip install --force-reinstall {what}"),
+        )
+
+
+def make_import_fault(
+    error: ImportError,
+    module: str,
+    component: str,
+    package: str,
+    extra: str,
+    key: str = "",
+    origin: object = None,
+) -> ConfigurationError:
+    """Make the error for a package whose import failed.
+
+    Args:
+        error: What the import raised.
+        module: The module of the package. If that is missing, so is the package; if
+            anything else is missing, the package is broken.
+        component, package, extra, key, origin: See :class:`MissingExtra`.
+    """
+    if isinstance(error, ModuleNotFoundError) and error.name == module:
+        return MissingExtra(component, package, extra, key, origin)
+    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return BrokenPackage(component, package, extra, reason, key, origin)
 
 
 def set_key(key: str) -> str:

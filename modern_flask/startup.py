@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import sys
 import weakref
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,11 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+_WORKER = "modern_flask.server.worker.worker"
+_PLAIN_GUNICORN = (
+    "gunicorn serves with a worker of its own. With -k modern_flask.server.Worker "
+    "probes are answered while a view runs, and no request is lost at a stop."
+)
 _TELEMETRY = ("logging", "tracing", "metrics")
 
 
@@ -51,15 +57,26 @@ def start(app: Flask) -> None:
     if not bound.started:
         bound.started = True
         guard_errors(app)
+        _record_requests(app)
         logger.info("%s", bound.container.tracing())
+        if "gunicorn.arbiter" in sys.modules and _WORKER not in sys.modules:
+            logger.info("%s", _PLAIN_GUNICORN)
         for text in warnings(app):
             logger.warning("%s", text)
     if not bound.checked:
         tasks, found = _read_tasks(bound)
-        found += check_start(app, bound, tasks)
+        found += [*check_start(app, bound, tasks), *_check_shared_tasks(app, bound)]
         if found:
             raise CheckFailed(found)
         bound.checked = True
+
+
+def _record_requests(app: Flask) -> None:
+    """Let each request record what is read from it, if the service caches functions."""
+    # ``cached`` imports this module. A service without it pays nothing.
+    module = sys.modules.get("modern_flask.redis.views")
+    if module is not None:
+        module.record_requests(app)
 
 
 def faults(app: Flask) -> list[Exception]:
@@ -70,7 +87,8 @@ def faults(app: Flask) -> list[Exception]:
     """
     bound = get_bound(app)
     # If the Celery app does not open, the check of the components reports it.
-    return check_app(app, bound, _read_tasks(bound)[0])
+    found = check_app(app, bound, _read_tasks(bound)[0])
+    return [*found, *_check_shared_tasks(app, bound)]
 
 
 def warnings(app: Flask) -> list[str]:
@@ -104,6 +122,16 @@ def _read_tasks(bound: Bound) -> tuple[dict[str, Any], list[Exception]]:
         return get_tasks(celery()), []
     except Exception as fault:
         return {}, [fault]
+
+
+def _check_shared_tasks(app: Flask, bound: Bound) -> list[Exception]:
+    """Find shared tasks that no Celery app of the service takes."""
+    celery = bound.container.providers.get("celery")
+    if celery is None or is_configured(celery) or "celery" not in sys.modules:
+        return []
+    from .tasks.shared import find_tasks_without_app
+
+    return [*find_tasks_without_app(app)]
 
 
 def close_at_exit(bound: Bound) -> None:

@@ -3,6 +3,8 @@
 import os
 import threading
 from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
@@ -13,6 +15,7 @@ from modern_flask.waiting import (
     DeadlinePassed,
     Retries,
     call_within,
+    parse_retry_after,
 )
 
 
@@ -153,3 +156,25 @@ def test_call_of_the_parent_has_ended_in_a_child() -> None:
     assert os.waitstatus_to_exitcode(status) == 0
     assert not call.ended
     release.set()
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        ("2", 2, 2),
+        (" 120 ", 120, 120),
+        (
+            format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True),
+            3000,
+            3600,
+        ),
+        ("Sat, 28 Nov 2020 08:00:00 GMT", 0, 0),
+        ("soon", 0, 0),
+        ("-1", 0, 0),
+        ("²", 0, 0),
+        ("", 0, 0),
+    ],
+)
+def test_retry_after(text: str, least: float, most: float) -> None:
+    """``Retry-After`` is a number of seconds or a date; anything else asks for none."""
+    assert least <= parse_retry_after(text) <= most

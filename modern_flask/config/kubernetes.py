@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import Fault, MissingExtra
+from ..errors import Fault, make_import_fault
 from ..failures import tls_reason
 from ..waiting import Retries
 from .cluster import SERVICE_ACCOUNT, Cluster, find_cluster
@@ -72,7 +72,8 @@ def read_kubernetes(
         timeouts: Seconds to connect, and seconds to wait for the next bytes.
 
     Raises:
-        MissingExtra: The package ``kubernetes`` is not installed.
+        MissingExtra, BrokenPackage: The package ``kubernetes`` is not installed, or
+            can't be imported.
         NoClusterAccess, UnreadableFile: No service account or kubeconfig can be used.
         KubernetesUnauthorized, KubernetesForbidden, KubernetesMissing,
         KubernetesKeyMissing, SourceRefused: The API server does not return the key.
@@ -80,10 +81,10 @@ def read_kubernetes(
     """
     try:
         import kubernetes  # noqa: F401
-    except ModuleNotFoundError as error:
-        if error.name != "kubernetes":
-            raise
-        raise MissingExtra("CONFIG_SOURCE", "kubernetes", "kubernetes") from None
+    except ImportError as error:
+        raise make_import_fault(
+            error, "kubernetes", "CONFIG_SOURCE", "kubernetes", "kubernetes"
+        ) from error
 
     def read() -> tuple[KubernetesKey, bytes]:
         cluster = find_cluster(source, environ, service_account)

@@ -18,6 +18,10 @@ from .logger import make_logger_class
 bind = os.environ.get("GUNICORN_BIND", "127.0.0.1:8000")
 workers = 1
 threads = 1
+worker_class = "modern_flask.server.Worker"
+worker_connections = 10_000
+# Seconds. Balancers keep their connections for about a minute, and must close first.
+keepalive = 75
 # Seconds. Kubernetes gives a pod 30 s, so there is time left to close the components.
 graceful_timeout = 20
 # For the heartbeat file: /tmp may be on a disk, or missing in a read-only image.

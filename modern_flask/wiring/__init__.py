@@ -10,6 +10,7 @@ from .lifecycle import Lifecycle
 from .markers import note_lookup
 from .providers import Once, Opened, Scoped
 from .settings import Choice, is_configured, section
+from .work import name_work, named_work
 
 __all__ = [
     "Bound",
@@ -27,6 +28,8 @@ __all__ = [
     "guard_errors",
     "inject",
     "is_configured",
+    "name_work",
+    "named_work",
     "note_lookup",
     "section",
 ]

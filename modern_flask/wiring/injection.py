@@ -222,7 +222,7 @@ def bind(app: Flask, container: DynamicContainer) -> Bound:
 def _get_finder(provider: providers.Provider[Any], default: Any) -> Callable[[], Any]:
     if library.option_of(provider) is not None and default is not _EMPTY:
         # If the key is not set, the parameter keeps its default.
-        return lambda: default if (value := provider()) is None else value
+        return lambda: provider() if library.has_value(provider) else default
     return provider.find if isinstance(provider, Scoped) else provider
 
 
@@ -298,7 +298,8 @@ class _Dispatched(providers.Provider[Any]):
 
     def _provide(self, args: Any, kwargs: Any) -> Any:
         resolver = _get_resolver(self.injected.name)
-        return resolver.provider(self.injected, self.parameter)()
+        provider = resolver.provider(self.injected, self.parameter)
+        return _get_finder(provider, self.injected.defaults[self.parameter])()
 
 
 # The containers that were wired by hand, in the order of wiring.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -13,6 +13,7 @@ __all__ = [
     "add_injection",
     "closing_parameters",
     "configuration_of",
+    "has_value",
     "is_closing",
     "is_library_function",
     "is_marker",
@@ -122,6 +123,23 @@ def configuration_of(option: Any) -> Any:
     """Return the values of the configuration that has ``option``; None for others."""
     found = option_of(option)
     return found._get_root()() if found is not None else None
+
+
+def has_value(option: Any) -> bool:
+    """Whether the key of ``option`` is set, and is not None.
+
+    The library raises an error where a key above it is None. It raises one for a
+    required key, too, and that one is for the caller.
+    """
+    found = option_of(option)
+    names = found.get_name_segments()
+    values = configuration_of(option)
+    for name in names[:-1]:
+        key = name() if isinstance(name, providers.Provider) else name
+        values = values.get(key) if isinstance(values, Mapping) else None
+    if names[:-1] and values is None and not is_required(option):
+        return False
+    return found() is not None
 
 
 def root_of(provider: Any) -> Any:

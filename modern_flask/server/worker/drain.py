@@ -25,12 +25,17 @@ class Drain:
         loop: The loop of the worker.
         delay: Seconds of the first step.
         grace: Seconds from the signal until the worker would be killed.
+        inherited: Whether gunicorn got the sockets from another process.
     """
 
-    def __init__(self, loop: Loop, delay: float, grace: float) -> None:
+    def __init__(
+        self, loop: Loop, delay: float, grace: float, inherited: bool = False
+    ) -> None:
+        self._is_inherited = inherited
         self._loop, self._delay, self._grace = loop, delay, grace
         self._begun = self._drained = self._active = 0.0
         self._is_whole: bool | None = None
+        self._is_accepting = False
         self.is_cut = False
         """Whether the grace is over and requests are still under way."""
 
@@ -49,7 +54,9 @@ class Drain:
             return
         self._begun = now
         self._loop.sender.is_stopping = True
-        shared = is_shared(list(self._loop.listeners.values()))
+        shared = None
+        if not self._is_inherited:
+            shared = is_shared(list(self._loop.listeners.values()))
         self._is_whole = None if shared is None else not shared
         if quick or shared:
             self._delay = 0.0
@@ -63,6 +70,11 @@ class Drain:
         if not self._drained:
             self._drained = self._active = now
             self._close_listeners()
+        if self._is_accepting and now > self._drained + _QUIET:
+            # It is not known who else has the sockets. So no longer than needed for
+            # what waited.
+            self._is_accepting = False
+            loop.stop_accepting()
         waiting = sum(each.count_waiting() for each in loop.listeners.values())
         if (
             waiting
@@ -82,3 +94,4 @@ class Drain:
         elif self._is_whole:
             for listener in self._loop.listeners.values():
                 listener.stop_handshakes()
+        self._is_accepting = self._is_whole is None

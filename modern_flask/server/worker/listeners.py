@@ -99,7 +99,7 @@ def is_shared(listeners: list[Listener]) -> bool | None:
     Returns:
         None if that can't be known.
     """
-    if not _IS_LINUX:
+    if not _IS_LINUX or _comes_from_systemd(os.getppid()):
         return None
     mine = {f"socket:[{os.fstat(each.fd).st_ino}]" for each in listeners}
     master = os.getppid()
@@ -114,10 +114,20 @@ def is_shared(listeners: list[Listener]) -> bool | None:
         except (FileNotFoundError, ProcessLookupError):
             continue
         except OSError:
-            # Only the first process of the system may have sockets of others.
-            if int(name) in (1, master):
+            # A process of another user, which can't have got the sockets from gunicorn.
+            if int(name) == master:
                 return None
     return False
+
+
+def _comes_from_systemd(master: int) -> bool:
+    """Whether the sockets may be those of a unit of systemd (sd_listen_fds(3))."""
+    try:
+        with open(f"/proc/{master}/environ", "rb") as environ:
+            names = {each.partition(b"=")[0] for each in environ.read().split(b"\0")}
+    except OSError:
+        return True
+    return b"LISTEN_FDS" in names
 
 
 def _has_any(pid: int, links: set[str]) -> bool:

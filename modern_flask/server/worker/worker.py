@@ -77,7 +77,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         grace = float(self.cfg.graceful_timeout)
         self._cut_since = 0.0
         self._reported: set[int] = set()
-        self._drain = Drain(self._loop, service.limits.shutdown_delay, grace)
+        delay = service.limits.shutdown_delay
+        inherited = any(str(each).startswith("fd://") for each in self.cfg.bind)
+        self._drain = Drain(self._loop, delay, grace, inherited)
         self._turns = make_turns(self._loop, service, self._count, self.cfg.threads)
         self._turns.run()
 

@@ -412,14 +412,17 @@ def note_many(histogram: NotingHistogram) -> None:
 
 
 TASKS = """
-from celery import shared_task
+from celery import Task, shared_task
 from modern_flask import Container, create_app
+
+class Audited(Task):
+    pass
 
 @shared_task(name="sell")
 def sell(number):
     return number
 
-@shared_task(name="lose")
+@shared_task(name="lose", base=Audited)
 def lose():
     raise LookupError("lost")
 
