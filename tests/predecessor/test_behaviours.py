@@ -104,9 +104,12 @@ def test_where_the_functions_work(folder: Path) -> None:
     assert kept.conf.task_ignore_result is False
 
 
-@shows("the session")
-def test_the_session(folder: Path) -> None:
-    """All functions of a request have one session, which is rolled back at its end."""
+@shows("the session", "a write that nobody commits")
+def test_the_session(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """All functions of a request have one session, which is rolled back at its end.
+
+    What nobody committed is logged, or is an error.
+    """
     app = modern_flask.create_app("shop", config={"DATABASE_ENGINE_URL": MEMORY})
     with app.container.engine().begin() as connection:
         connection.execute(text("create table items (name text)"))
@@ -122,6 +125,16 @@ def test_the_session(folder: Path) -> None:
         return {"same": helper() is session}
 
     assert app.test_client().post("/").json == {"same": True}
+    assert "view" in caplog.text
+    strict = {
+        "DATABASE_ENGINE_URL": f"sqlite:///{folder / 'shop.db'}",
+        "DATABASE_SESSION_UNCOMMITTED_WRITES": "error",
+    }
+    other = modern_flask.create_app("shop", config=strict)
+    with other.container.engine().begin() as connection:
+        connection.execute(text("create table items (name text)"))
+    other.add_url_rule("/", view_func=view, methods=["POST"])
+    assert other.test_client().post("/").status_code == 500
     with app.container.engine().begin() as connection:
         assert connection.scalar(text("select count(*) from items")) == 0
 
