@@ -5,6 +5,7 @@ attributes and never holds a value that may be secret. The labels of its lines a
 ``in``, ``set in``, ``looked in``, ``path``, ``did you mean`` and ``fix``.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from os.path import commonprefix
@@ -119,7 +120,7 @@ class UnknownChoice(ConfigurationError):
 
 
 class NotConfigured(ConfigurationError):
-    """A component is used, but none of its keys is set.
+    """A component is used, but none of its keys is set, or a required one is not.
 
     Args:
         component: The name of the provider, such as ``redis``.
@@ -232,8 +233,9 @@ def make_import_fault(
 
 
 def set_key(key: str) -> str:
-    """The remedy for a key that is not set."""
-    return f"set {key} in the configuration, or FLASK_{key} in the environment"
+    """The remedy for a key that is not set. The key may be ``A["B"]``."""
+    variable = "FLASK_" + re.sub(r'\["([^"]*)"\]', r"__\1", key)
+    return f"set {key} in the configuration, or {variable} in the environment"
 
 
 def _describe_unused(unused: Sequence[str]) -> str:

@@ -8,24 +8,35 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import sys
 import weakref
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
 from .pages import get_pages
 from .wiring import Bound, get_bound, guard_errors, is_configured
+from .wiring.checks.failure import NotOpened
+from .wiring.checks.opening import find_own_components, make_fault
 from .wiring.checks.run import check_app, check_start, find_warnings
 from .wiring.errors import CheckFailed
+from .wiring.graph import Graph
+from .wiring.lifecycle import Explain
 
 if TYPE_CHECKING:
     from .wiring.draw import Picture
 
 __all__ = [
+    "VERBOSE",
     "close_at_exit",
     "faults",
+    "is_verbose",
+    "list_own_components",
+    "make_explanation",
+    "open_components",
     "picture",
     "running",
     "start",
@@ -39,6 +50,9 @@ _PLAIN_GUNICORN = (
     "gunicorn serves with a worker of its own. With -k modern_flask.server.Worker "
     "probes are answered while a view runs, and no request is lost at a stop."
 )
+VERBOSE = "MODERN_FLASK_VERBOSE"
+"""The variable that ``--verbose`` sets, so that a server's processes see it, too."""
+
 _TELEMETRY = ("logging", "tracing", "metrics")
 
 
@@ -79,6 +93,33 @@ def _record_requests(app: Flask) -> None:
         module.record_requests(app)
 
 
+def open_components(app: Flask) -> None:
+    """Open every configured component, in a server's or a worker's process.
+
+    Raises:
+        NotOpened: A component raised an exception. The fault says why, without secrets
+            and without the exception itself. With ``MODERN_FLASK_VERBOSE``, the
+            traceback is logged.
+        NotConfigured: A component of the service lacks a required key.
+    """
+    try:
+        get_bound(app).lifecycle.open(make_explanation(app))
+    except NotOpened as fault:
+        if is_verbose():
+            logger.error("%s", fault.details)
+        raise
+
+
+def make_explanation(app: Flask) -> Explain:
+    """Make the function that makes the fault of a component that can't be opened."""
+    return partial(make_fault, graph=Graph(get_bound(app).container))
+
+
+def is_verbose() -> bool:
+    """Whether faults are shown with their tracebacks: by ``--verbose``."""
+    return bool(os.environ.get(VERBOSE))
+
+
 def faults(app: Flask) -> list[Exception]:
     """Find all faults of ``app`` that can be found without running its own code.
 
@@ -96,6 +137,16 @@ def warnings(app: Flask) -> list[str]:
     bound, pages = get_bound(app), get_pages(app)
     found = find_warnings(app, bound, _read_tasks(bound)[0])
     return [*found, *pages.find_warnings()] if pages else found
+
+
+def list_own_components(app: Flask) -> list[str]:
+    """List the configured components that the check does not open, by name.
+
+    The service's own code opens them.
+    """
+    container = get_bound(app).container
+    graph = Graph(container)
+    return [graph.name(provider) for provider in find_own_components(container)]
 
 
 def picture(app: Flask) -> Picture:

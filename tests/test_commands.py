@@ -4,13 +4,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import click
+import flask.cli
 import pytest
 from flask import Blueprint, Flask, current_app
 from flask.cli import FlaskGroup
 
 import modern_flask
+import modern_flask.cli
 from modern_flask.cli import cli
 from modern_flask.commands import LazyCommand
 from modern_flask.wiring.checks.functions import find_functions
@@ -103,6 +106,34 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
+class Printed(NamedTuple):
+    """A command's exit code and output."""
+
+    returncode: object
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str, str, str], Printed]:
+    """``run_here("flask", "check", text)``: the same in this process."""
+    programs = {"flask": flask.cli.main, "modern_flask.cli": modern_flask.cli.main}
+    monkeypatch.chdir(tmp_path)
+
+    def run(program: str, word: str, text: str) -> Printed:
+        source = tmp_path / "config.py"
+        source.write_text(text)
+        monkeypatch.setenv("CONFIG_SOURCE", str(source))
+        monkeypatch.setattr(sys, "argv", [program, "--app", "example_service", word])
+        with pytest.raises(SystemExit) as exited:
+            programs[program]()
+        return Printed(exited.value.code or 0, *capsys.readouterr())
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("word", "text"),
     [
@@ -113,14 +144,24 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         ("config", WORKS + "REDIS_HOTS = 1\n"),
     ],
 )
-def test_both_command_lines_print_the_same(run, word, text):
+def test_both_command_lines_print_the_same(run_here, word, text):
     """``flask`` and ``modern-flask`` have the same output and the same exit code."""
-    by_flask = run("flask", word, text)
-    by_kit = run("modern_flask.cli", word, text)
+    by_flask = run_here("flask", word, text)
+    by_kit = run_here("modern_flask.cli", word, text)
+
+    assert by_flask == by_kit
+    assert by_flask.stdout + by_flask.stderr
+    assert "Traceback" not in by_flask.stderr
+
+
+def test_both_programs_print_the_same(run):
+    """So it is in processes of their own, too."""
+    by_flask = run("flask", "check", WORKS + "REDIS_HOTS = 1\n")
+    by_kit = run("modern_flask.cli", "check", WORKS + "REDIS_HOTS = 1\n")
 
     assert by_flask.stdout == by_kit.stdout
     assert by_flask.stderr == by_kit.stderr
-    assert by_flask.returncode == by_kit.returncode
+    assert by_flask.returncode == by_kit.returncode == 1
     assert "Traceback" not in by_flask.stderr
 
 

@@ -14,7 +14,6 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProces
 
 from .export.destination import Destination, choose_destination
 from .export.redaction import redact_span
-from .export.uploader import Limits, Uploader
 from .propagation import set_propagators
 from .resource import make_resource
 from .variables import check_limits
@@ -178,6 +177,9 @@ def _make_processor(destination: Destination) -> SpanProcessor:
                 formatter=lambda span: f"{redact_span(span).to_json()}\n"
             )
         )
+    # A service without a back end does not pay for the import of requests.
+    from .export.uploader import Limits, Uploader
+
     return Uploader(destination, Limits.read(os.environ))
 
 

@@ -52,8 +52,7 @@ def on_exit(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Open the configured components after the fork, before the first request."""
-    from ..startup import start
-    from ..wiring import get_bound
+    from ..startup import open_components, start
 
     # For every app, even without a container: the filter keeps queries and decoded line
     # breaks out of the access log.
@@ -61,7 +60,7 @@ def post_worker_init(worker: Any) -> None:
     app = find_app(worker.app.callable)
     if app is not None:
         start(app)
-        get_bound(app).lifecycle.open()
+        open_components(app)
 
 
 def worker_exit(server: Any, worker: Any) -> None:

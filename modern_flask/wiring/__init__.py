@@ -3,9 +3,16 @@
 This is the only package that uses the library's private names.
 """
 
-from .container_instance import ContainerInstance
+from .container_instance import ContainerInstance, check_container
 from .flask_scope import guard, guard_errors
-from .injection import Bound, bind, find, get_bound, get_container, inject
+from .injection import (
+    Bound,
+    bind,
+    find,
+    get_bound,
+    get_container,
+    inject,
+)
 from .lifecycle import Lifecycle
 from .markers import note_lookup
 from .providers import Once, Opened, Scoped
@@ -21,6 +28,7 @@ __all__ = [
     "Opened",
     "Scoped",
     "bind",
+    "check_container",
     "find",
     "get_bound",
     "get_container",

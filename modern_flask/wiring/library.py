@@ -22,10 +22,12 @@ __all__ = [
     "marker_name",
     "markers_of",
     "option_of",
+    "path_of",
     "providers_map",
     "root_of",
     "target_name",
     "unbound_injections",
+    "whole_configuration_of",
 ]
 
 _registry: Any = wiring._patched_registry
@@ -151,6 +153,40 @@ def root_of(provider: Any) -> Any:
         return provider
     found = option_of(provider)
     return found._get_root() if found is not None else None
+
+
+def path_of(provider: Any) -> tuple[str, ...]:
+    """Return the keys that lead from the whole configuration to an option's value.
+
+    A container inside another one may get an item as its configuration:
+    ``providers.Container(Billing, config=config.BILLING)``.
+    """
+    option = option_of(provider)
+    if option is None:
+        above = _get_above(provider)
+        return path_of(above) if above is not None else ()
+    own = [
+        str(segment() if isinstance(segment, providers.Provider) else segment)
+        for segment in option.get_name_segments()
+    ]
+    return (*path_of(option._get_root()), *own)
+
+
+def whole_configuration_of(provider: Any) -> Any:
+    """Return the values in which :func:`path_of` leads to the value of an option."""
+    root = root_of(provider)
+    above = _get_above(root)
+    if above is not None:
+        return whole_configuration_of(above)
+    return root() if root is not None else None
+
+
+def _get_above(configuration: Any) -> Any:
+    """Return the option or configuration that replaces ``configuration``, else None."""
+    if not isinstance(configuration, providers.Configuration):
+        return None
+    above = configuration.last_overriding
+    return above if root_of(above) is not None else None
 
 
 def is_required(option: Any) -> bool:

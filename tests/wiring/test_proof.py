@@ -116,7 +116,8 @@ def test_tasks(
     number = proof_size(1000)
     keys = environment(postgresql_url, FLASK_CELERY_BROKER_URL=redis_url)
     worker = python("-m", "modern_flask.cli", "--app", SERVICE, "worker", "-c", "4")
-    worker += ["--pool", pool]
+    # It does not look for other workers, which would take a second.
+    worker += ["--pool", pool, "--without-mingle", "--without-gossip"]
     log = tmp_path / "worker.log"
 
     with Process(*worker, log=log, env=keys, cwd=ROOT) as process:

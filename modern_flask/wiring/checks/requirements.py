@@ -8,7 +8,7 @@ from typing import Any
 
 from dependency_injector import providers
 
-from ...config.values import Values
+from ...config.values import name_key
 from ...errors import (
     ConfigurationError,
     NotConfigured,
@@ -19,13 +19,14 @@ from ...errors import (
 )
 from .. import library
 from ..callables import get_function, get_signature
-from ..edges import key_of
+from ..edges import key_of, origin_of
 from ..errors import WiringFault
 from ..markers import resolve_annotation
 from ..providers import drop_own_keywords
 from ..settings import Choice, Settings
 from ..targets import find_injected, get_called
 from .checked_app import CheckedApp, Injection, Use
+from .opening import find_lack
 from .types import get_provided, is_plain
 
 __all__ = [
@@ -197,6 +198,9 @@ def _check(use: Use, checked: CheckedApp) -> Iterator[Exception]:
     elif isinstance(provider, Settings | Choice):
         try:
             provider.chosen() if isinstance(provider, Choice) else provider.check()
+            lack = find_lack(use.path[-2]) if len(use.path) > 1 else None
+            if lack is not None and isinstance(provider, Settings):
+                yield InjectedUnconfigured(lack, use.titles, path)
         except NotConfigured as lack:
             yield InjectedUnconfigured(lack, use.titles, path)
         except ConfigurationError as fault:
@@ -238,10 +242,10 @@ def _check_selector(selector: providers.Selector[Any]) -> Iterator[Configuration
         return
     key, value, choices = key_of(option), option(), list(selector.providers)
     if value is not None and value not in choices:
-        whole = library.configuration_of(option)
-        origin = whole.origin(key) if isinstance(whole, Values) else None
         noun = key.partition("_")[0].lower()
-        yield UnknownChoice(key, value, noun, origin, sorted(map(str, choices)))
+        yield UnknownChoice(
+            key, value, noun, origin_of(option), sorted(map(str, choices))
+        )
 
 
 def _check_option(
@@ -253,12 +257,14 @@ def _check_option(
         converts = provider is not option and provider.provides in _CONVERSIONS
         # A default stands for None, too.
         if converts and (option() is not None or _needs_value(provider, use, checked)):
-            yield from _check_conversion(provider.provides, key, whole, option, use)
+            yield from _check_conversion(provider.provides, key, option, use)
     elif _needs_value(provider, use, checked):
-        searched = getattr(whole, "searched", ())
+        searched = getattr(library.whole_configuration_of(option), "searched", ())
         path = checked.name_path(use.path)
         optional = next(filter(None, map(_write_optional, use.injections)), "")
-        yield MissingKey(key, use.titles, path, searched, whole or (), optional)
+        around = library.path_of(option)[: -len(option.get_name_segments())]
+        known = [name_key([*around, str(name)]) for name in whole or ()]
+        yield MissingKey(key, use.titles, path, searched, known, optional)
 
 
 def _write_optional(injection: Injection) -> str:
@@ -281,13 +287,12 @@ def _is_set(option: Any, values: Any) -> bool:
 
 
 def _check_conversion(
-    kind: type, key: str, whole: Any, option: Any, use: Use
+    kind: type, key: str, option: Any, use: Use
 ) -> Iterator[WrongValue]:
     try:
         kind(option())
     except (TypeError, ValueError):
-        origin = whole.origin(key) if isinstance(whole, Values) else None
-        yield WrongValue(key, kind.__name__, origin, use.titles)
+        yield WrongValue(key, kind.__name__, origin_of(option), use.titles)
 
 
 def _needs_value(provider: Any, use: Use, checked: CheckedApp) -> bool:
