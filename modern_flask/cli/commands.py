@@ -14,7 +14,7 @@ from flask import Flask
 from ..config import list_values, mask_value
 from ..config.known_secrets import KnownSecrets
 from ..observability.metrics import multiprocess
-from ..pages import pings_of
+from ..pages import list_pinged
 from ..startup import faults, list_own_components, make_explanation, start, warnings
 from ..wiring import get_bound, is_configured
 from ..wiring.checks.opening import check_opening, is_kit_component
@@ -120,7 +120,7 @@ def check_command(loader: AppLoader) -> None:
     for text in warnings(app):
         click.echo(text, err=True)
     raise_faults(faults(app))
-    names, own = list(pings_of(container)), list_own_components(app)
+    names, own = list_pinged(container), list_own_components(app)
     click.echo(f"The service can start. Configured: {', '.join(names) or 'nothing'}.")
     if own:
         click.echo(f"Not opened, because they are the service's own: {', '.join(own)}.")

@@ -81,7 +81,11 @@ class Turns:
         pages, environ = self._service.pages, connection.environ
         if pages is None or not pages.takes(environ):
             return False
-        self._pages.put(connection)
+        if pages.is_instant(environ):
+            self._caller.answer(connection, pages)
+            self._loop.returned.append(connection)
+        else:
+            self._pages.put(connection)
         return True
 
     def _answer_pages(self) -> None:
