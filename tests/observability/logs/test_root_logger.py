@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from flask.logging import default_handler
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
-from opentelemetry.instrumentation.logging import LoggingInstrumentor
+from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -398,12 +398,11 @@ def test_handler_that_only_exports(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
     with bare_root() as root:
-        LoggingInstrumentor().instrument()
-        (exporter,) = root.handlers
+        exporter = LoggingHandler()
+        root.addHandler(exporter)
 
         with open_resource(open_logging(section())):
             log.info("written")
         assert root.handlers == [exporter]
-        LoggingInstrumentor().uninstrument()
 
     assert stream.getvalue().endswith("] - written\n")
