@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from ...config.masking import MASK, is_secret, redact, redact_lines
-from .record_factory import FIELDS, ROUTE
+from .fields import FIELDS, ROUTE
 
 __all__ = ["add_extra", "mask_text"]
 

@@ -15,7 +15,7 @@ from ...config.masking import redact, redact_lines
 from ...config.values import find_key, find_origin
 from ...errors import UnknownChoice
 from .extra import add_extra, mask_text
-from .record_factory import FIELDS, ROUTE, get_service
+from .fields import FIELDS, ROUTE, find_service
 
 __all__ = ["TEXT", "JsonFormatter", "TextFormatter", "has_trace_ids", "make_formatter"]
 
@@ -106,7 +106,7 @@ class JsonFormatter(logging.Formatter):
             "message": mask_text(_make_message(record)),
         }
         fields = vars(record)
-        if service := fields.get("otelServiceName") or get_service():
+        if service := fields.get("otelServiceName") or find_service():
             found["service"] = service
         if route := fields.get(ROUTE):
             found["route"] = route

@@ -14,19 +14,9 @@ from typing import Any
 from flask import has_request_context, request
 from opentelemetry import trace
 
-__all__ = ["FIELDS", "ROUTE", "add_fields", "get_service"]
+from .fields import FIELDS, ROUTE, find_service
 
-FIELDS: dict[str, Any] = {
-    "otelTraceID": "0",
-    "otelSpanID": "0",
-    "otelTraceSampled": False,
-    "otelServiceName": "",
-}
-"""The fields of a record outside of any trace."""
-
-ROUTE = "otelHttpRoute"
-"""The URL rule; only a record of a request has it. A natural name such as ``route``
-would make :mod:`logging` refuse ``extra={"route": ...}``."""
+__all__ = ["add_fields"]
 
 _Factory = Callable[..., logging.LogRecord]
 
@@ -52,12 +42,6 @@ def add_fields() -> Iterator[None]:
             logging.setLogRecordFactory(factory.inner)
 
 
-def get_service() -> str:
-    """Return the service's name, which belongs to the process's tracer provider."""
-    resource = getattr(trace.get_tracer_provider(), "resource", None)
-    return str(resource.attributes.get("service.name", "")) if resource else ""
-
-
 class _FieldFactory:
     """Makes a record with ``inner``, and adds the fields while somebody uses it."""
 
@@ -75,7 +59,7 @@ class _FieldFactory:
 def _add_fields(record: logging.LogRecord) -> None:
     fields = vars(record)
     fields.update(FIELDS)
-    fields["otelServiceName"] = get_service()
+    fields["otelServiceName"] = find_service()
     span = trace.get_current_span()
     if span is not trace.INVALID_SPAN:
         trace_id, span_id, _, flags, _, valid = span.get_span_context()

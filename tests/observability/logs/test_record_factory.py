@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from opentelemetry import trace
 from opentelemetry.instrumentation.logging import LoggingInstrumentor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
-from modern_flask.observability.logs import record_factory
+from modern_flask.observability.logs.fields import FIELDS
 from modern_flask.observability.logs.formats import JsonFormatter
-from modern_flask.observability.logs.record_factory import FIELDS, add_fields
+from modern_flask.observability.logs.record_factory import add_fields
 from tests.observability.logs.conftest import Write, inside_a_span
 
 log = logging.getLogger("shop.orders")
@@ -31,7 +32,7 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> None:
     provider = TracerProvider(
         resource=Resource({"service.name": "shop"}), shutdown_on_exit=False
     )
-    monkeypatch.setattr(record_factory.trace, "get_tracer_provider", lambda: provider)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
 
 
 @pytest.mark.usefixtures("shop")
@@ -66,7 +67,7 @@ def test_same_as_the_instrumentor() -> None:
     instrumentor.instrument(
         inject_trace_context=True,
         enable_log_auto_instrumentation=False,
-        tracer_provider=record_factory.trace.get_tracer_provider(),
+        tracer_provider=trace.get_tracer_provider(),
     )
     inside_a_span(make_both)
     instrumentor.uninstrument()
