@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from typing import Any, cast
 
-from sqlalchemy import URL, create_engine, event
+import sqlalchemy
+from sqlalchemy import URL, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import Pool, QueuePool
@@ -88,7 +89,8 @@ def open_engine(settings: Mapping[str, Any]) -> Iterator[Engine]:
             options |= {"creator": create, "poolclass": QueuePool}
             # The database exists as long as one connection to it is open.
             stack.enter_context(closing(create()))
-        engine = create_engine(url, **_add_defaults(options, url))
+        # Read the function late: other telemetry may have replaced it.
+        engine = sqlalchemy.create_engine(url, **_add_defaults(options, url))
         stack.callback(engine.dispose)
         _add_hooks(engine)
         yield engine

@@ -108,7 +108,7 @@ def observe(app: Flask, metrics: Metrics) -> RequestTelemetry:
 
 def untraced_telemetry() -> Telemetry:
     """The observer of a service that is measured and not traced."""
-    return Telemetry(Tracing(None), Metrics())
+    return Telemetry(Tracing(), Metrics())
 
 
 @pytest.fixture

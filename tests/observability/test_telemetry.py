@@ -18,7 +18,7 @@ from modern_flask.observability.tracing import Tracing
 from modern_flask.storage import MemoryStorage
 from tests.observability.conftest import untraced_telemetry
 
-TRACED = Tracing(Destination("zipkin", "http://127.0.0.1:9", "", "zipkin"))
+TRACED = Tracing([Destination("zipkin", "http://127.0.0.1:9", "", "zipkin")])
 
 
 @pytest.fixture(params=["traced", "untraced"])

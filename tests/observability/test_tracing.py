@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from modern_flask.observability.instrumentors import instrument
 from modern_flask.observability.telemetry import Telemetry
-from modern_flask.observability.tracing import instrument, open_tracing
+from modern_flask.observability.tracing import open_tracing
 from tests.observability.conftest import open_resource
 from tests.servers.collectors import OtlpCollector, ZipkinCollector
 

@@ -12,18 +12,17 @@ from modern_flask.errors import UnknownChoice
 from modern_flask.observability.errors import FIX_FILE, BadEndpoint, UnreadableFile
 from modern_flask.observability.export.destination import (
     Destination,
-    choose_destination,
+    choose_destinations,
 )
 from modern_flask.observability.logs.formats import TextFormatter
 
 
 def choose(**environ: str) -> Destination | None:
-    return choose_destination(environ)
+    return next(iter(choose_destinations(environ)), None)
 
 
 def chosen(**environ: str) -> Destination:
-    found = choose_destination(environ)
-    assert found is not None
+    (found,) = choose_destinations(environ)
     return found
 
 
@@ -95,9 +94,9 @@ def test_origin_of_an_unknown_exporter() -> None:
     section = otel(OTEL_EXPORTER="jager")
 
     with pytest.raises(UnknownChoice) as ours:
-        choose_destination({"OTEL_EXPORTER": "jager"}, section)
+        choose_destinations({"OTEL_EXPORTER": "jager"}, section)
     with pytest.raises(UnknownChoice) as theirs:
-        choose_destination({"OTEL_EXPORTER": "zipkni"}, section)
+        choose_destinations({"OTEL_EXPORTER": "zipkni"}, section)
 
     assert str(ours.value) == (
         'OTEL_EXPORTER = "jager" names no exporter.\n'
@@ -122,7 +121,7 @@ def test_origin_of_an_unknown_exporter() -> None:
 def test_origin_of_an_endpoint(variable: str) -> None:
     """An endpoint that is not a URL is reported with where it was set."""
     with pytest.raises(BadEndpoint) as caught:
-        choose_destination({variable: "x"}, otel(**{variable: "x"}))
+        choose_destinations({variable: "x"}, otel(**{variable: "x"}))
 
     assert str(caught.value).splitlines()[:2] == [
         f'{variable} = "x" is not the URL of a collector.',
@@ -277,7 +276,7 @@ def test_file_that_is_none(prefix: str, name: str) -> None:
     values = {"OTEL_EXPORTER": "otlp", variable: "/nowhere.pem"}
 
     with pytest.raises(UnreadableFile) as caught:
-        choose_destination(values, otel(**values))
+        choose_destinations(values, otel(**values))
 
     assert str(caught.value) == (
         f'{variable} = "/nowhere.pem" is not a readable file.\n'
