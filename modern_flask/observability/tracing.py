@@ -67,29 +67,26 @@ class Tracing:
             call()
 
     def __str__(self) -> str:
-        text = "Traces are not sent"
-        if self.destinations:
-            names = join_names([str(each) for each in self.destinations])
-            text = f"Traces are sent to {names}"
-        elif self.on and isinstance(self.provider, KitProvider):
-            return "Traces are given to the processors that were added to the provider."
-        if self.on and not isinstance(self.provider, KitProvider | None):
-            return f"{_describe_foreign(self.provider)} {text} by the kit."
-        if self.destinations:
-            return f"{text}."
-        return (
-            f"{text}: set OTEL_EXPORTER to zipkin, jaeger or otlp, and the "
-            "variable of its endpoint."
-        )
-
-
-def _describe_foreign(provider: Any) -> str:
-    """Say what the kit leaves to somebody who has set up OpenTelemetry before it."""
-    left = join_names(list_foreign()) or "nothing"
-    return (
-        f"OpenTelemetry is set up by other code, whose {type(provider).__name__} gets "
-        f"all spans. Left to its instrumentors: {left}; the kit makes the other spans."
-    )
+        """One line for the log of the start: who sends and who makes the spans."""
+        names = join_names([str(each) for each in self.destinations])
+        sent = f"Traces are sent to {names}."
+        if not self.on:
+            return (
+                "Traces are not sent: set OTEL_EXPORTER to zipkin, jaeger or otlp, and "
+                "the variable of its endpoint."
+            )
+        if isinstance(self.provider, KitProvider | None):
+            added = (
+                "Traces are given to the processors that were added to the provider."
+            )
+            parts = [sent if names else added]
+        else:
+            kind = type(self.provider).__name__
+            parts = [f"Other code has set up OpenTelemetry: its {kind} gets all spans."]
+            parts += [sent] if names else ["The kit sends none itself."]
+        if left := list_foreign():
+            parts.append(f"Left to OpenTelemetry's instrumentors: {join_names(left)}.")
+        return " ".join(parts)
 
 
 def open_tracing(settings: Mapping[str, Any], service: str) -> Iterator[Tracing]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -65,13 +66,18 @@ def _find_kind(name: str) -> str:
         return plain.partition("_")[0]
     if entry_points(group=_GROUP, name=name):
         return name
+    _warn_of_unknown(name)
+    return ""
+
+
+@cache
+def _warn_of_unknown(name: str) -> None:
     logger.warning(
         "OTEL_TRACES_EXPORTER names %s, but no installed package has an exporter with "
         "this name. No traces are sent there. Known names are %s.",
         name,
         join_names(_KINDS),
     )
-    return ""
 
 
 def make_exporter(name: str) -> Any:
