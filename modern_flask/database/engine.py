@@ -15,6 +15,7 @@ from sqlalchemy.pool import Pool, QueuePool
 
 from ..config.values import find_key, find_origin
 from .connection import retry_connecting
+from .echo import echo_once
 from .errors import LegacyMode, UnfitSetting
 from .keywords import (
     RETIRED_ENGINE,
@@ -157,6 +158,7 @@ def _add_defaults(options: Mapping[str, Any], url: URL) -> dict[str, Any]:
 def _add_hooks(engine: Engine) -> None:
     """Add the behaviour that no keyword of ``create_engine`` can give."""
     _forget_after_fork(engine)
+    echo_once(engine)
     if engine.dialect.name != "sqlite":
         retry_connecting(engine)
     if engine.dialect.driver in ("psycopg", "psycopg2"):
