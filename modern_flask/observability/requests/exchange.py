@@ -25,7 +25,7 @@ from ..http_methods import METHODS
 from ..passing import pass_on
 from ..sdk import SPAN_KEY, ServerSpan, attach, detach, get_current, suppress_spans
 from .caller import read_headers
-from .environ_keys import IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
+from .environ_keys import ADOPTS, IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
 from .server_span import SCOPE, ServerSpans
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Exchange:
             self._note_ids(trace.get_current_span(current).get_span_context())
             return
         if spans.left:
-            self.adopts = True
+            self.adopts = environ[ADOPTS] = True
             return
         parent = read_caller(environ)
         if not spans.traced:
