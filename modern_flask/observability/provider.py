@@ -20,6 +20,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
+from ..config.masking import redact
 from ..failures import describe
 from ..waiting import BackgroundCall, Deadline, DeadlinePassed
 from .errors import BadLimit
@@ -176,7 +177,9 @@ def _call_all(
                 seconds,
             )
         except Exception as error:
-            logger.warning("%s of %s failed: %s.", method, name, describe(error))
+            logger.warning(
+                "%s of %s failed: %s.", method, name, redact(describe(error))
+            )
         else:
             if done is False:
                 logger.warning("%s of %s left spans unsent.", method, name)

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export import (
     SpanExporter,
 )
 
+from ...config.masking import redact
 from ...failures import describe
 from ...waiting import DeadlinePassed, call_within
 from .destination import Destination
@@ -59,7 +60,7 @@ class Fanout(SpanProcessor):
             logger.warning(
                 "Spans may be lost: %s did not close (%s).",
                 destination,
-                describe(error),
+                redact(describe(error)),
             )
 
     def _put(

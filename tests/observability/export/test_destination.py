@@ -376,3 +376,38 @@ def test_credentials_are_not_printed(
     for text in (str(found), repr(found), caplog.text):
         assert "pa55" not in text
         assert token not in text
+
+
+def kinds(value: str) -> list[str]:
+    return [each.kind for each in choose_destinations({"OTEL_TRACES_EXPORTER": value})]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("otlp,console", ["otlp", "console"]),
+        (" zipkin , otlp_proto_grpc,", ["zipkin", "otlp"]),
+        ("otlp,otlp_proto_http", ["otlp"]),
+        ("none", []),
+        ("none,console", ["console"]),
+        (",", []),
+    ],
+)
+def test_opentelemetrys_list(
+    value: str, expected: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """OTEL_TRACES_EXPORTER may name several exporters, as in OpenTelemetry."""
+    assert kinds(value) == expected
+    assert caplog.messages == []
+
+
+def test_opentelemetrys_unknown_name(caplog: pytest.LogCaptureFixture) -> None:
+    """A name that nothing installed has is logged once, and the others count."""
+    for _ in range(2):
+        assert kinds("acme_missing,console") == ["console"]
+
+    assert caplog.messages == [
+        "OTEL_TRACES_EXPORTER names acme_missing, but no installed package has an "
+        "exporter with this name. No traces are sent there. Known names are console, "
+        "jaeger, none, otlp and zipkin."
+    ]
