@@ -96,12 +96,8 @@ def _make_processor(destination: Destination) -> SpanProcessor | None:
         return BatchSpanProcessor(_RedactingExporter(make_exporter(destination.kind)))
     except Exception as error:
         # OpenTelemetry's own variable never stops a service.
-        logger.warning(
-            "No traces are sent to %s: %s: %s.",
-            destination,
-            type(error).__name__,
-            error,
-        )
+        reason = redact(describe(error))
+        logger.warning("No traces are sent to %s: %s.", destination, reason)
         return None
 
 
