@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import (
     SpanExporter,
 )
 
-from ...config.masking import redact
+from ...config.masking import redact, redact_lines
 from ...failures import describe
 from ...waiting import DeadlinePassed, call_within
 from .destination import Destination
@@ -96,7 +96,7 @@ def _make_processor(destination: Destination) -> SpanProcessor | None:
         return BatchSpanProcessor(_RedactingExporter(make_exporter(destination.kind)))
     except Exception as error:
         # OpenTelemetry's own variable never stops a service.
-        reason = redact(describe(error))
+        reason = redact_lines(f"{type(error).__name__}: {error}")
         logger.warning("No traces are sent to %s: %s.", destination, reason)
         return None
 
