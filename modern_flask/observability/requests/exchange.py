@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
@@ -16,7 +16,6 @@ from opentelemetry.trace import (
     NonRecordingSpan,
     Span,
     SpanContext,
-    SpanKind,
     Status,
     StatusCode,
 )
@@ -26,7 +25,12 @@ from ..passing import pass_on
 from ..sdk import SPAN_KEY, ServerSpan, attach, detach, get_current, suppress_spans
 from .caller import read_headers
 from .environ_keys import ADOPTS, IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
-from .server_span import SCOPE, ServerSpans
+from .server_span import (
+    ServerSpans,
+    is_server_span_of_others,
+    put_on_span,
+    records_exceptions,
+)
 
 if TYPE_CHECKING:
     from ..metrics.registry import Metrics
@@ -90,7 +94,7 @@ class Exchange:
         # First read both attributes: Python has no fast path to call them directly.
         read_caller, spans = observer.read_caller, observer.spans
         current = get_current()
-        if current and _is_server_span_of_others(current.get(SPAN_KEY)):
+        if current and is_server_span_of_others(current.get(SPAN_KEY)):
             self._note_ids(trace.get_current_span(current).get_span_context())
             return
         if spans.left:
@@ -267,28 +271,8 @@ class Exchange:
         if isinstance(span, ServerSpan):
             span.put(found, name)
         else:
-            _put(span, found, name)
+            put_on_span(span, found, name)
         span.end()
-
-
-def _is_server_span_of_others(span: Any) -> bool:
-    """Whether ``span`` is the request's own span, made by a middleware around the app.
-
-    The kit's own span is not: a view may call another app.
-    """
-    if getattr(span, "kind", None) is not SpanKind.SERVER:
-        return False
-    scope = getattr(span, "instrumentation_scope", None)
-    return getattr(scope, "name", None) != SCOPE
-
-
-def _put(span: Any, found: Mapping[str, Any], name: str | None) -> None:
-    """Set the kit's attributes and name on the SDK's span; those of others stay."""
-    known = getattr(span, "attributes", None) or {}
-    span.set_attributes({key: found[key] for key in found if key not in known})
-    # The kit's own first name is the method alone.
-    if name and getattr(span, "name", None) in (None, name.partition(" ")[0]):
-        span.update_name(name)
 
 
 def _end_on_close(body: Any, exchange: Exchange) -> Iterable[bytes]:
@@ -330,12 +314,6 @@ def record_exception(sender: Flask, exception: BaseException, **_: Any) -> None:
     _note_rule(request.environ)
     request.environ[_FAILURE] = type(exception).__qualname__
     span = trace.get_current_span()
-    if span.is_recording() and not _records_exceptions(span):
+    if span.is_recording() and not records_exceptions(span):
         span.record_exception(exception)
         request.environ[_RECORDED] = True
-
-
-def _records_exceptions(span: Any) -> bool:
-    """Whether OpenTelemetry's own instrumentor of Flask records what views raise."""
-    scope = getattr(span, "instrumentation_scope", None)
-    return getattr(scope, "name", None) == "opentelemetry.instrumentation.flask"

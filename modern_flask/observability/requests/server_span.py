@@ -7,7 +7,7 @@ sampler as the SDK does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from opentelemetry import trace
@@ -34,7 +34,16 @@ from ..sdk import (
 )
 from .conventions import describe
 
-__all__ = ["SCOPE", "ServerSpans", "StartSpan", "choose_spans", "make_starter"]
+__all__ = [
+    "SCOPE",
+    "ServerSpans",
+    "StartSpan",
+    "choose_spans",
+    "is_server_span_of_others",
+    "make_starter",
+    "put_on_span",
+    "records_exceptions",
+]
 
 SCOPE = "modern_flask.http"
 """The instrumentation scope of the kit's server spans."""
@@ -143,3 +152,34 @@ def make_starter(tracer: Any) -> StartSpan:
         return span
 
     return start
+
+
+def is_server_span_of_others(span: Any) -> bool:
+    """Whether ``span`` is the request's own span, made by a middleware around the app.
+
+    The kit's own span is not: a view may call another app.
+    """
+    if getattr(span, "kind", None) is not SpanKind.SERVER:
+        return False
+    return _find_scope(span) != SCOPE
+
+
+def put_on_span(span: Any, found: Mapping[str, Any], name: str | None) -> None:
+    """Set the kit's attributes and name on the SDK's span; those of others stay."""
+    known = getattr(span, "attributes", None) or {}
+    span.set_attributes({key: found[key] for key in found if key not in known})
+    # The kit's own first name is the method alone.
+    if name and getattr(span, "name", None) in (None, name.partition(" ")[0]):
+        span.update_name(name)
+
+
+def records_exceptions(span: Any) -> bool:
+    """Whether OpenTelemetry's own instrumentor of Flask records what views raise."""
+    return _find_scope(span) == "opentelemetry.instrumentation.flask"
+
+
+def _find_scope(span: Any) -> str | None:
+    name: str | None = getattr(
+        getattr(span, "instrumentation_scope", None), "name", None
+    )
+    return name
