@@ -8,12 +8,11 @@ with such headers, and a call without them costs one look into the context.
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from functools import cache, wraps
+from functools import cache, lru_cache, wraps
 from typing import Any, NamedTuple
 
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.context import Context, create_key
-from opentelemetry.trace import SpanContext
 
 from .instrumentors import is_instrumented
 from .sdk import attach, detach, get_current, is_suppressed
@@ -27,16 +26,20 @@ _MORE_OF_B3 = frozenset({"b3", "x-b3-parentspanid"})
 
 
 class _Passed(NamedTuple):
-    """What came in: the headers as they were, and what they mean."""
+    """What came in: the headers as they were, and the context that they mean."""
 
     headers: Mapping[str, str]
-    span: SpanContext
-    baggage: Mapping[str, object]
+    context: Context
 
 
 def list_header_names() -> frozenset[str]:
     """List the headers of the global propagator, in lower case."""
-    names = frozenset(name.lower() for name in propagate.get_global_textmap().fields)
+    return _list_names(propagate.get_global_textmap())
+
+
+@lru_cache(maxsize=1)
+def _list_names(propagator: Any) -> frozenset[str]:
+    names = frozenset(name.lower() for name in propagator.fields)
     return names | _MORE_OF_B3 if "x-b3-traceid" in names or "b3" in names else names
 
 
@@ -48,9 +51,7 @@ def pass_on(parent: Context, headers: Mapping[str, str]) -> Context:
         headers: The headers by their names in lower case.
     """
     _pass_in_requests()
-    span = trace.get_current_span(parent).get_span_context()
-    passed = _Passed(headers, span, baggage.get_all(parent))
-    return Context({**parent, _PASSED: passed})
+    return Context({**parent, _PASSED: _Passed(headers, parent)})
 
 
 def add_headers(carrier: MutableMapping[str, Any]) -> None:
@@ -60,13 +61,17 @@ def add_headers(carrier: MutableMapping[str, Any]) -> None:
     if not isinstance(passed, _Passed) or is_suppressed():
         return
     headers: Mapping[str, str] = passed.headers
-    span = trace.get_current_span(current).get_span_context()
-    if span != passed.span or baggage.get_all(current) != passed.baggage:
+    if _describe(current) != _describe(passed.context):
         # The service continues another trace, or has changed the baggage.
         headers = {}
         propagate.inject(headers, current)
     if not any(name in carrier for name in headers):
         carrier.update(headers)
+
+
+def _describe(context: Context) -> Any:
+    span = trace.get_current_span(context).get_span_context()
+    return span, dict(baggage.get_all(context))
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry import propagate
@@ -35,11 +36,13 @@ def make_reader() -> Callable[[_Environ], Context | None]:
 
 def read_headers(environ: _Environ) -> dict[str, str]:
     """Read the caller's headers as they came, by their names in lower case."""
-    return {
-        name: environ[key]
-        for name in sorted(list_header_names())
-        if (key := _make_key(name)) in environ
-    }
+    keys = _list_keys(list_header_names())
+    return {name: environ[key] for name, key in keys if key in environ}
+
+
+@lru_cache(maxsize=1)
+def _list_keys(names: frozenset[str]) -> list[tuple[str, str]]:
+    return [(name, _make_key(name)) for name in sorted(names)]
 
 
 class _EnvironGetter(Getter[_Environ]):
