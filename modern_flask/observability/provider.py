@@ -101,8 +101,7 @@ class KitProvider(TracerProvider):
     def shut_down_added(self, seconds: float = FLUSH_DEADLINE) -> None:
         """Shut the added processors down, all at once, within ``seconds``.
 
-        A processor that did not keep the deadline of a flush is left alone: at exit,
-        newer releases of Python start no thread that could be abandoned.
+        A processor that did not keep the deadline of a flush is left alone.
         """
         added, self.added = self.added, ()
         _call_all([p for p in added if p not in self._abandoned], "shutdown", seconds)
@@ -163,11 +162,13 @@ def _call_all(
         (each, BackgroundCall(partial(getattr(each, method), *args), "spans"))
         for each in objects
     ]
+    # While the interpreter ends, the calls run one after the other.
+    least = seconds / max(2 * len(calls), 1)
     late = []
     for each, call in calls:
         name = type(each).__qualname__
         try:
-            done = call.result(deadline.left())
+            done = call.result(max(deadline.left(), least))
         except DeadlinePassed:
             late.append(each)
             logger.warning(
