@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Status, StatusCode
@@ -53,7 +54,10 @@ def _can_copy() -> bool:
     If they are not, a copy would still hold what was to be masked.
     """
     event, status = Event("b"), Status(StatusCode.OK)
-    span = ReadableSpan("a", attributes={"a": 1}, events=[])
+    # Without a resource, the constructor makes one, which needs threads: none start at
+    # the interpreter's exit.
+    empty = Resource.get_empty()
+    span = ReadableSpan("a", resource=empty, attributes={"a": 1}, events=[])
     try:
         found = _copy_span(span, {"b": 2}, [event], status)
         changed = (dict(found.attributes), found.events, found.status)

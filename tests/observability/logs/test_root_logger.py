@@ -35,7 +35,7 @@ def test_text(write: Write) -> None:
     (line,) = write(lambda: ids.extend(inside_a_span(lambda: log.info("sold %d", 3))))
 
     trace_id, span_id = ids
-    line = re.sub(r"\.py:\d+|name=\w*", lambda found: found[0][:4], line)
+    line = re.sub(r"\.py:\d+|name=[\w:.]*", lambda found: found[0][:4], line)
     assert line.endswith(
         " INFO [shop.orders] [test_root_logger.py:] "
         f"[trace_id={trace_id} span_id={span_id} resource.service.name] - sold 3"
