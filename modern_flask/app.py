@@ -20,8 +20,16 @@ from .container import Container
 from .observability.variables import check_propagators
 from .pages import Pages
 from .startup import close_at_exit, faults, picture, running, start, warnings
-from .wiring import Bound, Lifecycle, bind, get_bound, guard, is_configured
-from .wiring.settings import find_configurations, get_defaults, get_loaded
+from .wiring import (
+    Bound,
+    Lifecycle,
+    bind,
+    check_container,
+    get_bound,
+    guard,
+    is_configured,
+)
+from .wiring.configurations import find_configurations, get_defaults, get_loaded
 
 __all__ = [
     "App",
@@ -33,6 +41,9 @@ __all__ = [
     "start",
     "warnings",
 ]
+
+_NEEDED = ("config", "logging", "tracing", "metrics")
+"""The providers that every app's container must have."""
 
 C = TypeVar("C", bound=DeclarativeContainer)
 C_co = TypeVar("C_co", bound=DeclarativeContainer, default=Container, covariant=True)
@@ -99,6 +110,7 @@ def create_app(
 
     Raises:
         ConfigurationError: The configuration can't be read.
+        NotAContainer: ``container`` is a class, or not a container of the kit.
     """
     app: App[Any] = App(import_name, **flask_options)
     _init_app(app, container, config, check, own_routes_win=False)
@@ -134,6 +146,7 @@ def init_app(
 
     Raises:
         ConfigurationError: The configuration can't be read.
+        NotAContainer: As in :func:`create_app`.
     """
     return _init_app(app, container, config, check, own_routes_win=True)
 
@@ -146,8 +159,10 @@ def _init_app(
     own_routes_win: bool,
 ) -> Any:
     container = Container() if container is None else container
+    check_container(container, _NEEDED)
     values = _configure(app, container, config or {})
     bound = bind(app, container)
+    bound.published = dict(values)
     bound.checked = not check
     guard(app)
     _observe(app, bound)
@@ -188,7 +203,11 @@ class _Extensions(dict[str, Any]):
 def _configure(
     app: Flask, container: DynamicContainer, config: Mapping[str, Any]
 ) -> Values:
-    """Publish the values once: to ``app.config``, the container and the environment."""
+    """Publish the values once: to ``app.config``, the container and the environment.
+
+    Returns:
+        The values that were published.
+    """
     standard = Flask.default_config
     own = {
         key: value

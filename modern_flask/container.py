@@ -66,10 +66,14 @@ class Container(containers.DeclarativeContainer):
         section(config, "DATABASE_SESSION_"),
     )
     session: Scoped[Session] = Scoped(
-        "modern_flask.database.open_session", session_factory
+        "modern_flask.database.open_session",
+        session_factory,
+        on_error="modern_flask.database.session.roll_back",
     )
     readonly_session: Scoped[Session] = Scoped(
-        "modern_flask.database.readonly.open_readonly_session", session_factory
+        "modern_flask.database.readonly.open_readonly_session",
+        session_factory,
+        on_error="modern_flask.database.session.roll_back",
     )
 
     redis: Opened[Redis] = Opened(

@@ -5,6 +5,7 @@ attributes and never holds a value that may be secret. The labels of its lines a
 ``in``, ``set in``, ``looked in``, ``path``, ``did you mean`` and ``fix``.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from os.path import commonprefix
@@ -15,6 +16,7 @@ __all__ = [
     "FIX_PATH",
     "BadDuration",
     "BadPath",
+    "BrokenPackage",
     "ConfigurationError",
     "Fault",
     "MissingExtra",
@@ -23,6 +25,7 @@ __all__ = [
     "UnknownSetting",
     "find_nearest",
     "join_names",
+    "make_import_fault",
     "set_key",
 ]
 
@@ -117,7 +120,7 @@ class UnknownChoice(ConfigurationError):
 
 
 class NotConfigured(ConfigurationError):
-    """A component is used, but none of its keys is set.
+    """A component is used, but none of its keys is set, or a required one is not.
 
     Args:
         component: The name of the provider, such as ``redis``.
@@ -173,9 +176,66 @@ class MissingExtra(ConfigurationError):
         )
 
 
+class BrokenPackage(ConfigurationError):
+    """A component is configured, and its package is there but can't be imported.
+
+    Args:
+        component: The name of the component.
+        package: The package.
+        extra: The extra of modern-flask that installs the package, if there is one.
+        reason: The text of the error, such as the name of a module that is missing.
+        key: The key that configures the component.
+        origin: Where the key was set, if that is known.
+    """
+
+    def __init__(
+        self,
+        component: str,
+        package: str,
+        extra: str,
+        reason: str,
+        key: str = "",
+        origin: object = None,
+    ) -> None:
+        self.component, self.package, self.extra = component, package, extra
+        self.reason, self.key, self.origin = reason, key, origin
+        by_key = f" by {key}" if origin else ""
+        what = f"'modern-flask[{extra}]'" if extra else f"the package of {package}"
+        super().__init__(
+            f"{component} is configured{by_key}, but the package {package} can't be "
+            f"imported: {reason}.",
+            ("set in", origin or ""),
+            ("fix", f"pip install --force-reinstall {what}"),
+        )
+
+
+def make_import_fault(
+    error: ImportError,
+    module: str,
+    component: str,
+    package: str,
+    extra: str,
+    key: str = "",
+    origin: object = None,
+) -> ConfigurationError:
+    """Make the error for a package whose import failed.
+
+    Args:
+        error: What the import raised.
+        module: The module of the package. If that is missing, so is the package; if
+            anything else is missing, the package is broken.
+        component, package, extra, key, origin: See :class:`MissingExtra`.
+    """
+    if isinstance(error, ModuleNotFoundError) and error.name == module:
+        return MissingExtra(component, package, extra, key, origin)
+    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return BrokenPackage(component, package, extra, reason, key, origin)
+
+
 def set_key(key: str) -> str:
-    """The remedy for a key that is not set."""
-    return f"set {key} in the configuration, or FLASK_{key} in the environment"
+    """The remedy for a key that is not set. The key may be ``A["B"]``."""
+    variable = "FLASK_" + re.sub(r'\["([^"]*)"\]', r"__\1", key)
+    return f"set {key} in the configuration, or {variable} in the environment"
 
 
 def _describe_unused(unused: Sequence[str]) -> str:

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "DeadlinePassed",
     "Retries",
     "call_within",
+    "parse_retry_after",
 ]
 
 T = TypeVar("T")
@@ -235,3 +238,21 @@ def call_within(seconds: float, call: Callable[[], T], name: str) -> T:
         BaseException: The error of the call.
     """
     return BackgroundCall(call, name).result(seconds)
+
+
+def parse_retry_after(text: str) -> float:
+    """Return the seconds that a ``Retry-After`` header asks for (RFC 9110, 10.2.3).
+
+    Args:
+        text: A number of seconds or a date; 0 is returned for anything else.
+    """
+    text = text.strip()
+    if text.isascii() and text.isdecimal():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

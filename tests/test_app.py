@@ -8,13 +8,18 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pytest
-from dependency_injector import providers
+from dependency_injector import containers, providers
 from flask import Blueprint, Flask
 
 import modern_flask
 from modern_flask import Container, Opened, Provide, inject
 from modern_flask.errors import MissingExtra
-from modern_flask.wiring.errors import AlreadyBound, CheckFailed, NotBound
+from modern_flask.wiring.errors import (
+    AlreadyBound,
+    CheckFailed,
+    NotAContainer,
+    NotBound,
+)
 from tests.closing import closing_apps
 
 HEAVY = ("kubernetes", "celery", "oss2", "qcloud_cos", "opentelemetry", "sqlalchemy")
@@ -42,6 +47,52 @@ def test_container_of_the_app() -> None:
     assert app.container is own
     assert modern_flask.get_container(app) is own
     assert isinstance(make().container.providers["redis"], Opened)
+
+
+class Foreign(containers.DeclarativeContainer):
+    """A container without the kit's providers."""
+
+    config = providers.Configuration()
+
+
+@pytest.mark.parametrize(
+    ("container", "message"),
+    [
+        (
+            Container,
+            "Container can't be the container of an app: it is a class.\n"
+            "  fix      pass an instance: Container()",
+        ),
+        (
+            Foreign(),
+            "Foreign can't be the container of an app: it has no logging, tracing or "
+            "metrics.\n"
+            "  fix      derive it: class Foreign(modern_flask.Container)",
+        ),
+        (
+            {"redis": 1},
+            "A dict can't be the container of an app: it is not a container.\n"
+            "  fix      pass an instance of modern_flask.Container or of a subclass",
+        ),
+    ],
+    ids=["class", "foreign", "other"],
+)
+def test_what_is_not_a_container(container: Any, message: str) -> None:
+    """One sentence says why an object can't be the container of an app."""
+    with pytest.raises(NotAContainer) as caught:
+        modern_flask.create_app("shop", container, root_path=".")
+
+    assert str(caught.value) == message
+
+
+def test_container_with_the_needed_providers() -> None:
+    """A container of another kind passes if it has what every app needs."""
+    own = Container()
+    other = containers.DynamicContainer()
+    for name in ("config", "logging", "tracing", "metrics"):
+        setattr(other, name, own.providers[name])
+
+    assert modern_flask.init_app(Flask("shop", root_path="."), other) is other
 
 
 def test_configuration_everywhere() -> None:
@@ -308,7 +359,10 @@ def test_unconfigured_is_never_imported() -> None:
     )
 
     assert found.isdisjoint(
-        {"kubernetes", "celery", "oss2", "qcloud_cos", "sqlalchemy", "redis"}
+        {
+            *("kubernetes", "celery", "oss2", "qcloud_cos", "sqlalchemy", "redis"),
+            "requests",  # which sends spans
+        }
     )
 
 

@@ -162,17 +162,46 @@ def test_service_works(orders: Path):
     assert (used.returncode, used.stdout) == (0, "used\n"), used.stderr
 
 
+ALONE = """
+import socket
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def alone(request, monkeypatch):
+    def connect(*_):
+        raise AssertionError("the test opens a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    yield
+    app = request.node.funcargs["app"]
+    assert not app.container.engine.initialized, "the app is still open"
+"""
+
+NOTHING_CACHED = """
+
+def test_statistics_are_empty_at_first(app):
+    assert app.test_client().get("/stats").json["files"] == 0
+"""
+
+
 def test_example_of_a_test_passes(tmp_path: Path):
-    """The test of the example service passes as printed."""
+    """It passes as printed, connects to nothing, closes its app, and leaves no answer.
+
+    A second test, which runs after it, sees none that the first one has cached.
+    """
     (block,) = blocks_of("test")
     file = tmp_path / "test_upload.py"
-    file.write_text(block.text + "\n")
+    file.write_text(block.text + "\n" + NOTHING_CACHED)
+    (tmp_path / "conftest.py").write_text(ALONE)
 
-    done = run_python(
-        "-m", "pytest", "-q", "-p", "no:cacheprovider", file, cwd=tmp_path
-    )
+    # Hypothesis takes a second to import, and the test uses none of it.
+    plugins = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    words = ("-W", "error", "-m", "pytest", "-q", *plugins)
+    done = run_python(*words, file, cwd=tmp_path)
 
-    assert "1 passed" in done.stdout, done.stdout + done.stderr
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_error_is_the_real_one(tmp_path: Path):

@@ -5,6 +5,8 @@ import signal
 import threading
 import time
 from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
@@ -15,6 +17,7 @@ from modern_flask.waiting import (
     DeadlinePassed,
     Retries,
     call_within,
+    parse_retry_after,
 )
 
 
@@ -200,3 +203,27 @@ def test_result_without_a_thread() -> None:
     assert calls == [1]
     with pytest.raises(ZeroDivisionError):
         call_within(5, lambda: 1 / 0, "call")
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        ("2", 2, 2),
+        (" 120 ", 120, 120),
+        ("Sat, 28 Nov 2020 08:00:00 GMT", 0, 0),
+        ("soon", 0, 0),
+        ("-1", 0, 0),
+        ("²", 0, 0),
+        ("", 0, 0),
+    ],
+)
+def test_retry_after(text: str, least: float, most: float) -> None:
+    """``Retry-After`` is a number of seconds or a date; anything else asks for none."""
+    assert least <= parse_retry_after(text) <= most
+
+
+def test_retry_after_a_date() -> None:
+    """A date means the time until then."""
+    date = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+
+    assert 3000 <= parse_retry_after(date) <= 3600

@@ -12,9 +12,10 @@ import click
 from flask import Flask
 
 from ..config import list_values, mask_value
+from ..config.known_secrets import KnownSecrets
 from ..observability.metrics import multiprocess
-from ..pages import pings_of
-from ..startup import faults, start, warnings
+from ..pages import list_pinged
+from ..startup import faults, list_own_components, make_explanation, start, warnings
 from ..wiring import get_bound, is_configured
 from ..wiring.checks.opening import check_opening, is_kit_component
 from .group import EMBEDDED_KEYS, Group, pass_loader
@@ -98,8 +99,12 @@ def config_command(loader: AppLoader) -> None:
     """Print every key with its value and its origin; secrets are masked."""
     app = loader.load_unchecked()
     container = get_bound(app).container
-    for key, value, origin in list_values(container.config()):
-        click.echo(f"{key} = {value!r}    # {origin or 'a default'}")
+    values = container.config()
+    # A secret may be part of another value, such as a connection string.
+    secrets = KnownSecrets(values)
+    for key, value, origin in list_values(values):
+        shown = secrets.hide(repr(value))
+        click.echo(f"{key} = {shown}    # {origin or 'a default'}")
     raise_faults(list(check_opening(container, is_kit_component)))
 
 
@@ -112,11 +117,13 @@ def check_command(loader: AppLoader) -> None:
     """
     app = loader.load_unchecked()
     container = get_bound(app).container
-    raise_faults(faults(app))
     for text in warnings(app):
         click.echo(text, err=True)
-    names = list(pings_of(container))
+    raise_faults(faults(app))
+    names, own = list_pinged(container), list_own_components(app)
     click.echo(f"The service can start. Configured: {', '.join(names) or 'nothing'}.")
+    if own:
+        click.echo(f"Not opened, because they are the service's own: {', '.join(own)}.")
 
 
 @cli.command("graph", with_appcontext=False)
@@ -151,7 +158,7 @@ def create_tables_command(loader: AppLoader) -> None:
     from ..database.errors import TablesNotMade
 
     container = get_bound(app).container
-    with get_bound(app).lifecycle.running():
+    with get_bound(app).lifecycle.running(make_explanation(app)):
         try:
             create_tables(container.engine())
         except DBAPIError as error:
@@ -159,7 +166,8 @@ def create_tables_command(loader: AppLoader) -> None:
             origin = container.config().origin(key)
             place = f"the database of {key}{f', set in {origin}' if origin else ''}"
             why = next(iter(str(error.orig).splitlines()), type(error).__name__)
-            raise TablesNotMade(place, why) from error
+            secrets = KnownSecrets(container.config())
+            raise TablesNotMade(place, secrets.hide(why)) from error
 
 
 @cli.command("dev", with_appcontext=False)

@@ -3,11 +3,15 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..failures import reason_of
-from .errors import NoClusterAccess, UnreadableFile
+from ..waiting import DeadlinePassed
+from . import login
+from .errors import LoginFailed, NoClusterAccess, UnreadableFile
+from .login import describe_way, find_user, log_in
 from .source import KubernetesKey
 
 __all__ = ["SERVICE_ACCOUNT", "Cluster", "find_cluster"]
@@ -19,10 +23,18 @@ _KUBECONFIG = "~/.kube/config"
 
 @dataclass(frozen=True)
 class Cluster:
-    """An API server, the credentials for it, and the namespace of this process."""
+    """An API server, the credentials for it, and the namespace of this process.
+
+    Attributes:
+        configuration: The configuration of the client library.
+        namespace: The namespace of this process.
+        no_login: Why there are no credentials; None if there are. A server may answer
+            without them, as ``kubectl proxy`` does.
+    """
 
     configuration: Any = field(repr=False)
     namespace: str
+    no_login: LoginFailed | None = None
 
     @property
     def server(self) -> str:
@@ -53,14 +65,15 @@ def find_cluster(
         place = environ.get("KUBECONFIG") or _KUBECONFIG
         if not any(Path(p).expanduser().exists() for p in place.split(":") if p):
             raise NoClusterAccess(str(source), lack, f"{place} does not exist")
-        namespace = _load_kubeconfig(configuration, place)
+        namespace, no_login = _load_kubeconfig(configuration, place)
     else:
+        no_login = None
         place = str(service_account / "token")
         namespace = _read_text(service_account / "namespace")
     # The hooks would read the credentials again, with their line breaks.
     configuration.refresh_api_key_hook = None
     _check_token(configuration, place)
-    return Cluster(configuration, namespace or "default")
+    return Cluster(configuration, namespace or "default", no_login)
 
 
 def _load_service_account(
@@ -93,23 +106,38 @@ def _load_service_account(
     raise UnreadableFile(str(folder), reason, remedy)
 
 
-def _load_kubeconfig(configuration: Any, path: str) -> str:
+def _load_kubeconfig(configuration: Any, path: str) -> tuple[str, LoginFailed | None]:
     """Configure the client by the kubeconfig's current context.
 
     Returns:
-        The namespace of the context; empty if it has none.
+        The namespace of the context, empty if it has none; and why there are no
+        credentials, None if there are.
     """
     from kubernetes import config
 
     untyped: Any = config
     try:
-        untyped.load_kube_config(config_file=path, client_configuration=configuration)
         _, active = untyped.list_kube_config_contexts(path)
-        return str(active["context"].get("namespace") or "")
+        user = find_user(path, active)
+        failure = log_in(
+            partial(
+                untyped.load_kube_config,
+                config_file=path,
+                client_configuration=configuration,
+            ),
+            configuration,
+            user,
+        )
+        namespace = str(active["context"].get("namespace") or "")
+    except DeadlinePassed:
+        late = f"no answer within {login.DEADLINE:g} s"
+        raise LoginFailed(path, describe_way(user), late) from None
     except Exception as error:
         # The text of the error is left out: the texts about a malformed entry and
         # about wrong YAML hold the token.
         reason = f"it is not a usable kubeconfig ({type(error).__name__})"
+    else:
+        return namespace, LoginFailed(path, *failure) if failure is not None else None
     remedy = f"correct what kubectl --kubeconfig {path} config view reports"
     raise UnreadableFile(path, reason, remedy)
 

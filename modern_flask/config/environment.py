@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .errors import NestedUnderValue
+from .masking import is_secret_text
 from .values import Origin, Values
 
 __all__ = ["export_otel", "read_environment"]
@@ -32,7 +33,8 @@ def read_environment(
     Args:
         environ: The variables. ``FLASK_A__b=1`` sets ``A["b"]``. A value is JSON, or
             ``True``, ``False`` or ``None``, and text otherwise. ``FLASK_DEBUG`` is a
-            flag, as in Flask.
+            flag, as in Flask. The value of a key that names one secret, such as
+            ``REDIS_PASSWORD``, is always text.
         below: The values that nested variables change; a changed mapping is a copy.
 
     Raises:
@@ -61,16 +63,22 @@ def _is_command_line(variable: str) -> bool:
 
 
 def _parse(name: str, text: str) -> Any:
+    """Parse the text of a variable; the value of a secret key stays text.
+
+    A password such as ``1e10`` or ``true`` is not a number and not a flag.
+    """
     if name == "DEBUG":
         # Like flask.helpers.get_debug_flag: the text "false" is not a true value.
         return bool(text) and text.lower() not in {"0", "false", "no"}
+    secret = is_secret_text(name.rpartition("__")[2])
     # True, False and None in Python's spelling: as a text, "False" would be true.
-    if text in _PYTHON:
+    if text in _PYTHON and not secret:
         return _PYTHON[text]
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return text
+    return value if not secret or isinstance(value, str) else text
 
 
 def _set_nested(

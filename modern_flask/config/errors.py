@@ -21,6 +21,7 @@ __all__ = [
     "KubernetesKeyMissing",
     "KubernetesMissing",
     "KubernetesUnauthorized",
+    "LoginFailed",
     "MalformedAnswer",
     "MalformedSource",
     "MissingFile",
@@ -116,21 +117,29 @@ class ForeignSyntax(ConfigurationError):
 
 
 class FailedToRun(ConfigurationError):
-    """The configuration raised an exception, which is the cause of this error.
+    """The configuration raised an exception.
+
+    The exception is neither kept nor chained: its text and its frames may hold a
+    secret.
 
     Args:
         source: The redacted name of the source.
         kind: The class of the exception.
-        message: The text of the exception; empty if it may hold a secret.
         line: The last line of the configuration that was running.
+        raised_in: The file and line of an imported module of the service that raised
+            the exception; empty if the configuration itself did.
     """
 
-    def __init__(self, source: str, kind: str, message: str, line: int | None) -> None:
-        self.source, self.kind, self.message, self.line = source, kind, message, line
-        shown = f": {message}" if message else " (its message may hold a secret)"
+    def __init__(
+        self, source: str, kind: str, line: int | None, raised_in: str = ""
+    ) -> None:
+        self.source, self.kind, self.line = source, kind, line
+        self.raised_in = raised_in
+        place = _locate(source, line)
         super().__init__(
-            f"The configuration raised {kind}{shown}.",
-            ("in", _locate(source, line)),
+            f"The configuration raised {kind} (its message may hold a secret).",
+            ("in", place),
+            ("path", f"{place} -> {raised_in}" if raised_in else ""),
         )
 
 
@@ -245,6 +254,28 @@ class NoClusterAccess(ConfigurationError):
             f"{source} needs a cluster, but no access to one was found.",
             ("looked in", f"the pod ({in_cluster}) and the kubeconfig ({kubeconfig})"),
             ("fix", "mount a service account token, or set KUBECONFIG"),
+        )
+
+
+class LoginFailed(ConfigurationError):
+    """The kubeconfig names a way to log in, but it gives no credentials.
+
+    Without credentials, the cluster would answer that ``system:anonymous`` lacks the
+    permission to read the source.
+
+    Args:
+        kubeconfig: The path of the kubeconfig.
+        way: The way to log in, such as ``the login command aws``.
+        reason: Why it failed, without its output, which may hold a token.
+    """
+
+    def __init__(self, kubeconfig: str, way: str, reason: str) -> None:
+        self.kubeconfig, self.way, self.reason = kubeconfig, way, reason
+        super().__init__(
+            f"{way[:1].upper()}{way[1:]} gives no credentials for the cluster: "
+            f"{reason}.",
+            ("in", kubeconfig),
+            ("fix", f"let kubectl --kubeconfig {kubeconfig} auth whoami succeed"),
         )
 
 

@@ -8,19 +8,26 @@ value is the line that really set it. A value that is set in another way (throug
 import ast
 import builtins
 import io
+import keyword
+import logging
+import re
 import sys
 import tokenize
+import warnings
 from collections.abc import Iterator, MutableMapping
-from types import CodeType, TracebackType
+from contextlib import contextmanager
+from types import CodeType
 from typing import Any
 
+from ..places import find_service_place, locate_line
 from .errors import FailedToRun, ForeignSyntax, WrongEncoding
+from .foreign import describe_keyless, looks_like_json
+from .masking import MASK
 from .values import Origin
 
 __all__ = ["execute_source"]
 
-# The texts of these errors hold names that the source spells out, and no values.
-_SAFE_ERRORS = (AttributeError, ImportError, NameError)
+logger = logging.getLogger(__name__)
 
 
 def execute_source(
@@ -38,10 +45,12 @@ def execute_source(
         The values by key, and the origins by key.
 
     Raises:
-        WrongEncoding, ForeignSyntax: The source can't be compiled.
-        FailedToRun: The configuration raised an exception, which is the cause, or
-            called ``sys.exit``.
+        WrongEncoding, ForeignSyntax: The source can't be compiled, or it is JSON.
+        FailedToRun: The configuration raised an exception, or called ``sys.exit``.
     """
+    if looks_like_json(content):
+        remedy = "write each key as NAME = value"
+        raise ForeignSyntax(source, "it is JSON", remedy=remedy)
     code = _compile(content, source)
     names: dict[str, Any] = {
         "__builtins__": builtins,
@@ -49,17 +58,56 @@ def execute_source(
         "__name__": "config",
     }
     namespace = _RecordingNamespace(names, code.co_filename)
+    fault = _run(code, names, namespace, source)
+    # Raised outside of the handler: as a context, the exception would be printed by
+    # everyone who prints this error.
+    if fault is not None:
+        raise fault
+    values = {key: value for key, value in names.items() if key.isupper()}
+    if not values:
+        reason = describe_keyless(content, names)
+        logger.warning("The configuration %s sets no key: %s.", source, reason)
+    origins = {key: Origin(source, namespace.lines.get(key)) for key in values}
+    return values, origins
+
+
+def _run(
+    code: CodeType, names: dict[str, Any], namespace: Any, source: str
+) -> FailedToRun | None:
+    """Run a compiled configuration, and return the fault if it raises an exception."""
     try:
-        exec(code, names, namespace)
+        with _hidden_warnings():
+            exec(code, names, namespace)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        line = _last_line(error.__traceback__, code.co_filename)
-        message = _get_safe_message(error)
-        raise FailedToRun(source, type(error).__name__, message, line) from error
-    values = {key: value for key, value in names.items() if key.isupper()}
-    origins = {key: Origin(source, namespace.lines.get(key)) for key in values}
-    return values, origins
+        return _make_fault(error, code.co_filename, source)
+    return None
+
+
+@contextmanager
+def _hidden_warnings() -> Iterator[None]:
+    """Show the warnings of the block without their texts, which may hold a secret."""
+    with warnings.catch_warnings(record=True) as caught:
+        yield
+    for each in caught or ():
+        text = f"{each.category.__name__} in the configuration (its text is hidden)"
+        # Only a class of Python certainly accepts a text.
+        own = each.category.__module__ == "builtins"
+        kind = each.category if own else UserWarning
+        warnings.warn_explicit(text, kind, each.filename, each.lineno)
+
+
+def _make_fault(error: BaseException, filename: str, source: str) -> FailedToRun:
+    line, below, traceback = None, None, error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == filename:
+            line, below = traceback.tb_lineno, traceback.tb_next
+        traceback = traceback.tb_next
+    raised_in = find_service_place(below)
+    if isinstance(error, SyntaxError) and error.filename not in (None, filename):
+        raised_in = locate_line(error.filename, error.lineno)
+    return FailedToRun(source, type(error).__name__, line, raised_in)
 
 
 class _RecordingNamespace(MutableMapping[str, Any]):
@@ -103,7 +151,7 @@ def _compile(content: bytes, source: str) -> CodeType:
         # traceback, warning or log shows a source line, which may contain a secret.
         return compile(ast.parse(content), f"<{source}>", "exec", dont_inherit=True)
     except SyntaxError as error:
-        reason, line = error.msg.rstrip("."), error.lineno
+        reason, line = _hide_names(error.msg).rstrip("."), error.lineno
     except ValueError:
         reason = "it has a null byte"
     except (MemoryError, RecursionError):
@@ -128,23 +176,15 @@ def _check_encoding(content: bytes, source: str) -> None:
     raise WrongEncoding(source, shown, line)
 
 
-def _get_safe_message(error: BaseException) -> str:
-    """Return the text of ``error`` if it can't contain a secret, else an empty text."""
-    if isinstance(error, _SAFE_ERRORS):
-        return str(error).rstrip(".")
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.strerror}: {error.filename!r}"
-    missing = error.args[0] if isinstance(error, KeyError) and error.args else None
-    # os.environ["DATABASE_PASSWORD"]: the name of a variable, not its value.
-    if isinstance(missing, str) and missing.isidentifier() and missing.isupper():
-        return repr(missing)
-    return ""
+def _hide_names(message: str) -> str:
+    """Mask the names that a SyntaxError quotes: one may be a password without quotes.
 
+    Keywords and built-in names stay, as in: expected 'except' or 'finally' block.
+    """
 
-def _last_line(traceback: TracebackType | None, filename: str) -> int | None:
-    line = None
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == filename:
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return line
+    def hide(match: re.Match[str]) -> str:
+        known = keyword.iskeyword(match[1]) or hasattr(builtins, match[1])
+        return match[0] if known else f"'{MASK}'"
+
+    message = re.sub(r"'(\w{2,})'", hide, message)
+    return re.sub(r"(argument repeated: )\w+", rf"\1{MASK}", message)

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import Fault, MissingExtra
+from ..errors import Fault, make_import_fault
 from ..failures import tls_reason
 from ..waiting import Retries
 from .cluster import SERVICE_ACCOUNT, Cluster, find_cluster
@@ -72,18 +72,20 @@ def read_kubernetes(
         timeouts: Seconds to connect, and seconds to wait for the next bytes.
 
     Raises:
-        MissingExtra: The package ``kubernetes`` is not installed.
+        MissingExtra, BrokenPackage: The package ``kubernetes`` is not installed, or
+            can't be imported.
         NoClusterAccess, UnreadableFile: No service account or kubeconfig can be used.
+        LoginFailed: The login that the kubeconfig names gives no credentials.
         KubernetesUnauthorized, KubernetesForbidden, KubernetesMissing,
         KubernetesKeyMissing, SourceRefused: The API server does not return the key.
         SourceUnreachable, TLSFailed, TooLarge, MalformedAnswer: See each.
     """
     try:
         import kubernetes  # noqa: F401
-    except ModuleNotFoundError as error:
-        if error.name != "kubernetes":
-            raise
-        raise MissingExtra("CONFIG_SOURCE", "kubernetes", "kubernetes") from None
+    except ImportError as error:
+        raise make_import_fault(
+            error, "kubernetes", "CONFIG_SOURCE", "kubernetes", "kubernetes"
+        ) from error
 
     def read() -> tuple[KubernetesKey, bytes]:
         cluster = find_cluster(source, environ, service_account)
@@ -142,6 +144,8 @@ def _read_answer(source: KubernetesKey, cluster: Cluster, answer: Any) -> bytes:
     if status == 200:
         return read()
     where = str(source.namespace)
+    if status in (401, 403) and cluster.no_login is not None:
+        raise cluster.no_login
     match status:
         case 401:
             raise KubernetesUnauthorized(str(source), cluster.server)
@@ -173,29 +177,47 @@ def _extract_value(source: KubernetesKey, body: bytes) -> bytes:
 
     Raises:
         KubernetesKeyMissing: The object lacks the key; the error lists its keys.
-        MalformedAnswer: The answer is not a Kubernetes object, or not base64.
+        MalformedAnswer: The answer is not a Kubernetes object, or its data are wrong.
     """
     found = _parse_object(source, body)
-    text, binary = dict(found.get("data") or {}), dict(found.get("binaryData") or {})
+    text = _get_mapping(source, found, "data")
+    binary = _get_mapping(source, found, "binaryData")
     if source.kind == "secrets":
         text, binary = {}, text
-    if source.key in text:
-        return str(text[source.key]).encode()
-    if source.key not in binary:
+    if source.key not in {**text, **binary}:
         raise KubernetesKeyMissing(str(source), source.key, sorted([*text, *binary]))
+    value = text.get(source.key, binary.get(source.key))
+    if not isinstance(value, str):
+        raise _make_malformed(source, "its value is not a text")
     try:
-        return base64.b64decode(str(binary[source.key]), validate=True)
+        if source.key in text:
+            return value.encode()
+        return base64.b64decode(value, validate=True)
+    except UnicodeEncodeError:
+        reason = "its value is not Unicode"
     except (binascii.Error, ValueError):
-        pass
-    raise MalformedAnswer(
-        str(source), "its value is not base64", "create the object with kubectl"
-    )
+        reason = "its value is not base64"
+    # Raised outside of the handler: an error about the encoding holds the value.
+    raise _make_malformed(source, reason)
+
+
+def _get_mapping(
+    source: KubernetesKey, found: Mapping[str, Any], field: str
+) -> dict[str, Any]:
+    mapping = found.get(field)
+    if mapping is not None and not isinstance(mapping, dict):
+        raise _make_malformed(source, f"its {field} is not a mapping of keys")
+    return mapping or {}
+
+
+def _make_malformed(source: KubernetesKey, reason: str) -> MalformedAnswer:
+    return MalformedAnswer(str(source), reason, "create the object with kubectl")
 
 
 def _parse_object(source: KubernetesKey, body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     kind = {"configmaps": "ConfigMap", "secrets": "Secret"}[source.kind]
     if isinstance(found, dict) and found.get("kind") == kind:

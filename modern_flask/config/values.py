@@ -1,6 +1,6 @@
 """The configuration: a flat mapping of keys, with the origin of each key."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ __all__ = [
     "find_key",
     "find_origin",
     "list_values",
+    "name_key",
 ]
 
 
@@ -72,6 +73,14 @@ class Section(dict[str, Any]):
     """The settings of one component, such as ``host`` for the key ``REDIS_HOST``.
 
     The names are the keys without the prefix, in lower case.
+
+    Args:
+        prefix: The common prefix of the keys.
+        values: The values by key.
+        origins: The origins by key.
+        searched: The sources that were searched for the keys.
+        within: The keys of the mappings around the values: for a container inside
+            another one, its configuration may be an item of the whole configuration.
     """
 
     def __init__(
@@ -80,8 +89,10 @@ class Section(dict[str, Any]):
         values: Mapping[str, Any] | None = None,
         origins: Mapping[str, Origin] | None = None,
         searched: Iterable[str] = (),
+        within: Sequence[str] = (),
     ) -> None:
         self.prefix = prefix
+        self._within = tuple(within)
         self.searched = list(searched)
         self._keys = {key[len(prefix) :].lower(): key for key in values or {}}
         self._origins = dict(origins or {})
@@ -95,12 +106,25 @@ class Section(dict[str, Any]):
         }
         return f"Section({self.prefix!r}, {shown})"
 
+    def list_by_key(self) -> Iterable[tuple[str, Any]]:
+        """List the values by their keys, without the keys of mappings around them."""
+        return ((self._get_own_key(name), value) for name, value in self.items())
+
     def key(self, name: str) -> str:
         """Return the key of the setting ``name``, as the configuration spells it."""
-        return self._keys.get(name, self.prefix + name.upper())
+        return name_key([*self._within, self._get_own_key(name)])
 
     def origin(self, name: str) -> Origin | None:
-        return self._origins.get(self.key(name))
+        first = [*self._within, self._get_own_key(name)][0]
+        return self._origins.get(first)
+
+    def _get_own_key(self, name: str) -> str:
+        return self._keys.get(name, self.prefix + name.upper())
+
+
+def name_key(path: Sequence[str]) -> str:
+    """Return the whole key of a nested value, such as ``BILLING["MAIL_HOST"]``."""
+    return path[0] + "".join(f'["{name}"]' for name in path[1:]) if path else ""
 
 
 def find_key(settings: Mapping[str, Any], name: str) -> str:

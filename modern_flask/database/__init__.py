@@ -10,6 +10,7 @@ from .errors import (
     MissingDriver,
     NoTransaction,
     ReadOnlyViolation,
+    UncommittedWrites,
     UnfitSetting,
     UnknownDialect,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "ModelBase",
     "NoTransaction",
     "ReadOnlyViolation",
+    "UncommittedWrites",
     "UnfitSetting",
     "UnknownDialect",
     "create_tables",

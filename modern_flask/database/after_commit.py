@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
-__all__ = ["on_commit"]
+__all__ = ["drop_callbacks", "on_commit"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,16 @@ def on_commit(session: Session, callback: _Callback) -> None:
         event.listen(session, "after_commit", _note_commit)
         event.listen(session, "after_transaction_end", _end_transaction)
     pending.callbacks.append((_current_transaction(session), callback))
+
+
+def drop_callbacks(session: Session) -> None:
+    """Drop the callbacks that wait for a commit of the session.
+
+    A rollback drops those of a transaction that has begun. This also drops those that
+    were registered before the first statement.
+    """
+    if pending := session.info.get(_PENDING):
+        pending.callbacks.clear()
 
 
 def _current_transaction(session: Session) -> SessionTransaction | None:

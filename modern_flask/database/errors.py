@@ -5,6 +5,7 @@ from ..errors import ESCAPE_PASSWORD, ConfigurationError, Fault
 __all__ = [
     "CHECK_DATABASE",
     "CHOOSE_DIALECT",
+    "COMMIT_WRITES",
     "INJECT_SESSION",
     "USE_SAVEPOINT",
     "WRITE_URL",
@@ -16,12 +17,17 @@ __all__ = [
     "NoTransaction",
     "ReadOnlyViolation",
     "TablesNotMade",
+    "UncommittedWrites",
     "UnfitSetting",
     "UnknownDialect",
 ]
 
 CHECK_DATABASE = "start the database, and allow its user to create tables"
 CHOOSE_DIALECT = "use postgresql, mysql or sqlite, or install the dialect's package"
+COMMIT_WRITES = (
+    "put @transactional on the function, or call session.commit(); to drop them on "
+    "purpose, call session.rollback()"
+)
 INJECT_SESSION = "inject SessionDep instead, in a function under @transactional"
 USE_SAVEPOINT = "let the error through, or use session.begin_nested() for that part"
 WRITE_URL = f"use dialect+driver://user:password@host:port/database; {ESCAPE_PASSWORD}"
@@ -121,6 +127,24 @@ class InnerTransactionFailed(Fault):
             f"A transaction inside this one failed with {type(error).__name__}, "
             "so this one was rolled back.",
             ("fix", USE_SAVEPOINT),
+        )
+
+
+class UncommittedWrites(Fault):
+    """A view, task or command wrote, and ended without a commit or a rollback.
+
+    Args:
+        writer: The name of the view, task or command.
+        by_handler: Whether it failed before, so that its error handler wrote.
+    """
+
+    def __init__(self, writer: str, by_handler: bool = False) -> None:
+        self.writer, self.by_handler = writer, by_handler
+        whose = "An error handler after the failure of " if by_handler else ""
+        super().__init__(
+            f"{whose}{writer} changed the database and did not commit, so its changes "
+            "were rolled back.",
+            ("fix", COMMIT_WRITES),
         )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.engine.interfaces import DBAPIModule
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from ..config.values import Section, find_key, find_origin
-from ..errors import MissingExtra, NotConfigured
+from ..errors import NotConfigured, make_import_fault
 from .errors import BadDatabaseUrl, MissingDriver, UnknownDialect
 
 __all__ = ["read_url"]
@@ -35,6 +35,7 @@ def read_url(settings: Mapping[str, Any]) -> URL:
         BadDatabaseUrl: It can't be parsed.
         UnknownDialect: SQLAlchemy has no such dialect or driver.
         MissingExtra, MissingDriver: The package of the driver is not installed.
+        BrokenPackage: It is installed and can't be imported.
     """
     key, origin = find_key(settings, "url"), find_origin(settings, "url")
     if not settings.get("url"):
@@ -83,12 +84,16 @@ def _import_driver(
     try:
         return dialect.import_dbapi()
     except ImportError as error:
-        if dialect.driver in _EXTRAS:
-            package, extra = _EXTRAS[dialect.driver]
-            key, origin = find_key(settings, "url"), find_origin(settings, "url")
-            raise MissingExtra("database", package, extra, key, origin) from error
+        driver = dialect.driver
+        key, origin = find_key(settings, "url"), find_origin(settings, "url")
+        known = driver in _EXTRAS
+        if known or not isinstance(error, ModuleNotFoundError):
+            package, extra = _EXTRAS.get(driver, (driver, ""))
+            # The module of each driver of an extra has the driver's name.
+            raise make_import_fault(
+                error, driver, "database", package, extra, key, origin
+            ) from error
         backend = url.get_backend_name()
         extras = [driver for driver in _DRIVERS.get(backend, {}) if driver in _EXTRAS]
         instead = f"{backend}+{extras[0]}" if extras else ""
-        key, origin = find_key(settings, "url"), find_origin(settings, "url")
         raise MissingDriver(key, dialect.driver, instead, origin) from error

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .cached import CachedFunction, make_cached
+from .cached import make_cached
+from .cached_function import CachedEntry, CachedFunction
 from .client import open_redis, ping
 from .errors import (
     BadNumber,
@@ -11,6 +12,7 @@ from .errors import (
     LockTaken,
     NoLock,
     NotCacheable,
+    NotInKey,
     NotKeyable,
     NotPlainFunction,
     SingleConnection,
@@ -28,11 +30,13 @@ __all__ = [
     "BadRedisUrl",
     "BudgetRetry",
     "Cache",
+    "CachedEntry",
     "CachedFunction",
     "LockLost",
     "LockTaken",
     "NoLock",
     "NotCacheable",
+    "NotInKey",
     "NotKeyable",
     "NotPlainFunction",
     "SingleConnection",

@@ -9,11 +9,12 @@ from enum import Enum
 from inspect import Parameter, signature
 from pathlib import PurePath
 from typing import Annotated, Any, get_origin
+from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
-from .errors import NotKeyable
+from .errors import NotInKey, NotKeyable
 
-__all__ = ["CallKey", "canonicalize"]
+__all__ = ["CallKey", "VariantKey", "canonicalize"]
 
 _LONGEST = 200
 """Characters: a key shows shorter arguments, and the hash of longer ones."""
@@ -43,7 +44,8 @@ class CallKey:
         keys: The parts of the prefix, joined by dots; the name of the function by
             default.
         ignore: Parameters that are not part of the key. Injected parameters never are.
-        by_arguments: Whether the arguments are part of the key at all.
+        by_arguments: Whether the arguments are part of the key at all. Without them it
+            is the key of modern-flask 202207b1.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class CallKey:
         by_arguments: bool = True,
     ) -> None:
         self.function = f"{function.__module__}.{function.__qualname__}"
-        self.prefix = "cache." + (".".join(map(str, keys)) or self.function)
+        self.prefix = "cache." + (".".join(map(str, keys)) if keys else self.function)
         self._signature = signature(function)
         self._by_arguments = by_arguments
         parameters = self._signature.parameters
@@ -69,7 +71,7 @@ class CallKey:
             TypeError: The function does not accept these arguments.
         """
         if not self._by_arguments:
-            return f"{self.prefix}()"
+            return self.prefix
         # bind_partial, because the injected arguments are not passed yet.
         bound = self._signature.bind_partial(*args, **kwargs)
         bound.apply_defaults()
@@ -87,6 +89,82 @@ class CallKey:
             return canonicalize(value)
         except _NoText as error:
             raise NotKeyable(self.function, name, error.value) from None
+
+
+class VariantKey:
+    """Makes the part of a key that depends on the request, not on the arguments.
+
+    It is a hash, because a query string or a header may hold a secret. It is empty if
+    no header is declared, there is no query string, and no ``by``.
+
+    Args:
+        function: The dotted name of the function, for errors.
+        vary: The names of the request headers that belong to the key.
+        by: Returns a value that belongs to the key, such as the id of the user.
+        with_query: Whether the query string of a view belongs to the key.
+    """
+
+    def __init__(
+        self,
+        function: str,
+        vary: Collection[str] = (),
+        by: Callable[[], object] | None = None,
+        with_query: bool = True,
+    ) -> None:
+        self.vary = tuple(sorted(name.lower() for name in vary))
+        self._function, self._by, self._with_query = function, by, with_query
+
+    def __call__(self, query: str, headers: Mapping[str, str | None]) -> str:
+        """Make the part for a request; ``by`` is called now.
+
+        Args:
+            query: The query string as it was sent. The order of the names in it makes
+                no difference, the order of the values of one name does.
+            headers: The values of the declared headers, by their names in lower case.
+
+        Raises:
+            NotKeyable: The result of ``by`` has no canonical text.
+        """
+        return self._make(query, headers, self._by() if self._by else None)
+
+    def select(
+        self,
+        query: Mapping[str, object] | str,
+        headers: Mapping[str, str],
+        by: object,
+    ) -> str:
+        """Make the part for a request that is described; ``by`` is a result of ``by``.
+
+        Raises:
+            NotInKey: A part that is given does not belong to the key.
+        """
+        given = {name.lower(): value for name, value in headers.items()}
+        for name in headers:
+            if name.lower() not in self.vary:
+                raise NotInKey(self._function, f"The header {name}", f'vary=["{name}"]')
+        if query and not self._with_query:
+            raise NotInKey(self._function, "The query string", "by_arguments=True")
+        if by is not None and self._by is None:
+            raise NotInKey(self._function, "A value of `by`", "by=")
+        text = query if isinstance(query, str) else urlencode(query, doseq=True)
+        if by is None and self._by is not None:
+            return self(text, given)
+        return self._make(text, given, by)
+
+    def _make(self, query: str, headers: Mapping[str, str | None], by: object) -> str:
+        pairs: list[tuple[str, str]] = []
+        if query and self._with_query:
+            pairs = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
+            pairs.sort(key=lambda pair: pair[0])
+        if not (pairs or self.vary or self._by):
+            return ""
+        try:
+            owner = canonicalize(by)
+        except _NoText as error:
+            raise NotKeyable(self._function, "by", error.value) from None
+        values = [headers.get(name) for name in self.vary]
+        text = f"{canonicalize(pairs)}{canonicalize(values)}{owner}"
+        return f"?{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 class _NoText(Exception):

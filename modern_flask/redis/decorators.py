@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 from ..wiring import find, note_lookup
 from .cached import make_cached
+from .surroundings import WebFramework
 from .synchronized import make_synchronized
 
 __all__ = ["cached", "synchronized"]
@@ -23,5 +24,12 @@ def _declare_redis(make: F) -> F:
     return cast(F, make_decorator)
 
 
-cached = _declare_redis(make_cached(partial(find, "redis")))
+def _load_flask() -> WebFramework:
+    # Imported here: a service without cached functions does not record its requests.
+    from .views import FLASK
+
+    return FLASK
+
+
+cached = _declare_redis(make_cached(partial(find, "redis"), _load_flask))
 synchronized = _declare_redis(make_synchronized(partial(find, "redis")))

@@ -16,6 +16,7 @@ __all__ = [
     "LockTaken",
     "NoLock",
     "NotCacheable",
+    "NotInKey",
     "NotKeyable",
     "NotPlainFunction",
     "SingleConnection",
@@ -25,7 +26,7 @@ __all__ = [
 CHECK_TOKEN = "refuse writes whose fencing token is lower than the last one"
 READ_TOKEN_INSIDE = "read it in a function under @synchronized, in the same thread"
 REMOVE_SINGLE_CONNECTION = "remove it: the pool opens no more connections than it needs"
-RETURN_JSON = "return a value that JSON can hold, or a tuple of such values"
+RETURN_JSON = "return what JSON can hold, bytes, a response, or a tuple of these"
 USE_PARAMETER = "use the name of a parameter, or write {{ and }} for braces"
 WAIT_LONGER = "try again later, or wait longer with blocking_timeout"
 WRITE_URL = (
@@ -106,6 +107,22 @@ class NotKeyable(Fault, TypeError):
             f"{function} can't be cached by its argument `{parameter}`: a value of the "
             f"type {self.kind} can't be part of a key.",
             ("fix", f'pass plain values, or leave it out with ignore=["{parameter}"]'),
+        )
+
+
+class NotInKey(Fault, TypeError):
+    """``select`` names a part that does not belong to the key of the function.
+
+    Args:
+        part: What is named, at the beginning of a sentence.
+        option: The option of ``cached`` that makes it a part of the key.
+    """
+
+    def __init__(self, function: str, part: str, option: str) -> None:
+        self.function, self.part, self.option = function, part, option
+        super().__init__(
+            f"{part} does not belong to the key of {function}.",
+            ("fix", f"declare it with cached(..., {option}), or leave it out"),
         )
 
 

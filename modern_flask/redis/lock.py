@@ -16,7 +16,13 @@ from ..failures import describe
 from ..waiting import Deadline
 from .errors import LockLost, LockTaken, NoLock
 
-__all__ = ["FencedLock", "current_fencing_token", "hold", "make_fence_key"]
+__all__ = [
+    "ACQUIRE_SCRIPT",
+    "FencedLock",
+    "current_fencing_token",
+    "hold",
+    "make_fence_key",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +30,7 @@ _FENCE_KEPT = 24 * 60 * 60 * 1000
 """Milliseconds for which Redis keeps the last fencing token of a lock. Tokens follow
 the clock, so the next token is higher even after Redis has deleted the last one."""
 
-_ACQUIRE = """
+ACQUIRE_SCRIPT = """
 local held = redis.call('get', KEYS[1])
 if held and held ~= ARGV[1] then return 0 end
 local now = redis.call('time')
@@ -59,7 +65,7 @@ class FencedLock(Lock):
         milliseconds = int((self.timeout or 0) * 1000)
         keys = [self.name, make_fence_key(self.name)]
         answer: Any = self.redis.eval(
-            _ACQUIRE, len(keys), *keys, token, milliseconds, _FENCE_KEPT
+            ACQUIRE_SCRIPT, len(keys), *keys, token, milliseconds, _FENCE_KEPT
         )
         self.fencing_token = int(answer)
         return self.fencing_token > 0

@@ -1,6 +1,8 @@
 """Retries within a budget of time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -10,7 +12,7 @@ from redis.retry import Retry
 
 from ..waiting import Backoff, Deadline, Retries
 
-__all__ = ["BACKOFF", "BudgetRetry"]
+__all__ = ["BACKOFF", "BudgetRetry", "try_once"]
 
 T = TypeVar("T")
 
@@ -20,6 +22,23 @@ restart. The jitter keeps the workers from sending at the same moment."""
 
 _FOREVER = -1
 """With this number of retries, redis-py sets no limit on them."""
+
+
+_ONCE: ContextVar[bool] = ContextVar("modern_flask.redis.once", default=False)
+
+
+@contextmanager
+def try_once() -> Iterator[None]:
+    """In the block, no command is retried and no connection is tried twice.
+
+    This is for a caller that can do without Redis. A client whose ``retry`` the service
+    has set itself keeps that one.
+    """
+    before = _ONCE.set(True)
+    try:
+        yield
+    finally:
+        _ONCE.reset(before)
 
 
 class BudgetRetry(Retry):
@@ -65,8 +84,10 @@ class BudgetRetry(Retry):
                 failures += 1
                 fail(error, failures) if with_failure_count else fail(error)
                 refused = isinstance(error, AuthenticationError | AuthorizationError)
+                if refused or _ONCE.get():
+                    raise
                 if retries is None:
                     # Made only now, since nearly every command succeeds at once.
                     retries = Retries(replace(BACKOFF, budget=deadline.left()))
-                if refused or not retries.pause():
+                if not retries.pause():
                     raise

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import Fault
+from ..errors import ConfigurationError, Fault
 
 __all__ = [
     "CHOOSE_ADDRESS",
     "INSTALL_REDIS",
     "USE_ANOTHER_REDIS",
     "AddressUnusable",
+    "BadLimit",
     "FolderUnusable",
     "RedisDidNotStart",
     "RedisNotFound",
+    "RequestCut",
     "describe_os_error",
 ]
 
@@ -51,6 +53,30 @@ class AddressUnusable(Fault):
             ("set in", "--bind"),
             ("fix", CHOOSE_ADDRESS),
         )
+
+
+class BadLimit(ConfigurationError):
+    """A limit of the worker is not a number of 0 or more."""
+
+    def __init__(self, key: str, value: object, origin: object = None) -> None:
+        self.key, self.value, self.origin = key, value, origin
+        super().__init__(
+            f'{key} = "{value}" is not a number of 0 or more.',
+            ("set in", origin or ""),
+            ("fix", "use a number of seconds or bytes, or remove the key"),
+        )
+
+
+class RequestCut(Exception):
+    """A call of the app did not end in time, so its worker ends.
+
+    Args:
+        seconds: The duration of the call until now.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"The call of the app was cut after {seconds:.1f} s.")
 
 
 class RedisNotFound(Fault):

@@ -9,16 +9,19 @@ import logging
 import os
 from typing import Any
 
-from flask import Flask
-
 from ..observability.logs.formats import JsonFormatter
 from ..observability.logs.gunicorn import ACCESS, ACCESS_FORMAT, complete_record
 from ..observability.metrics import multiprocess
+from .apps import find_app
 from .logger import make_logger_class
 
 bind = os.environ.get("GUNICORN_BIND", "127.0.0.1:8000")
 workers = 1
 threads = 1
+worker_class = "modern_flask.server.Worker"
+worker_connections = 10_000
+# Seconds. Balancers keep their connections for about a minute, and must close first.
+keepalive = 75
 # Seconds. Kubernetes gives a pod 30 s, so there is time left to close the components.
 graceful_timeout = 20
 # For the heartbeat file: /tmp may be on a disk, or missing in a read-only image.
@@ -49,8 +52,7 @@ def on_exit(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Open the configured components after the fork, before the first request."""
-    from ..startup import start
-    from ..wiring import get_bound
+    from ..startup import open_components, start
 
     # For every app, even without a container: the filter keeps queries and decoded line
     # breaks out of the access log.
@@ -58,7 +60,7 @@ def post_worker_init(worker: Any) -> None:
     app = find_app(worker.app.callable)
     if app is not None:
         start(app)
-        get_bound(app).lifecycle.open()
+        open_components(app)
 
 
 def worker_exit(server: Any, worker: Any) -> None:
@@ -72,10 +74,3 @@ def worker_exit(server: Any, worker: Any) -> None:
             get_bound(app).lifecycle.close()
         except ExceptionGroup as failures:
             worker.log.error("%s", failures, exc_info=failures)
-
-
-def find_app(wsgi_app: Any) -> Flask | None:
-    """Return ``wsgi_app`` if it is a Flask app with a container, else None."""
-    if isinstance(wsgi_app, Flask) and "modern_flask" in wsgi_app.extensions:
-        return wsgi_app
-    return None

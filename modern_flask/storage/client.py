@@ -55,6 +55,7 @@ class Client(ABC):
 
         Raises:
             ObjectExists: ``overwrite`` is false, and the object exists.
+            OutcomeUnknown: ``overwrite`` is false, and it may have been stored.
             IntegrityError: The vendor received other bytes than were sent.
         """
 
@@ -88,8 +89,14 @@ class Client(ABC):
             limit: No more objects than this are needed; a page may still hold more.
         """
 
-    def url(self, key: str, expires: int, method: str) -> str:
+    def url(self, key: str, expires: int, method: str, content_type: str | None) -> str:
         """A URL that lets its holder do ``method`` for ``expires`` seconds.
+
+        Args:
+            key: The object's key.
+            expires: In seconds.
+            method: GET, HEAD, PUT or DELETE.
+            content_type: The Content-Type that an upload must send; ``None`` for none.
 
         Raises:
             Unsupported: The vendor has no such URLs.

@@ -6,14 +6,21 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..config.values import find_key, find_origin
-from ..errors import ConfigurationError, MissingExtra, UnknownSetting
+from ..errors import ConfigurationError, UnknownSetting, make_import_fault
 from .bodies import PART
 from .buckets.client import BucketClient
 from .buckets.connections import POOL_SIZE, make_pool
-from .buckets.cos_bucket import Connect, CosBucket, Timeouts
+from .buckets.cos_bucket import Connect, CosBucket
 from .buckets.sdk_logs import filter_sdk_logs
-from .errors import MissingSettings
-from .settings import list_missing, read_timeouts, read_whole_number
+from .endpoint import Address, check_bucket_name, read_address
+from .errors import InvalidSetting, MissingSettings
+from .settings import (
+    list_missing,
+    read_seconds,
+    read_text,
+    read_timeouts,
+    read_whole_number,
+)
 from .storage import Storage
 
 if TYPE_CHECKING:
@@ -22,8 +29,20 @@ if TYPE_CHECKING:
 __all__ = ["CosStorage", "open_cos"]
 
 _SMALLEST_PART = 1024 * 1024  # bytes; COS refuses smaller parts, except the last
-_OURS = ("vendor", "bucket", "part_size")
+_OURS = ("vendor", "bucket", "deadline", "part_size")
 _ALIASES = {"access_id": "SecretId", "access_key": "SecretKey"}
+# They may have only digits, and then come as numbers.
+_TEXTS = ("secret_id", "secret_key", "token", "appid", "region")
+
+_DOMAINS = r"(?:myqcloud\.com|tencentcos\.cn)"
+_BUCKET_HOST = re.compile(
+    rf"(?P<bucket>[a-z0-9][a-z0-9-]*-\d+)\.(?P<host>cos[a-z0-9.-]*\.{_DOMAINS}(?::\d+)?)"
+)
+_OWN_HOST = re.compile(rf".*\.{_DOMAINS}(?::\d+)?")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
+_FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*-\d+")
+_NAME_RULE = "use letters, digits and hyphens"
+_FULL_NAME_RULE = "add the appid to the name, as in files-1250000000"
 
 
 class CosStorage(Storage):
@@ -46,36 +65,69 @@ def open_cos(settings: Mapping[str, Any]) -> Iterator[Storage]:
             ``secret_key``, ``region`` or ``endpoint``, and so on; ``access_id`` and
             ``access_key`` are old names of the first two. ``bucket``, with the appid,
             is needed for everything but ``raw``. ``timeout`` in seconds, a number or a
-            pair (connect, read): 3 and 30 if not set. ``part_size`` in bytes.
+            pair (connect, read): 3 and 30 if not set. ``deadline`` in seconds for an
+            operation with its retries, besides a second for each 64 KiB of a body: 60
+            if not set. ``part_size`` in bytes. The endpoint may have a scheme, a slash
+            at its end, and the bucket in it.
 
     Raises:
         MissingExtra: cos-python-sdk-v5 is not installed.
+        BrokenPackage: It is installed and can't be imported.
+        InvalidSetting: A name that no bucket has, or another value that can't be used.
         MissingSettings: A key that is needed to sign or address requests.
         UnknownSetting: A key that CosConfig does not have.
         ConfigurationError: CosConfig refuses a value.
     """
     try:
         import qcloud_cos
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         key, origin = find_key(settings, "vendor"), find_origin(settings, "vendor")
-        raise MissingExtra(
-            "storage", "cos-python-sdk-v5", "cos", key, origin
+        raise make_import_fault(
+            error, "qcloud_cos", "storage", "cos-python-sdk-v5", "cos", key, origin
         ) from error
 
     options = _read_options(settings, qcloud_cos.CosConfig)
-    limits = read_timeouts(settings)
+    bucket = _read_address(settings, options)
+    options["Timeout"] = read_timeouts(settings)
     part_size = read_whole_number(settings, "part_size", PART, _SMALLEST_PART, "bytes")
     session = _make_session(settings)
     filter_sdk_logs("qcloud_cos")
 
-    def connect(limits: Timeouts, retries: int) -> Any:
-        configured = qcloud_cos.CosConfig(**{**options, "Timeout": limits})
+    def connect(retries: int) -> Any:
+        configured = qcloud_cos.CosConfig(**options)
         return qcloud_cos.CosS3Client(configured, retry=retries, session=session)
 
     try:
-        yield _make_storage(settings, options, connect, limits, part_size)
+        yield _make_storage(settings, options, connect, bucket, part_size)
     finally:
         session.close()
+
+
+def _read_address(settings: Mapping[str, Any], options: dict[str, Any]) -> str:
+    """Put the endpoint's scheme and host into ``options``; return the bucket's name."""
+    appid = options.get("Appid")
+    address = read_address(settings, _BUCKET_HOST, f"-{appid}" if appid else "")
+    key, origin = find_key(settings, "endpoint"), find_origin(settings, "endpoint")
+    if address.path:
+        raise InvalidSetting(key, origin, "it has a path", "use a host name")
+    if address.scheme:
+        scheme = options.setdefault("Scheme", address.scheme)
+        if scheme != address.scheme:
+            reason = f"its scheme is not that of {find_key(settings, 'scheme')}"
+            raise InvalidSetting(key, origin, reason)
+    if address.host:
+        options["Endpoint"] = address.host
+    if not options.get("Domain"):
+        _check_name(settings, address, appid)
+    return address.bucket
+
+
+def _check_name(settings: Mapping[str, Any], address: Address, appid: Any) -> None:
+    """Refuse a bucket name that COS can't have, or that lacks the appid."""
+    check_bucket_name(settings, address.bucket, _NAME, _NAME_RULE)
+    # Clouds that are not Tencent's own may have names without an appid.
+    if not appid and (not address.host or _OWN_HOST.fullmatch(address.host)):
+        check_bucket_name(settings, address.bucket, _FULL_NAME, _FULL_NAME_RULE)
 
 
 def _make_session(settings: Mapping[str, Any]) -> "Session":
@@ -94,7 +146,7 @@ def _make_storage(
     settings: Mapping[str, Any],
     options: Mapping[str, Any],
     connect: Connect,
-    limits: Timeouts,
+    name: str,
     part_size: int,
 ) -> CosStorage:
     from qcloud_cos import CosClientError
@@ -102,8 +154,9 @@ def _make_storage(
     try:
         bucket = CosBucket(
             connect,
-            settings.get("bucket") or "",
-            limits=limits,
+            name,
+            limits=options["Timeout"],
+            deadline=read_seconds(settings, "deadline"),
             token=_make_token_reader(options),
             anonymous=bool(options.get("Anonymous")),
             bucket_key=find_key(settings, "bucket"),
@@ -131,10 +184,11 @@ def _read_options(settings: Mapping[str, Any], config: Any) -> dict[str, Any]:
                 find_key(settings, name), find_origin(settings, name), names
             )
         if name not in _ALIASES:
+            value = read_text(settings, name) if name in _TEXTS else value
             options[known[name]] = value
     for name, parameter in _ALIASES.items():
         if settings.get(name):
-            options.setdefault(parameter, settings[name])
+            options.setdefault(parameter, read_text(settings, name))
     _check_complete(settings, options)
     return options
 

@@ -12,7 +12,11 @@ __all__ = [
     "CHECK_ACCESS",
     "CHECK_BUCKET",
     "CHECK_KEY",
+    "CHECK_PROXY",
+    "COMPARE",
+    "RESTORE",
     "USE_RAW",
+    "WAIT_FOR_LOCK",
     "BucketNotFound",
     "IntegrityError",
     "InvalidKey",
@@ -21,9 +25,12 @@ __all__ = [
     "InvalidSetting",
     "MissingSettings",
     "NoBucket",
+    "ObjectArchived",
     "ObjectChanged",
     "ObjectExists",
+    "ObjectLocked",
     "ObjectNotFound",
+    "OutcomeUnknown",
     "PermissionDenied",
     "StorageError",
     "StorageUnavailable",
@@ -35,6 +42,10 @@ __all__ = [
 CHECK_ACCESS = "check the access key, its policy and this machine's clock"
 CHECK_BUCKET = "check the bucket's name and its region"
 CHECK_KEY = "use 1 to 850 bytes of UTF-8, with single slashes between the segments"
+CHECK_PROXY = "look for a proxy or a login page between this machine and the storage"
+COMPARE = "compare the object with yours, and ask who else writes this key"
+RESTORE = "restore the object, and repeat this once it is restored"
+WAIT_FOR_LOCK = "wait until its retention ends, or use another key"
 USE_RAW = "or name the bucket in calls of the vendor's own client, storage.raw"
 
 
@@ -105,17 +116,31 @@ class InvalidRange(StorageError):
 class PermissionDenied(StorageError):
     """The vendor refused our credentials, or an operation that they do not allow."""
 
+    explanation, remedy = "", CHECK_ACCESS
+
     def __init__(
         self, operation: str, key: str, place: str, code: str, request: str = ""
     ) -> None:
         self.operation, self.key, self.place = operation, key, place
         self.code, self.request = code, request
         super().__init__(
-            f"{place} refused to {_phrase(operation, key)}.",
+            f"{place} refused to {_phrase(operation, key)}{self.explanation}.",
             ("code", code),
             ("request", request),
-            ("fix", CHECK_ACCESS),
+            ("fix", self.remedy),
         )
+
+
+class ObjectArchived(PermissionDenied):
+    """The object is in an archive, and its bytes must be restored before a read."""
+
+    explanation, remedy = ": the object is archived", RESTORE
+
+
+class ObjectLocked(PermissionDenied):
+    """A retention policy keeps the object as it is."""
+
+    explanation, remedy = ": a retention policy protects the object", WAIT_FOR_LOCK
 
 
 class _OperationFailed(StorageError):
@@ -127,29 +152,63 @@ class _OperationFailed(StorageError):
         place: Where the operation failed.
         reason: Why it failed, in a few words, none of them secret.
         request: The vendor's id of the request, for its support.
+        remedy: What to do.
     """
 
     did_not = "did not"
 
     def __init__(
-        self, operation: str, key: str, place: str, reason: str, request: str = ""
+        self,
+        operation: str,
+        key: str,
+        place: str,
+        reason: str,
+        request: str = "",
+        remedy: str = "",
     ) -> None:
         self.operation, self.key, self.place = operation, key, place
         self.reason, self.request = reason, request
         super().__init__(
             f"{place} {self.did_not} {_phrase(operation, key)}: {reason}.",
             ("request", request),
+            ("fix", remedy),
         )
 
 
 class StorageUnavailable(_OperationFailed):
-    """There was no answer, or a temporary one: network, deadline, 429 or 5xx."""
+    """There was no answer, or a temporary one: network, deadline, 429 or 5xx.
+
+    Attributes:
+        maybe_done: Whether the request may have been executed all the same.
+        retry_after: The seconds that the vendor asks to wait; 0 if it does not say.
+    """
 
     did_not = "could not"
+    maybe_done = False
+    retry_after = 0.0
+
+
+class OutcomeUnknown(StorageUnavailable):
+    """``put(..., overwrite=False)`` may have stored the object, or may not have.
+
+    The answer was lost. Either the same bytes are there now, and they may be another
+    writer's, or it could not be found out what is there.
+    """
+
+    did_not = "may or may not have"
+    maybe_done = True
+
+    def __init__(
+        self, operation: str, key: str, place: str, reason: str, request: str = ""
+    ) -> None:
+        super().__init__(operation, key, place, reason, request, COMPARE)
 
 
 class UnexpectedAnswer(_OperationFailed):
-    """The vendor refused the request for a reason without an error class here."""
+    """An answer that the operation does not expect, or a refusal without a class here.
+
+    It may come from the vendor, or from a proxy or a login page on the way.
+    """
 
 
 class IntegrityError(StorageError):

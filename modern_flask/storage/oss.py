@@ -6,14 +6,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..config.values import find_key, find_origin
-from ..errors import ConfigurationError, MissingExtra, UnknownSetting
+from ..errors import ConfigurationError, UnknownSetting, make_import_fault
 from .bodies import PART
 from .buckets.client import BucketClient
 from .buckets.connections import POOL_SIZE, make_pool
 from .buckets.oss_bucket import OssBucket
 from .buckets.sdk_logs import filter_sdk_logs
+from .endpoint import check_bucket_name, read_address
 from .errors import MissingSettings
-from .settings import list_missing, read_timeouts, read_whole_number
+from .settings import (
+    list_missing,
+    read_seconds,
+    read_text,
+    read_timeouts,
+    read_whole_number,
+)
 from .storage import Storage
 
 __all__ = ["OssStorage", "open_oss"]
@@ -32,6 +39,7 @@ _KNOWN = (
     "is_cname",
     "proxies",
     "timeout",
+    "deadline",
     "pool_size",
     "part_size",
 )
@@ -39,6 +47,12 @@ _REGION = re.compile(
     r"(?:^|\.)oss-(?!accelerate)([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com$"
     r"|(?:^|\.)([a-z]+-[a-z0-9-]+)\.oss\.aliyuncs\.com$"
 )
+_BUCKET_HOST = re.compile(
+    r"(?P<bucket>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])\."
+    r"(?P<host>oss-[a-z0-9-]+\.aliyuncs\.com(?::\d+)?)"
+)
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_NAME_RULE = "use 3 to 63 small letters, digits and hyphens, without one at either end"
 
 
 class OssStorage(Storage):
@@ -66,19 +80,25 @@ def open_oss(settings: Mapping[str, Any]) -> Iterator[Storage]:
             version 4, if the endpoint does not contain it; ``bucket`` for everything
             but ``raw`` and ``service``; ``is_cname`` for a custom domain; ``proxies``
             by scheme; ``timeout`` in seconds, a number or a pair (connect, read): 3 and
-            30 if not set; ``pool_size`` in connections; ``part_size`` in bytes. The log
-            warns about other keys.
+            30 if not set; ``deadline`` in seconds for an operation with its retries,
+            besides a second for each 64 KiB of a body: 60 if not set; ``pool_size`` in
+            connections; ``part_size`` in bytes. The log warns about other keys. The
+            endpoint may have a scheme, a slash at its end, and the bucket in it.
 
     Raises:
         MissingExtra: oss2 is not installed.
+        BrokenPackage: It is installed and can't be imported.
+        InvalidSetting: A name that no bucket has, or another value that can't be used.
         MissingSettings: A key that is needed to sign or address requests.
         ConfigurationError: oss2 refuses a value.
     """
     try:
         import oss2
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         key, origin = find_key(settings, "vendor"), find_origin(settings, "vendor")
-        raise MissingExtra("storage", "oss2", "oss", key, origin) from error
+        raise make_import_fault(
+            error, "oss2", "storage", "oss2", "oss", key, origin
+        ) from error
 
     _warn_of_unknown(settings)
     absent = list_missing(settings, ("access_key_id", "access_key_secret", "endpoint"))
@@ -97,21 +117,22 @@ def _make_storage(settings: Mapping[str, Any], session: Any) -> OssStorage:
     from oss2.exceptions import ClientError
 
     region = find_region(settings)
+    endpoint, name = _read_address(settings)
     options = {
         "auth": _make_auth(settings, region),
-        "endpoint": settings["endpoint"],
+        "endpoint": endpoint,
         "session": session,
         "proxies": settings.get("proxies"),
         "region": region,
     }
-    limits = read_timeouts(settings)
     part_size = read_whole_number(settings, "part_size", PART, _SMALLEST_PART, "bytes")
     try:
         bucket = OssBucket(
             options,
-            settings.get("bucket") or "",
+            name,
             is_cname=bool(settings.get("is_cname")),
-            limits=limits,
+            limits=read_timeouts(settings),
+            deadline=read_seconds(settings, "deadline"),
             bucket_key=find_key(settings, "bucket"),
         )
     except ClientError as error:
@@ -120,6 +141,21 @@ def _make_storage(settings: Mapping[str, Any], session: Any) -> OssStorage:
             f"The storage oss can't be opened: {error.body}"
         ) from error
     return OssStorage(bucket, part_size)
+
+
+def _read_address(settings: Mapping[str, Any]) -> tuple[str, str]:
+    """The endpoint without the bucket, and the bucket's name."""
+    address = read_address(settings, _BUCKET_HOST)
+    if address.path:
+        # oss2 has always left it out, so it must not stop a service.
+        logger.warning(
+            "%s has a path, which is left out.", find_key(settings, "endpoint")
+        )
+    check_bucket_name(settings, address.bucket, _NAME, _NAME_RULE)
+    if settings.get("is_cname"):
+        return str(settings["endpoint"]), address.bucket
+    scheme = f"{address.scheme}://" if address.scheme else ""
+    return f"{scheme}{address.host}", address.bucket
 
 
 def _warn_of_unknown(settings: Mapping[str, Any]) -> None:
@@ -154,9 +190,9 @@ def find_region(settings: Mapping[str, Any]) -> str | None:
 def _make_auth(settings: Mapping[str, Any], region: str | None) -> Any:
     import oss2
 
-    account = str(settings["access_key_id"]).strip()
-    secret = str(settings["access_key_secret"]).strip()
-    token = settings.get("security_token")
+    account = (read_text(settings, "access_key_id") or "").strip()
+    secret = (read_text(settings, "access_key_secret") or "").strip()
+    token = read_text(settings, "security_token")
     if token:
         version = oss2.AUTH_VERSION_4 if region else oss2.AUTH_VERSION_1
         return oss2.StsAuth(account, secret, token, version)

@@ -6,7 +6,13 @@ from typing import Any
 from ..config.values import find_key, find_origin
 from .errors import InvalidSetting
 
-__all__ = ["list_missing", "read_timeouts", "read_whole_number"]
+__all__ = [
+    "list_missing",
+    "read_seconds",
+    "read_text",
+    "read_timeouts",
+    "read_whole_number",
+]
 
 _CONNECT = 3.0  # seconds: a vendor that is up accepts a connection at once
 _READ = 30.0  # seconds without a byte, not for the whole transfer
@@ -38,6 +44,54 @@ def read_timeouts(
             find_key(settings, name), find_origin(settings, name), reason
         )
     return connect, read
+
+
+def read_seconds(settings: Mapping[str, Any], name: str) -> float | None:
+    """``settings[name]``, or its text, as seconds; ``None`` if it is not set.
+
+    Raises:
+        InvalidSetting: It is not a number above zero.
+    """
+    value = settings.get(name)
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        reason = "it must be a number of seconds above zero"
+        raise InvalidSetting(
+            find_key(settings, name), find_origin(settings, name), reason
+        )
+    return seconds
+
+
+def read_text(settings: Mapping[str, Any], name: str) -> str | None:
+    """``settings[name]`` as text; ``None`` if it is not set.
+
+    A secret or an account that has only digits may come as a whole number.
+
+    Raises:
+        InvalidSetting: It is of another type, from which its text can't be known.
+    """
+    value = settings.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    try:
+        if isinstance(value, bytes):
+            return value.decode()
+    except UnicodeDecodeError:
+        pass
+    reason = f"it is of type {type(value).__name__}, not text"
+    raise InvalidSetting(
+        find_key(settings, name),
+        find_origin(settings, name),
+        reason,
+        "write it in quotes",
+    )
 
 
 def read_whole_number(

@@ -83,6 +83,7 @@ class Storage:
         Args:
             key: See :func:`~modern_flask.storage.keys.check_key`.
             body: Bytes, a binary file from its current position, or chunks of bytes.
+                A plain file is read twice, and must not change meanwhile.
             content_type: By default, the type that the key's ending stands for.
             metadata: Names of ``[a-z0-9-]``, 2 KB in total.
             overwrite: With ``False``, an object that exists stays as it is. COS and
@@ -93,7 +94,9 @@ class Storage:
 
         Raises:
             ObjectExists: ``overwrite`` is false, and the object exists.
-            IntegrityError: The vendor received other bytes than were sent.
+            OutcomeUnknown: ``overwrite`` is false, the answer was lost, and the same
+                bytes are there: they may be another writer's.
+            IntegrityError: The vendor received other bytes each time they were sent.
         """
         check_key(key)
         kind = guess_content_type(key) if content_type is None else content_type
@@ -184,12 +187,27 @@ class Storage:
             yield from page[:left]
             left = None if left is None else left - len(page)
 
-    def url(self, key: str, *, expires: int = 3600, method: str = "GET") -> str:
+    def url(
+        self,
+        key: str,
+        method: str = "GET",
+        *,
+        expires: int = 3600,
+        content_type: str | None = None,
+    ) -> str:
         """A URL that lets its holder do ``method`` for ``expires`` seconds.
 
+        Args:
+            key: The object's key.
+            method: GET, HEAD, PUT or DELETE.
+            expires: In seconds.
+            content_type: Of a PUT: the upload must send this Content-Type, or it is
+                refused. Without it the upload should send none, so that every vendor
+                takes it: OSS refuses an upload with a type that was not signed.
+
         Raises:
-            ValueError: There are no presigned URLs for ``method``, or ``expires`` is
-                below 1.
+            ValueError: There are no presigned URLs for ``method``, ``expires`` is
+                below 1, or another method than PUT has a ``content_type``.
             Unsupported: The vendor has no such URLs, or none that last so long.
         """
         check_key(key)
@@ -197,7 +215,11 @@ class Storage:
             raise ValueError(f"method must be one of {', '.join(_URL_METHODS)}.")
         if expires < 1:
             raise ValueError(f"expires must be at least 1 second, it is {expires}.")
-        return self.client.url(key, expires, method)
+        if content_type is not None:
+            if method != "PUT":
+                raise ValueError(f"a {method} sends no content; omit content_type.")
+            check_content_type(content_type)
+        return self.client.url(key, expires, method, content_type)
 
     def ping(self, timeout: float) -> None:
         """Check that the storage answers and accepts our credentials.
@@ -221,8 +243,8 @@ class Storage:
         except StorageUnavailable as error:
             raise self._unavailable(error.reason) from error
         except StorageError as error:
-            code = getattr(error, "code", "")
-            raise self._unavailable(code or type(error).__name__) from error
+            reason = getattr(error, "code", "") or getattr(error, "reason", "")
+            raise self._unavailable(reason or type(error).__name__) from error
         except Exception as error:
             raise self._unavailable(describe(error)) from error
 

@@ -1,4 +1,4 @@
-"""The Celery app: its settings, the class of its tasks, and its shutdown."""
+"""The Celery app: its settings, its tasks, and its shutdown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 
 from ..config.values import find_key, find_origin
-from ..errors import MissingExtra, find_nearest, join_names
+from ..errors import find_nearest, join_names, make_import_fault
 from ..wiring import get_bound
 from .default_app import open_apps, set_default_app
 from .urls import check_backend, check_brokers, warn_about_urls
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["get_tasks", "list_task_names", "open_celery", "ping"]
 
 _RENAMED = {"broker": "broker_url", "backend": "result_backend"}
-_CONSTRUCTOR = frozenset({"main", "include", "fixups", "loader", "namespace"})
+_CONSTRUCTOR = frozenset(
+    {"main", "include", "fixups", "loader", "namespace", "task_cls"}
+)
 _DEFAULTS: dict[str, Any] = {
     # With False, sending blocks for 19 s while the result backend is down, even if
     # nobody reads the result.
@@ -52,10 +54,11 @@ def open_celery(
         settings: Celery's settings in lower case. ``broker`` means ``broker_url``, and
             ``backend`` means ``result_backend``. Celery ignores a name that it does not
             know, so the kit logs a warning with the nearest names.
-        app: Tasks run in the context of this Flask app.
+        app: Tasks run in the context of this Flask app, whatever their class.
 
     Raises:
         MissingExtra: Celery is not installed.
+        BrokenPackage: It is installed and can't be imported.
         BadBroker: The URL of a broker can't be parsed, or Celery has no such transport.
         BadBackend: Celery can't make the result backend from its URL.
     """
@@ -75,19 +78,24 @@ def open_celery(
 def _make_celery(settings: Mapping[str, Any], app: Flask | None) -> Celery:
     try:
         from celery import Celery
-    except ImportError:
+    except ImportError as error:
         key, origin = (
             find_key(settings, "broker_url"),
             find_origin(settings, "broker_url"),
         )
-        raise MissingExtra("celery", "celery", "celery", key, origin) from None
+        raise make_import_fault(
+            error, "celery", "celery", "celery", "celery", key, origin
+        ) from error
     given = _rename_settings(settings)
     check_brokers(settings, given)
     warn_about_urls(settings, given, os.environ)
     constructor = {name: given.pop(name) for name in _CONSTRUCTOR & given.keys()}
     constructor.setdefault("main", app.import_name if app is not None else "celery")
+    if app is not None:
+        from .context import TasksInContext
+
+        constructor["tasks"] = TasksInContext(app)
     celery = Celery(
-        task_cls=_make_task_class(app) if app is not None else None,
         # set_default_app finds the current one through the current Flask app.
         set_as_current=False,
         **constructor,
@@ -149,25 +157,6 @@ def _make_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(given, dict):
             given.pop("broker_transport_options", None)
     return found
-
-
-def _make_task_class(app: Flask) -> Any:
-    from celery import Task
-
-    found = weakref.ref(app)
-
-    class AppTask(Task):  # type: ignore[misc]
-        """Runs in an app context, which closes with the error that the task raises."""
-
-        abstract = True
-
-        def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            app = found()
-            assert app is not None, "the app of this task does not exist anymore"
-            with app.app_context():
-                return self.run(*args, **kwargs)
-
-    return AppTask
 
 
 def _close_with_process(app: Flask) -> Callable[[], object]:

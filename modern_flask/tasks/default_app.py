@@ -11,7 +11,7 @@ from werkzeug.local import LocalProxy
 
 from ..wiring import get_bound
 
-__all__ = ["open_apps", "set_default_app"]
+__all__ = ["is_default_app", "open_apps", "set_default_app"]
 
 open_apps: weakref.WeakSet[Any] = weakref.WeakSet()
 """The Celery apps that the kit has opened and not closed yet."""
@@ -30,9 +30,16 @@ def set_default_app() -> None:
         # open_celery raises the error, with the key that configures Celery.
         return
     default = _state.default_app
-    # Celery makes an app with this name when code reads an attribute of a shared task.
-    if default is None or (default is not _current and default.main == "default"):
+    if default is None or (is_default_app(default)):
         _state.set_default_app(_current)
+
+
+def is_default_app(celery: Any) -> bool:
+    """Whether Celery itself, or the kit in its place, has made ``celery``.
+
+    Celery makes an app with this name when code reads an attribute of a shared task.
+    """
+    return celery is not None and celery is not _current and celery.main == "default"
 
 
 def _find_current() -> Any:

@@ -2,9 +2,21 @@
 
 from collections.abc import Sequence
 
-from ..errors import ESCAPE_PASSWORD, ConfigurationError, join_names
+from ..errors import ESCAPE_PASSWORD, ConfigurationError, join_names, set_key
 
-__all__ = ["USE_BACKEND", "USE_BROKER", "BadBackend", "BadBroker"]
+__all__ = [
+    "GIVE_BROKER",
+    "USE_BACKEND",
+    "USE_BROKER",
+    "BadBackend",
+    "BadBroker",
+    "TaskWithoutApp",
+]
+
+GIVE_BROKER = (
+    f"{set_key('CELERY_BROKER_URL')}; or make a Celery app of your own and call its "
+    "set_default()"
+)
 
 USE_BROKER = "use redis://user:password@host:6379/0, or amqp:// for RabbitMQ"
 USE_BACKEND = (
@@ -60,4 +72,22 @@ class BadBackend(ConfigurationError):
             ("set in", origin or ""),
             ("did you mean", join_names([f"{name}://" for name in near], "or")),
             ("fix", USE_BACKEND if reason else f"{USE_BACKEND}; {ESCAPE_PASSWORD}"),
+        )
+
+
+class TaskWithoutApp(ConfigurationError):
+    """A shared task of the service has no Celery app, except Celery's implicit one.
+
+    Args:
+        task: The name of the task.
+        place: The file and line of its function.
+    """
+
+    def __init__(self, task: str, place: str) -> None:
+        self.task, self.place = task, place
+        super().__init__(
+            f"Task {task} has no Celery app: no CELERY_ key is set, so delay() would "
+            "send it to amqp://guest@localhost.",
+            ("in", place),
+            ("fix", GIVE_BROKER),
         )

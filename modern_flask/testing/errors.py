@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from ..errors import Fault, find_nearest, join_names
 
-__all__ = ["CLOSE_SESSION", "ConnectionsLeft", "NoSuchProvider"]
+__all__ = [
+    "CLOSE_SESSION",
+    "USE_REAL_REDIS",
+    "ConnectionsLeft",
+    "NoSuchProvider",
+    "NotInMemory",
+]
 
 CLOSE_SESSION = "close the session, or use it in a request or an app context"
+
+USE_REAL_REDIS = "set REDIS_URL to a redis-server that belongs to the tests alone"
 
 
 class ConnectionsLeft(AssertionError):
@@ -29,4 +37,19 @@ class NoSuchProvider(Fault):
         super().__init__(
             f"{name} can't be overridden: the container does not provide it.",
             ("did you mean", join_names(self.nearest, "or")),
+        )
+
+
+class NotInMemory(Fault, NotImplementedError):
+    """A test needs more of Redis than ``MemoryRedis`` has.
+
+    Args:
+        wanted: A command, or commands.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        self.wanted = wanted
+        super().__init__(
+            f"MemoryRedis does not have {wanted}: it serves cached and synchronized.",
+            ("fix", USE_REAL_REDIS),
         )

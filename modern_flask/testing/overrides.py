@@ -87,9 +87,9 @@ def _find_sections(graph: Graph, config: Mapping[str, Any]) -> set[Any]:
 
     def contains_key(provider: Any) -> bool:
         if isinstance(provider, Settings):
-            return any(key.startswith(provider.prefix) for key in config)
+            return any(key.startswith(provider.whole_prefix) for key in config)
         option = isinstance(provider, providers.ConfigurationOption)
-        return option and key_of(provider).partition(".")[0] in config
+        return option and key_of(provider).partition("[")[0] in config
 
     return set(filter(contains_key, graph.all_providers()))
 

@@ -28,8 +28,10 @@ def share_transaction(container: Any) -> Iterator[Session]:
     """
     with container.engine().connect() as connection:
         _begin(connection)
-        settings = dict(container.session_factory().kw)
-        settings.update(bind=connection, join_transaction_mode="create_savepoint")
+        ours = container.session_factory()
+        settings = {**ours.kw, "bind": connection, "class_": ours.class_}
+        settings["join_transaction_mode"] = "create_savepoint"
+        # A subclass of the same class has its events, too.
         factory: sessionmaker[Session] = sessionmaker(**settings)
         try:
             with (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dis
 import inspect
-import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from types import (
@@ -17,6 +16,8 @@ from types import (
     WrapperDescriptorType,
 )
 from typing import Any
+
+from ..places import locate_line
 
 __all__ = [
     "find_code",
@@ -260,6 +261,4 @@ def locate(function: Callable[..., Any]) -> str:
     if not codes:
         return "?"
     code = codes[-1]
-    near = os.path.relpath(code.co_filename)
-    file = code.co_filename if near.startswith(os.pardir) else near
-    return f"{file}, line {code.co_firstlineno}"
+    return locate_line(code.co_filename, code.co_firstlineno)

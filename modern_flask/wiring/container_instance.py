@@ -10,21 +10,42 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dependency_injector import providers
 from dependency_injector.containers import DynamicContainer, SingletonResetContext
 
-from .injection import bind_library_functions, note_wired
-from .lifecycle import Lifecycle, find_opened, reset_singletons
+from ..errors import join_names
+from .edges import dependencies
+from .errors import NotAContainer
+from .injection import (
+    bind_library_functions,
+    note_wired,
+    refresh_resolvers,
+    title_of,
+)
+from .lifecycle import Lifecycle, find_opened, get_replaced, reset_singletons
 from .settings import Choice, active_dependencies
 
-__all__ = ["ContainerInstance"]
+__all__ = ["ContainerInstance", "check_container", "find_stale_users"]
 
 
 class ContainerInstance(DynamicContainer):
     """An instance of the kit's container."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute. A provider is added, or replaces the one of its name.
+
+        Providers that were declared with the replaced one still use it. The check and
+        the start warn about these; ``override`` replaces a provider for all its users.
+        """
+        old = vars(self).get("providers", {}).get(name)
+        super().__setattr__(name, value)
+        if isinstance(value, providers.Provider) and value is not old:
+            if old is not None:
+                get_replaced(self).setdefault(name, []).append(old)
+            refresh_resolvers(self)
 
     def init_resources(self, resource_type: Any = providers.BaseResource) -> Any:
         """Open the configured resources; of a selector, only the chosen branch.
@@ -104,6 +125,51 @@ class ContainerInstance(DynamicContainer):
         super().unwire()
         note_wired(self)
         bind_library_functions()
+
+
+def check_container(container: Any, needed: Sequence[str]) -> None:
+    """Check that an object is the instance of a container.
+
+    Args:
+        container: The object.
+        needed: The names of the providers that it must have.
+
+    Raises:
+        NotAContainer: It is a class or another object, or it lacks a provider.
+    """
+    name = getattr(container, "__name__", type(container).__name__)
+    if isinstance(container, type) and hasattr(container, "providers"):
+        raise NotAContainer(name, "it is a class", f"pass an instance: {name}()")
+    if not isinstance(container, DynamicContainer):
+        remedy = "pass an instance of modern_flask.Container or of a subclass"
+        raise NotAContainer(f"A {name}", "it is not a container", remedy)
+    missing = [each for each in needed if each not in container.providers]
+    if missing:
+        title = title_of(container)
+        raise NotAContainer(
+            title,
+            f"it has no {join_names(missing, 'or')}",
+            f"derive it: class {title}(modern_flask.Container)",
+        )
+
+
+def find_stale_users(container: DynamicContainer) -> dict[str, list[str]]:
+    """Find the providers that still use one that ``set_provider`` has replaced.
+
+    Returns:
+        The names of these users, by the name of the replaced provider.
+    """
+    found: dict[str, list[str]] = {}
+    for name, olds in get_replaced(container).items():
+        users = [
+            user
+            for user, provider in container.providers.items()
+            # A new provider that wraps the old one uses it on purpose.
+            if user != name and any(old in dependencies(provider) for old in olds)
+        ]
+        if users:
+            found[name] = users
+    return found
 
 
 def _check_type(resource_type: Any) -> None:

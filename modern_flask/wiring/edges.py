@@ -8,6 +8,7 @@ from typing import Any
 
 from dependency_injector import providers
 
+from ..config.values import Origin, Values, name_key
 from . import library
 from .providers import Scoped
 from .settings import Choice, Settings, active_dependencies
@@ -24,6 +25,7 @@ __all__ = [
     "kept_objects",
     "key_of",
     "lifetime",
+    "origin_of",
     "settings_of",
 ]
 
@@ -149,8 +151,15 @@ def lifetime(provider: providers.Provider[Any]) -> Lifetime:
 
 
 def key_of(option: providers.Provider[Any]) -> str:
-    """Return the key of a configuration option, such as ``MAIL_HOST``."""
-    return str(library.option_of(option).get_name()).partition(".")[2]
+    """Return the whole key of a configuration option, such as ``MAIL_HOST``."""
+    return name_key(library.path_of(option))
+
+
+def origin_of(option: providers.Provider[Any]) -> Origin | None:
+    """Return where the value of a configuration option was set, if that is known."""
+    whole = library.whole_configuration_of(option)
+    known = isinstance(whole, Values)
+    return whole.origin(library.path_of(option)[0]) if known else None
 
 
 def branches(

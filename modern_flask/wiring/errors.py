@@ -15,6 +15,7 @@ __all__ = [
     "MisplacedInject",
     "NoApp",
     "NoScope",
+    "NotAContainer",
     "NotBound",
     "ScopeClosed",
     "UnknownProvider",
@@ -58,6 +59,22 @@ class AlreadyBound(WiringFault):
         super().__init__(
             f"The Flask app {app} already has a container.",
             ("fix", "call init_app once; to replace its providers, override them"),
+        )
+
+
+class NotAContainer(WiringFault):
+    """``create_app`` or ``init_app`` gets something that can't be its container.
+
+    Args:
+        given: The object or its class, as the error names it.
+        why: What is wrong with it.
+        remedy: What to pass instead.
+    """
+
+    def __init__(self, given: str, why: str, remedy: str) -> None:
+        self.given, self.why = given, why
+        super().__init__(
+            f"{given} can't be the container of an app: {why}.", ("fix", remedy)
         )
 
 

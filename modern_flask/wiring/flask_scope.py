@@ -63,8 +63,8 @@ def guard_errors(app: Flask) -> None:
 def _note(error: BaseException) -> None:
     if has_open_scopes():
         scope = find_scope()
-        if scope is not None and scope.error is None:
-            scope.error = error
+        if scope is not None:
+            scope.note(error)
 
 
 def _note_handled(handle: Callable[..., Any]) -> Callable[..., Any]:

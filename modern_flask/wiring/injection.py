@@ -40,6 +40,8 @@ __all__ = [
     "get_container",
     "inject",
     "note_wired",
+    "refresh_resolvers",
+    "title_of",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,8 +52,21 @@ _NEVER_READY = [ABSENT]
 _EMPTY = inspect.Parameter.empty
 _EXTENSION = "modern_flask"
 _RESOLVER = "_modern_flask_resolver"
+_RESOLVERS = "_modern_flask_resolvers"
 # Looked up once, because every call of an injected function uses it.
 _app_context: Callable[[], Any] = app_ctx._get_current_object  # type: ignore[attr-defined]
+
+
+def _get_resolvers(container: DynamicContainer) -> weakref.WeakSet[Resolver]:
+    found: weakref.WeakSet[Resolver]
+    found = vars(container).setdefault(_RESOLVERS, weakref.WeakSet())
+    return found
+
+
+def refresh_resolvers(container: DynamicContainer) -> None:
+    """Let functions that are injected from ``container`` see a replaced provider."""
+    for resolver in list(_get_resolvers(container)):
+        resolver.refresh()
 
 
 class Resolver:
@@ -61,6 +76,12 @@ class Resolver:
         self.container = container
         self.plans: dict[InjectedFunction, _Plan] = {}
         self._providers = library.providers_map(container)
+        _get_resolvers(container).add(self)
+
+    def refresh(self) -> None:
+        """Look the providers up again, because one of the container was replaced."""
+        self._providers = library.providers_map(self.container)
+        self.plans.clear()
 
     def plan(self, injected: InjectedFunction) -> _Plan:
         """Find the provider of each marker, and keep the result for the next call.
@@ -107,7 +128,7 @@ class Resolver:
     def unknown(self, title: str, place: str, wanted: str) -> UnknownProvider:
         """Make the error for a name that the container does not have."""
         names = Graph(self.container).names.values()
-        return UnknownProvider(title, place, wanted, names, _get_title(self.container))
+        return UnknownProvider(title, place, wanted, names, title_of(self.container))
 
 
 class Bound(Resolver):
@@ -119,6 +140,8 @@ class Bound(Resolver):
         self.lifecycle = Lifecycle(container)
         #: Whether the app has begun to serve.
         self.started = False
+        #: The values with which the container and ``app.config`` began.
+        self.published: Mapping[str, Any] = {}
         #: True once a check found nothing, or when checks are off.
         self.checked = False
 
@@ -222,7 +245,7 @@ def bind(app: Flask, container: DynamicContainer) -> Bound:
 def _get_finder(provider: providers.Provider[Any], default: Any) -> Callable[[], Any]:
     if library.option_of(provider) is not None and default is not _EMPTY:
         # If the key is not set, the parameter keeps its default.
-        return lambda: default if (value := provider()) is None else value
+        return lambda: provider() if library.has_value(provider) else default
     return provider.find if isinstance(provider, Scoped) else provider
 
 
@@ -298,7 +321,8 @@ class _Dispatched(providers.Provider[Any]):
 
     def _provide(self, args: Any, kwargs: Any) -> Any:
         resolver = _get_resolver(self.injected.name)
-        return resolver.provider(self.injected, self.parameter)()
+        provider = resolver.provider(self.injected, self.parameter)
+        return _get_finder(provider, self.injected.defaults[self.parameter])()
 
 
 # The containers that were wired by hand, in the order of wiring.
@@ -330,5 +354,6 @@ def _is_wired_to(container: Any, module: str) -> bool:
     return any(f"{module}.".startswith(f"{package}.") for package in packages)
 
 
-def _get_title(container: DynamicContainer) -> str:
+def title_of(container: DynamicContainer) -> str:
+    """Return the name of the container's class, for messages."""
     return getattr(container.declarative_parent, "__name__", "the container")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -13,6 +13,7 @@ __all__ = [
     "add_injection",
     "closing_parameters",
     "configuration_of",
+    "has_value",
     "is_closing",
     "is_library_function",
     "is_marker",
@@ -21,10 +22,12 @@ __all__ = [
     "marker_name",
     "markers_of",
     "option_of",
+    "path_of",
     "providers_map",
     "root_of",
     "target_name",
     "unbound_injections",
+    "whole_configuration_of",
 ]
 
 _registry: Any = wiring._patched_registry
@@ -124,6 +127,23 @@ def configuration_of(option: Any) -> Any:
     return found._get_root()() if found is not None else None
 
 
+def has_value(option: Any) -> bool:
+    """Whether the key of ``option`` is set, and is not None.
+
+    The library raises an error where a key above it is None. It raises one for a
+    required key, too, and that one is for the caller.
+    """
+    found = option_of(option)
+    names = found.get_name_segments()
+    values = configuration_of(option)
+    for name in names[:-1]:
+        key = name() if isinstance(name, providers.Provider) else name
+        values = values.get(key) if isinstance(values, Mapping) else None
+    if names[:-1] and values is None and not is_required(option):
+        return False
+    return found() is not None
+
+
 def root_of(provider: Any) -> Any:
     """Return ``provider`` if it is a configuration, or the configuration that has it.
 
@@ -133,6 +153,40 @@ def root_of(provider: Any) -> Any:
         return provider
     found = option_of(provider)
     return found._get_root() if found is not None else None
+
+
+def path_of(provider: Any) -> tuple[str, ...]:
+    """Return the keys that lead from the whole configuration to an option's value.
+
+    A container inside another one may get an item as its configuration:
+    ``providers.Container(Billing, config=config.BILLING)``.
+    """
+    option = option_of(provider)
+    if option is None:
+        above = _get_above(provider)
+        return path_of(above) if above is not None else ()
+    own = [
+        str(segment() if isinstance(segment, providers.Provider) else segment)
+        for segment in option.get_name_segments()
+    ]
+    return (*path_of(option._get_root()), *own)
+
+
+def whole_configuration_of(provider: Any) -> Any:
+    """Return the values in which :func:`path_of` leads to the value of an option."""
+    root = root_of(provider)
+    above = _get_above(root)
+    if above is not None:
+        return whole_configuration_of(above)
+    return root() if root is not None else None
+
+
+def _get_above(configuration: Any) -> Any:
+    """Return the option or configuration that replaces ``configuration``, else None."""
+    if not isinstance(configuration, providers.Configuration):
+        return None
+    above = configuration.last_overriding
+    return above if root_of(above) is not None else None
 
 
 def is_required(option: Any) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from dependency_injector import providers
@@ -15,11 +16,23 @@ from ..waiting import DeadlinePassed, call_within
 from .providers import Opened
 from .settings import Choice, active_dependencies, is_configured
 
-__all__ = ["CLOSE_DEADLINE", "Lifecycle", "find_opened", "reset_singletons"]
+__all__ = [
+    "CLOSE_DEADLINE",
+    "Explain",
+    "Lifecycle",
+    "find_opened",
+    "get_replaced",
+    "reset_singletons",
+]
 
 CLOSE_DEADLINE = 10.0  # seconds for one closer; Kubernetes gives a pod 30 s in all
 
+_REPLACED = "_modern_flask_replaced"
+
 logger = logging.getLogger(__name__)
+
+Explain = Callable[[providers.Provider[Any], BaseException], Exception]
+"""Makes the error to raise from a resource and the error that it raised."""
 
 
 class Lifecycle:
@@ -38,24 +51,39 @@ class Lifecycle:
         self._lock = threading.RLock()
         self._users = 0
 
-    def open(self) -> None:
+    def open(self, explain: Explain | None = None) -> None:
         """Open all resources, each after its dependencies, else in declared order.
 
         If one fails, all open resources are closed again.
+
+        Args:
+            explain: Makes the error to raise for a failing resource. By default its own
+                error is raised.
 
         Raises:
             Exception: The error of the first failing resource.
         """
         with self._lock:
+            failure = self._open_each(explain)
+        # Raised outside of the handler: a context would be printed with the error.
+        if failure is not None:
+            raise failure
+
+    def _open_each(self, explain: Explain | None) -> Exception | None:
+        provider: providers.Provider[Any] | None = None
+        try:
+            for provider in self.resources():
+                provider()
+        except BaseException as error:
             try:
-                for provider in self.resources():
-                    provider()
-            except BaseException:
-                try:
-                    self.close()
-                except Exception:
-                    logger.exception("Closing failed, too, after a failed start.")
+                self.close()
+            except Exception:
+                logger.exception("Closing failed, too, after a failed start.")
+            explained = isinstance(error, Exception | SystemExit)
+            if explain is None or provider is None or not explained:
                 raise
+            return explain(provider, error)
+        return None
 
     def close(self) -> None:
         """Close all open resources, the last opened first, each with a deadline.
@@ -75,10 +103,14 @@ class Lifecycle:
             raise ExceptionGroup("Closing the container's resources failed.", failures)
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Open all resources, and close them when the last running block ends."""
+    def running(self, explain: Explain | None = None) -> Iterator[None]:
+        """Open all resources, and close them when the last running block ends.
+
+        Args:
+            explain: As in :meth:`open`.
+        """
         with self._lock:
-            self.open()
+            self.open(explain)
             self._users += 1
         try:
             yield
@@ -128,13 +160,21 @@ def find_opened(container: DynamicContainer) -> list[providers.BaseResource[Any]
     each resource is closed before its dependencies.
     """
     found: list[providers.BaseResource[Any]] = []
-    for provider in _iterate_post_order(container.providers.values()):
+    replaced = chain.from_iterable(get_replaced(container).values())
+    for provider in _iterate_post_order((*container.providers.values(), *replaced)):
         if isinstance(provider, providers.BaseResource) and provider.initialized:
             found.append(provider)
     own = sorted((p for p in found if isinstance(p, Opened)), key=lambda p: p.sequence)
     if len(own) == len(found):
         return list(reversed(own))
     return list(reversed(found))
+
+
+def get_replaced(container: Any) -> dict[str, list[providers.Provider[Any]]]:
+    """Return the providers that others of the same name have replaced, to change."""
+    found: dict[str, list[providers.Provider[Any]]]
+    found = vars(container).setdefault(_REPLACED, {})
+    return found
 
 
 def _iterate_post_order(roots: Any) -> Iterator[providers.Provider[Any]]:

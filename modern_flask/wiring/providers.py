@@ -12,13 +12,13 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from types import GeneratorType
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from dependency_injector import providers
 
 from .scope import Scope, current_scope, finish
 
-__all__ = ["ABSENT", "OWN_KEYWORDS", "Late", "Once", "Opened", "Parked", "Scoped"]
+__all__ = ["ABSENT", "Late", "Once", "Opened", "Parked", "Scoped", "drop_own_keywords"]
 
 T = TypeVar("T")
 
@@ -28,9 +28,6 @@ _PROVIDER = providers.Provider
 _SEQUENCE = itertools.count()
 _Rest = Generator[Any, None, None]
 
-OWN_KEYWORDS = ("observed_by", "ping")
-"""Keywords of a declaration that only the kit uses. The target never gets them."""
-
 
 class Late(providers.Provider[T]):
     """A provider whose target may be a dotted path, imported at its first use.
@@ -38,6 +35,8 @@ class Late(providers.Provider[T]):
     So a component that is not configured is never imported.
     """
 
+    #: Keywords of a declaration that only the kit uses. The target never gets them.
+    own_keywords: ClassVar[tuple[str, ...]] = ("critical", "observed_by", "ping")
     _target: Any = None
     args: Any
     kwargs: Any
@@ -78,11 +77,15 @@ class Late(providers.Provider[T]):
         named: dict[str, Any] = self.kwargs
         return named.get("ping")
 
+    @property
+    def critical(self) -> bool:
+        """Whether the service is not ready while the ping fails."""
+        named: dict[str, Any] = self.kwargs
+        return bool(named.get("critical", True))
+
     def load(self) -> Callable[..., Any]:
         """Return the target; import it first if it is a dotted path."""
-        if isinstance(self._target, str):
-            module, _, name = self._target.rpartition(".")
-            self._target = getattr(import_module(module), name)
+        self._target = _load(self._target)
         return self._target  # type: ignore[no-any-return]
 
     def _begin(self, args: Any, kwargs: Any) -> tuple[Any, _Rest | None]:
@@ -106,12 +109,14 @@ class Late(providers.Provider[T]):
     def _begin_named(
         self, target: Any, values: Any, given: dict[str, Any]
     ) -> tuple[Any, _Rest | None]:
-        given.pop("ping", None)
+        observe = given.pop("observed_by", None)
         named = {
             name: arg() if isinstance(arg, _PROVIDER) else arg
             for name, arg in given.items()
+            if name not in self.own_keywords
         }
-        observe = named.pop("observed_by", None)
+        if isinstance(observe, _PROVIDER):
+            observe = observe()
         made = target(*values, **named)
         rest: _Rest | None = None
         if type(made) is GeneratorType:
@@ -125,6 +130,20 @@ class Late(providers.Provider[T]):
                     finish(rest, error)
                 raise
         return made, rest
+
+
+def drop_own_keywords(provider: Any) -> dict[str, Any]:
+    """Return the keywords of a declaration without those that only the kit uses."""
+    own = provider.own_keywords if isinstance(provider, Late) else ()
+    return {name: v for name, v in dict(provider.kwargs).items() if name not in own}
+
+
+def _load(named: Any) -> Any:
+    """Import what a dotted path names; return everything else as it is."""
+    if not isinstance(named, str):
+        return named
+    module, _, name = named.rpartition(".")
+    return getattr(import_module(module), name)
 
 
 def _get_delegate(value: Any) -> Any:
@@ -144,10 +163,11 @@ class Opened(Late[T], providers.Resource[T]):
     """Makes its object once in a process, under a lock. The app's lifecycle closes it.
 
     The target is a generator function (the code after its ``yield`` closes the object),
-    a plain function or class, or the dotted path of one. Two keywords are not passed to
-    the target. The provider calls ``observed_by`` with the object, so a component does
-    not depend on its telemetry. ``/readyz`` calls ``ping(object, timeout)``, which may
-    also be a dotted path; the timeout is in seconds.
+    a plain function or class, or the dotted path of one. Three keywords are not passed
+    to the target. The provider calls ``observed_by`` with the object, so a component
+    does not depend on its telemetry. ``/readyz`` calls ``ping(object, timeout)``, which
+    may also be a dotted path; the timeout is in seconds. With ``critical=False`` a
+    failing ping is shown, and the service stays ready.
     """
 
     @overload
@@ -234,8 +254,12 @@ class Scoped(Late[T], providers.Callable[T]):
     """Makes one object for each request or task, at its first use there.
 
     The target is a generator function. The error that the view raised is raised again
-    at its ``yield``, even if an error handler has handled the error.
+    at its ``yield``, even if an error handler has handled the error. The scope calls
+    ``on_error(object)``, which may be a dotted path, for each error of the request
+    before an error handler runs. The keyword is not passed to the target.
     """
+
+    own_keywords = (*Late.own_keywords, "on_error")
 
     @overload
     def __init__(
@@ -252,6 +276,12 @@ class Scoped(Late[T], providers.Callable[T]):
     def __init__(self, provides: Any = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(provides, *args, **kwargs)
         self.disable_async_mode()
+
+    @property
+    def on_error(self) -> Callable[[Any], object] | None:
+        """The function to call with the object before an error handler runs."""
+        named: dict[str, Any] = self.kwargs
+        return _load(named.get("on_error"))  # type: ignore[no-any-return]
 
     def _provide(self, args: Any, kwargs: Any) -> Any:
         scope = current_scope(self)

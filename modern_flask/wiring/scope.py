@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +23,8 @@ __all__ = [
     "parked_scope",
 ]
 
+logger = logging.getLogger(__name__)
+
 SCOPES = "_modern_flask_scopes"
 _DONE: Any = object()
 # The ids of the open scopes of all threads. While the set is empty, the end of a
@@ -40,6 +43,9 @@ if TYPE_CHECKING:
 
         @property
         def label(self) -> str: ...
+
+        @property
+        def on_error(self) -> Callable[[Any], object] | None: ...
 
 
 def finish(generator: Generator[Any, None, None], error: BaseException | None) -> None:
@@ -88,6 +94,23 @@ class Scope:
         ends, the body has ended.
         """
         return self.stream is not None and not self.stream.gi_running
+
+    def note(self, error: BaseException) -> None:
+        """Remember the first error, and tell the objects, the last made first.
+
+        This comes before an error handler runs. The handler may use the same objects,
+        so what the view has left undone in them must not become part of its work.
+        """
+        if self.error is None:
+            self.error = error
+        for provider, made in reversed(list(self.objects.items())):
+            try:
+                on_error = provider.on_error
+                if on_error is not None:
+                    on_error(made)
+            except Exception:
+                # The error handler gets the error of the view, not this one.
+                logger.exception("%s failed after an error.", provider.label)
 
     def close(self, error: BaseException | None = None) -> None:
         """Close all objects once, the last made first, even if some of them fail.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from dependency_injector import providers
-from dependency_injector.containers import DynamicContainer
 
-from ..config.values import Section, Values
+from ..config.values import Section, Values, name_key
 from ..errors import NotConfigured, UnknownChoice
 from . import library
 from .providers import Late
@@ -17,28 +16,36 @@ __all__ = [
     "Choice",
     "Settings",
     "active_dependencies",
-    "find_configurations",
-    "get_defaults",
-    "get_loaded",
     "is_configured",
     "section",
 ]
 
 T = TypeVar("T")
-_CONFIG = providers.Configuration.DEFAULT_NAME
 
 
 class Settings(providers.Callable[Section]):
     """A section of the configuration, as keywords for a component."""
+
+    def _provide(self, args: Any, kwargs: Any) -> Section:
+        found = self._read()
+        if self.required_key and not found:
+            raise self._make_lack(found)
+        return found
 
     @property
     def prefix(self) -> str:
         return str(self._parts[1])
 
     @property
+    def whole_prefix(self) -> str:
+        """The prefix of the keys; the first key if the values are inside a mapping."""
+        within = library.path_of(self._parts[0])
+        return within[0] if within else self.prefix
+
+    @property
     def required_key(self) -> str | None:
         """The key that configures the component; None if it works without a key."""
-        return self.prefix + self._parts[2] if self._parts[2] else None
+        return self.prefix + self._required[0] if self._required else None
 
     def is_set(self) -> bool:
         return any(key.startswith(self.prefix) for key in self._parts[0]() or ())
@@ -48,12 +55,50 @@ class Settings(providers.Callable[Section]):
         if self.required_key and not self.is_set():
             self()
 
+    def find_lack(self) -> NotConfigured | None:
+        """Find out whether keys of the prefix are set, but none of the required ones.
+
+        Returns:
+            The error that names the required key and the keys that are set.
+        """
+        found = self._read()
+        names = {name.lower() for name in self._required}
+        if not names or not found or not names.isdisjoint(found):
+            return None
+        return self._make_lack(found)
+
+    def _read(self) -> Section:
+        values = self._parts[0]()
+        within = library.path_of(self._parts[0])
+        if not within:
+            known = values if isinstance(values, Values) else Values(values)
+            return known.section(self.prefix)
+        whole = library.whole_configuration_of(self._parts[0])
+        top = whole if isinstance(whole, Values) else Values()
+        inner = values if isinstance(values, Mapping) else {}
+        mine = dict(Values(inner).section(self.prefix).list_by_key())
+        return Section(self.prefix, mine, top.origins, top.searched, within)
+
+    def _make_lack(self, found: Section) -> NotConfigured:
+        set_keys = [(found.key(name), found.origin(name)) for name in sorted(found)]
+        unused = [f"{key} ({origin})" if origin else key for key, origin in set_keys]
+        noun = self.prefix.partition("_")[0].lower()
+        key = found.key(self._required[0])
+        return NotConfigured(noun, key, found.searched, unused)
+
     @property
     def _parts(self) -> tuple[Any, ...]:
         return self.args
 
+    @property
+    def _required(self) -> tuple[str, ...]:
+        required = self._parts[2] or ()
+        return (required,) if isinstance(required, str) else tuple(required)
 
-def section(config: Any, prefix: str, required: str | None = None) -> Settings:
+
+def section(
+    config: Any, prefix: str, required: str | Sequence[str] | None = None
+) -> Settings:
     """Return a provider of all keys of ``config`` that begin with ``prefix``.
 
     The keys lose the prefix and become lower case.
@@ -61,21 +106,14 @@ def section(config: Any, prefix: str, required: str | None = None) -> Settings:
     Args:
         config: The container's configuration.
         prefix: The prefix, such as ``REDIS_``.
-        required: The key that an error names if no key of the prefix is set, such as
-            ``URL``. If None, the component also works with its defaults alone.
+        required: The key without which the component can't work, such as ``URL``; if
+            there are several, one of them must be set. If no key of the prefix is set,
+            the component is not configured. If only others are set, the check and the
+            start ask for the (first) required key. Only the kit's own components may
+            also work with other keys, because the check opens them. If None, the
+            component works with its defaults alone.
     """
-    return Settings(_read_section, config, prefix, required)
-
-
-def _read_section(
-    values: Mapping[str, Any] | None, prefix: str, required: str | None
-) -> Section:
-    found = (values if isinstance(values, Values) else Values(values)).section(prefix)
-    if required and not found:
-        raise NotConfigured(
-            prefix.partition("_")[0].lower(), prefix + required, found.searched
-        )
-    return found
+    return Settings(Section, config, prefix, required)
 
 
 class Choice(providers.Selector[T]):
@@ -85,6 +123,7 @@ class Choice(providers.Selector[T]):
         selector: The key of the configuration that names the branch.
         observed_by: As in :class:`Opened`, for every branch.
         ping: As in :class:`Opened`, for every branch.
+        critical: As in :class:`Opened`, for every branch.
         branches: The providers, by the value that chooses them.
     """
 
@@ -94,9 +133,10 @@ class Choice(providers.Selector[T]):
         *,
         observed_by: Any = None,
         ping: Any = None,
+        critical: bool | None = None,
         **branches: providers.Provider[T],
     ) -> None:
-        given = {"observed_by": observed_by, "ping": ping}
+        given = {"observed_by": observed_by, "ping": ping, "critical": critical}
         shared = {name: value for name, value in given.items() if value is not None}
         for branch in branches.values():
             if shared and isinstance(branch, Late):
@@ -118,29 +158,44 @@ class Choice(providers.Selector[T]):
             UnknownChoice: The value of the key names no branch.
         """
         key, value = self.key, self.value
-        values = self._values()
+        whole, path = library.whole_configuration_of(self.selector), self._path
         if value is None:
-            searched = getattr(values, "searched", ())
+            searched = getattr(whole, "searched", ())
             raise NotConfigured(self.noun, key, searched, self.find_unused())
         if not self.is_chosen:
-            origin = values.origin(key) if isinstance(values, Values) else None
+            known = isinstance(whole, Values) and path
+            origin = whole.origin(path[0]) if known else None
             raise UnknownChoice(key, value, self.noun, origin, sorted(self.providers))
         return self.providers[value]
 
     @property
     def key(self) -> str:
-        selector: Any = self.selector
-        if isinstance(selector, providers.TypedConfigurationOption):
-            selector = selector.option
-        if not isinstance(selector, providers.ConfigurationOption):
-            return "its selector"
-        return str(selector.get_name()).rpartition(".")[2]
+        return name_key(self._path) or "its selector"
+
+    @property
+    def _path(self) -> tuple[str, ...]:
+        return library.path_of(self.selector)
 
     @property
     def ping(self) -> Any:
         """The ping of the chosen branch, or None."""
+        branch = self._get_branch()
+        return branch.ping if branch is not None else None
+
+    @property
+    def critical(self) -> bool:
+        """Whether the service is not ready while the chosen branch fails."""
+        branch = self._get_branch()
+        return branch is None or branch.critical
+
+    @property
+    def initialized(self) -> bool:
+        """Whether the chosen branch is open."""
+        return bool(getattr(self._get_branch(), "initialized", False))
+
+    def _get_branch(self) -> Late[Any] | None:
         branch = self.providers.get(self.value) if self.is_chosen else None
-        return branch.ping if isinstance(branch, Late) else None
+        return branch if isinstance(branch, Late) else None
 
     @property
     def is_chosen(self) -> bool:
@@ -157,13 +212,13 @@ class Choice(providers.Selector[T]):
         values = self._values()
         if self.value is not None or not isinstance(values, Values):
             return []
-        prefix = self.key.partition("_")[0] + "_"
+        prefix = self._path[-1].partition("_")[0] + "_"
         found = [key for key in values if key.startswith(prefix) and key != self.key]
         return [f"{key} ({values.origin(key)})" for key in sorted(found)]
 
     @property
     def noun(self) -> str:
-        return self.key.partition("_")[0].lower()
+        return (self._path or (self.key,))[-1].partition("_")[0].lower()
 
     @property
     def value(self) -> Any:
@@ -232,51 +287,3 @@ def _is_set(provider: providers.Provider[Any]) -> bool:
     if isinstance(provider, Settings):
         return provider.required_key is None or provider.is_set()
     return not isinstance(provider, Choice) or provider.value is not None
-
-
-def find_configurations(container: DynamicContainer) -> list[providers.Configuration]:
-    """Find the container's configuration and those of its base classes.
-
-    If a subclass redeclares ``config``, the sections of its base classes still read the
-    old one. So all of them must get the service's values.
-    """
-    own: Any = container.providers[_CONFIG]
-    found = [own]
-    inside: set[Any] = set()
-    subs: Any = container.traverse(types=[providers.Container])
-    for sub in subs:
-        inside.update(_iterate_all(sub.providers.values()))
-    for provider in _iterate_all(container.providers.values()):
-        root = library.root_of(provider)
-        if root is None or root in found or root in inside:
-            continue
-        if root not in container.providers.values() and root.get_name() == _CONFIG:
-            found.append(root)
-    return found
-
-
-def _iterate_all(start: Iterable[Any]) -> Iterator[providers.Provider[Any]]:
-    seen: set[Any] = set()
-    waiting = list(start)
-    for provider in waiting:
-        if provider not in seen:
-            seen.add(provider)
-            yield provider
-            waiting.extend(provider.related)
-
-
-def get_defaults(container: DynamicContainer) -> dict[str, Any]:
-    """Return the configuration's defaults: ``Configuration(default=...)``."""
-    config: Any = container.providers[_CONFIG]
-    return dict(config.get_default() or {})
-
-
-def get_loaded(container: DynamicContainer) -> dict[str, Any]:
-    """Return the values that were loaded by hand into the container's configuration."""
-    config: Any = container.providers[_CONFIG]
-    defaults = get_defaults(container)
-    return {
-        key: value
-        for key, value in dict(config() or {}).items()
-        if key not in defaults or defaults[key] != value
-    }

@@ -13,7 +13,7 @@ from dependency_injector import providers
 from . import library
 from .callables import find_layers, is_framework, unwrap
 from .markers import InjectedFunction, get_injected
-from .providers import OWN_KEYWORDS
+from .providers import drop_own_keywords
 
 __all__ = ["Target", "find_injected", "get_called", "get_target"]
 
@@ -95,11 +95,7 @@ def get_target(provider: Any) -> Target | None:
 def _get_filled(
     function: Any, itself: tuple[Any, ...], provider: Any
 ) -> frozenset[str]:
-    named = {
-        name: value
-        for name, value in dict(provider.kwargs).items()
-        if name not in OWN_KEYWORDS
-    }
+    named = drop_own_keywords(provider)
     if isinstance(function, partial):
         itself, named = function.args, {**function.keywords, **named}
     injected = find_injected(function)

@@ -27,6 +27,45 @@ def test_config_shows_origins_and_no_secret(run, write, monkeypatch):
     assert "hunter2" not in printed.out + printed.err
 
 
+HIDDEN = """\
+GITHUB_PAT = "hunter2"
+OTP_SEED = "hunter2"
+UNKNOWN = "hunter2HUNTER2hunter2"
+COMMAND = ["mysql", "--password", "hunter2", "--token=hunter2"]
+LINE = "mysql --password hunter2"
+SMTP = "shop:hunter2@mail:25"
+API_KEY = "hunter2 & more"
+ORACLE = "shop/hunter2 & more@orders"
+QUOTED = {"text": "hunter2+%26+more"}
+"""
+
+
+def test_config_hides_what_may_be_a_secret(run, write, plain):
+    """Unknown names, options, accounts and repeated secrets are masked as well."""
+    write(HIDDEN)
+
+    printed = run("config", app=plain)
+
+    lines = [line.partition("    #")[0] for line in printed.out.splitlines()]
+    assert printed.code == 0
+    assert "hunter2" not in printed.out.lower()
+    assert "GITHUB_PAT = '******'" in lines
+    assert "COMMAND = ['mysql', '--password', '******', '--token=******']" in lines
+    assert "SMTP = 'shop:******@mail:25'" in lines
+    assert "ORACLE = 'shop/******@orders'" in lines
+
+
+def test_source_without_keys_is_reported(run, write, plain, caplog):
+    """A source that sets no key is reported by every command that reads it."""
+    write("redis_url = 'redis://:hunter2@cache'\n")
+
+    assert run("check", app=plain).code == 0
+    assert caplog.messages == [
+        "The configuration config.py sets no key: only names in upper case are keys, "
+        "and it has redis_url."
+    ]
+
+
 def test_wrong_config_is_shown(run, write):
     """``config`` prints every key of a wrong configuration, and then the fault."""
     write(WORKS + "REDIS_HOTS = 1\n")

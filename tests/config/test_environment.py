@@ -68,6 +68,44 @@ def test_values_are_those_of_flask(monkeypatch):
     assert read(environ) == config
 
 
+@pytest.mark.parametrize(
+    "text", ["1e10", "true", "True", "null", "None", "007", "[1]", "12345", '{"a": 1}']
+)
+@pytest.mark.parametrize(
+    "variable",
+    ["FLASK_REDIS_PASSWORD", "FLASK_API_KEY", "FLASK_GITHUB_PAT"],
+)
+def test_secret_stays_text(variable, text):
+    """A password may look like a number, a flag or a list."""
+    assert list(read({variable: text}).values()) == [text]
+
+
+def test_nested_secret_stays_text():
+    """The last name of a nested variable decides."""
+    environ = {"FLASK_ARGS__password": "1e10", "FLASK_ARGS__port": "1"}
+
+    assert read(environ) == {"ARGS": {"password": "1e10", "port": 1}}
+
+
+def test_quoted_secret_loses_its_quotes():
+    """A secret in JSON's quotes is the text between them, as before."""
+    assert read({"FLASK_SECRET_KEY": '"1234"'}) == {"SECRET_KEY": "1234"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        ("FLASK_SESSION_COOKIE_SECURE", "true", True),
+        ("FLASK_JWT_ACCESS_TOKEN_EXPIRES", "3600", 3600),
+        ("FLASK_SECRET_KEY_FALLBACKS", '["a"]', ["a"]),
+        ("FLASK_OTEL_EXPORTER_OTLP_HEADERS", '{"x": "y"}', {"x": "y"}),
+    ],
+)
+def test_key_that_only_concerns_a_secret_is_parsed(variable, text, value):
+    """The value of such a key may be a flag, a number, a list or a mapping."""
+    assert list(read({variable: text}).values()) == [value]
+
+
 def test_bare_variables_are_no_keys():
     """The variables that a Service named redis adds to a pod are never keys."""
     environ = {

@@ -1,5 +1,6 @@
 """Servers that fail, hang, answer nonsense, or are not clusters."""
 
+import base64
 import json
 import traceback
 
@@ -12,7 +13,9 @@ from modern_flask.config.errors import (
     SourceUnreachable,
     TLSFailed,
     TooLarge,
+    WrongEncoding,
 )
+from modern_flask.config.execute import execute_source
 from modern_flask.config.kubernetes import read_kubernetes
 from modern_flask.config.source import KubernetesKey
 from modern_flask.testing.kubernetes import KubernetesServer
@@ -110,9 +113,9 @@ def test_wrong_ca(tmp_path, cluster, pauses):
     assert pauses == []
 
 
-def answering(web, reply, tmp_path, body, **headers):
+def answering(web, reply, tmp_path, body, kind="secrets", **headers):
     """A kubeconfig for a plain server that is not a cluster."""
-    path = "/api/v1/namespaces/shop/secrets/orders"
+    path = f"/api/v1/namespaces/shop/{kind}/orders"
     web.on(path, reply(body, **headers))
     config = {
         "clusters": [{"name": "c", "cluster": {"server": web.url("")}}],
@@ -145,6 +148,36 @@ def secret(value: str) -> bytes:
             f"{SECRET}: its value is not base64.\n"
             "  fix      create the object with kubectl",
         ),
+        (
+            b'{"kind": "Secret", "data": "hunter2"}',
+            f"{SECRET}: its data is not a mapping of keys.\n"
+            "  fix      create the object with kubectl",
+        ),
+        (
+            b'{"kind": "Secret", "data": ["hunter2"]}',
+            f"{SECRET}: its data is not a mapping of keys.\n"
+            "  fix      create the object with kubectl",
+        ),
+        (
+            b'{"kind": "Secret", "data": {"config.py": {"hunter2": 1}}}',
+            f"{SECRET}: its value is not a text.\n"
+            "  fix      create the object with kubectl",
+        ),
+        (
+            b'{"kind": "Secret", "data": {"config.py": null}}',
+            f"{SECRET}: its value is not a text.\n"
+            "  fix      create the object with kubectl",
+        ),
+        (
+            secret("hunter2\u00e9"),
+            f"{SECRET}: its value is not base64.\n"
+            "  fix      create the object with kubectl",
+        ),
+        (
+            b'{"kind": "Secret", "data": ' + b"[" * 100_000,
+            f"{SECRET}: the answer is not a Secret.\n  fix      "
+            "check that the address is an API server, and not a proxy",
+        ),
     ],
 )
 def test_malformed_answers(web, reply, tmp_path, body, text):
@@ -157,6 +190,35 @@ def test_malformed_answers(web, reply, tmp_path, body, text):
         )
 
     assert str(caught.value) == text
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.__context__ is None
+
+
+def test_config_map_that_is_not_unicode(web, reply, tmp_path):
+    """Half of a surrogate pair is not a text; Python's error would hold the value."""
+    body = b'{"kind": "ConfigMap", "data": {"config.py": "hunter2\\ud800"}}'
+    environ = answering(web, reply, tmp_path, body, kind="configmaps")
+
+    with pytest.raises(MalformedAnswer, match="its value is not Unicode") as caught:
+        read_kubernetes(
+            KubernetesKey("shop", "configmaps", "orders", "config.py"), environ=environ
+        )
+
+    assert caught.value.__context__ is None
+
+
+def test_secret_of_other_bytes(web, reply, tmp_path):
+    """A Secret whose bytes are not UTF-8 is a fault with the line, not the bytes."""
+    body = secret(base64.b64encode(b"A = 1\nB = 'hunter2\xff'").decode())
+    environ = answering(web, reply, tmp_path, body)
+    key = KubernetesKey("shop", "secrets", "orders", "config.py")
+
+    content = read_kubernetes(key, environ=environ)
+    with pytest.raises(WrongEncoding) as caught:
+        execute_source(content.body, content.file, content.name)
+
+    assert str(caught.value).startswith("The configuration is not encoded in UTF-8.")
+    assert "line 2" in str(caught.value)
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 from modern_flask.config.masking import (
     MASK,
     is_secret,
+    is_secret_text,
     mask_value,
     redact,
     redact_lines,
@@ -47,6 +48,12 @@ SECRETS = [
     "cookie",
     "sig",
     "passphrase",
+    "GITHUB_PAT",
+    "OTP_SEED",
+    "MFA_TOTP",
+    "CARD_PIN",
+    "BASTION_PASSCODE",
+    "REGISTRY_CREDS",
 ]
 
 HARMLESS = [
@@ -71,6 +78,19 @@ HARMLESS = [
     "AUTHOR",
     "MONKEY",
     "REDIS_SOCKET_KEEPALIVE",
+    "PATH",
+    "SPIN",
+    "SEEDLING",
+]
+
+TEXTS = [
+    *("SECRET_KEY", "REDIS_PASSWORD", "STORAGE_SECRET_KEY", "API_KEY", "PGPASSWORD"),
+    *("GITHUB_PAT", "OTP_SEED", "METRICS_TOKEN", "clientSecret", "SMTP_PASS"),
+]
+NOT_TEXTS = [
+    *("SECRET_KEY_FALLBACKS", "JWT_ACCESS_TOKEN_EXPIRES", "JWT_TOKEN_LOCATION"),
+    *("OTEL_EXPORTER_OTLP_HEADERS", "SESSION_COOKIE_SECURE", "STORAGE_SECRET_ID"),
+    *("PASSWORD_RESET_ENABLED", "GOOGLE_CREDENTIALS", "REDIS_PORT", "MONKEY"),
 ]
 
 
@@ -86,9 +106,35 @@ def test_names_that_only_sound_secret(name):
     assert not is_secret(name)
 
 
+@pytest.mark.parametrize("name", TEXTS)
+def test_names_of_one_secret_text(name):
+    """The value under such a name is one text, also if it looks like a number."""
+    assert is_secret_text(name)
+
+
+@pytest.mark.parametrize("name", NOT_TEXTS)
+def test_names_whose_value_is_not_one_secret_text(name):
+    """The value may be a list, a number, a mapping or a flag, or it is no secret."""
+    assert not is_secret_text(name)
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
+        ("run --token=hunter2 now", "run --token=****** now"),
+        ("run --token hunter2 --x 1", "run --token ****** --x 1"),
+        ("['--password', 'hunter2', 'x']", "['--password', ******, 'x']"),
+        ('["--password", "hunter2"]', '["--password", ******]'),
+        ("--key-file /etc/x --port 1", "--key-file /etc/x --port 1"),
+        ("smtp user:hunter2@mail:25 refused", "smtp user:******@mail:25 refused"),
+        ("user:hun/ter@2@mail", "user:******@mail"),
+        (":hunter2@cache:6379", ":******@cache:6379"),
+        ("http://h/x, user:hunter2@host", "http://h/x, user:******@host"),
+        ("git@github.com:shop/orders.git", "git@github.com:shop/orders.git"),
+        ("at 12:30:45 bob@example.com", "at 12:30:45 bob@example.com"),
+        ("mail: bob@example.com", "mail: bob@example.com"),
+        ("refused ghp_hunter2hunter2hunter2", "refused ******"),
+        ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "jwt ******"),
         ("redis://:hunter2@cache:6379/0", "redis://:******@cache:6379/0"),
         ("redis://cache:6379/0", "redis://cache:6379/0"),
         ("redis://app@cache", "redis://app@cache"),
@@ -217,6 +263,15 @@ def test_pin_stays_readable():
         ),
         ("OTEL_EXPORTER_OTLP_HEADERS", {"x-team": "hunter2"}, {"x-team": MASK}),
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-team=hunter2", MASK),
+        (
+            "COMMAND",
+            ["mysql", "--password", "hunter2", "--host", "db", "--token=hunter3"],
+            ["mysql", "--password", MASK, "--host", "db", f"--token={MASK}"],
+        ),
+        ("SMTP", "user:hunter2@mail:25", "user:******@mail:25"),
+        ("UNKNOWN", "hunter2HUNTER2hunter2", MASK),
+        ("UNKNOWN", "orders-of-the-shop-2024", "orders-of-the-shop-2024"),
+        ("FOLDER", "/srv/Shop2/orders/of/the/day", "/srv/Shop2/orders/of/the/day"),
         ("BROKERS", ("redis://:hunter2@h", "a"), ("redis://:******@h", "a")),
     ],
 )

@@ -12,7 +12,7 @@ from modern_flask.config.values import Section
 from modern_flask.database import BadDatabaseUrl, MissingDriver, UnknownDialect
 from modern_flask.database.errors import CHOOSE_DIALECT, WRITE_URL
 from modern_flask.database.url import read_url
-from modern_flask.errors import MissingExtra, NotConfigured, set_key
+from modern_flask.errors import BrokenPackage, MissingExtra, NotConfigured, set_key
 
 Sections = Callable[..., Section]
 
@@ -115,6 +115,22 @@ def test_missing_driver_of_an_extra(
     assert str(fault.value) == (
         f"database is configured, but the package {package} is not installed.\n"
         f"  fix      pip install 'modern-flask[{extra}]'"
+    )
+
+
+def test_broken_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A driver that is there and can't be imported is not called missing."""
+    monkeypatch.delitem(sys.modules, "psycopg", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "psycopg.py").write_text("raise ImportError('no pq\\n  wrapper')")
+
+    with pytest.raises(BrokenPackage) as fault:
+        read_url({"url": "postgresql+psycopg://shop:password@db/orders"})
+
+    assert str(fault.value) == (
+        "database is configured, but the package psycopg can't be imported: "
+        "no pq wrapper.\n"
+        "  fix      pip install --force-reinstall 'modern-flask[postgresql]'"
     )
 
 

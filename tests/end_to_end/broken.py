@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 from modern_flask.database.errors import WRITE_URL
+from modern_flask.errors import ESCAPE_PASSWORD
+from modern_flask.tasks.errors import USE_BROKER
 
 WORKS = """\
 DATABASE_ENGINE_URL = "sqlite+pysqlite:///:memory:"
@@ -40,6 +42,23 @@ The configuration is not valid Python: '(' was never closed.
   fix      correct that line, or name another source in CONFIG_SOURCE
 """,
         content=f'PASSWORD = "{SECRET}"\nPORT = (1 +\n',
+    ),
+    "exception": Broken(
+        "{folder}/config.py",
+        """\
+The configuration raised ValueError (its message may hold a secret).
+  in       config.py, line 2
+""",
+        content=f'PASSWORD = "{SECRET}"\nPORT = int(PASSWORD)\n',
+    ),
+    "JSON": Broken(
+        "{folder}/config.py",
+        """\
+The configuration is not valid Python: it is JSON.
+  in       config.py
+  fix      write each key as NAME = value
+""",
+        content=f'{{"PASSWORD": "{SECRET}", "DEBUG": true}}\n',
     ),
     "unknown scheme": Broken(
         f"ftp://shop:{SECRET}@files/a.py",
@@ -102,6 +121,15 @@ DATABASE_ENGINE_URL is not a database URL.
 """
         f"  fix      {WRITE_URL}\n",
         content=f'{WORKS}DATABASE_ENGINE_URL = "postgresql://shop:{SECRET}@db:x/a"\n',
+    ),
+    "bad broker": Broken(
+        "{folder}/config.py",
+        """\
+CELERY_BROKER_URL is not a broker URL that the installed Celery can use.
+  set in   config.py, line 6
+"""
+        f"  fix      {USE_BROKER}; {ESCAPE_PASSWORD}\n",
+        content=f'{WORKS}CELERY_BROKER_URL = "nosuch://:{SECRET}@mq"\n',
     ),
     "missing extra": Broken(
         "{folder}/config.py",

@@ -95,7 +95,7 @@ def test_arguments_may_be_left_out() -> None:
     none = CallKey(total, ["a", "b"], by_arguments=False)
 
     assert some(7, True) == some(7, False) == "cache.total(order=7)"
-    assert none(7, True) == none(8, object()) == "cache.a.b()"
+    assert none(7, True) == none(8, object()) == "cache.a.b"
 
 
 def test_injected_arguments_are_left_out() -> None:

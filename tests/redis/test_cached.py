@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import json
 import logging
 import threading
 import time
@@ -18,7 +19,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError
 
 from modern_flask.redis import BudgetRetry, Cache, NotCacheable, make_cached
-from modern_flask.redis import cache as cache_module
+from modern_flask.redis import outage as outage_module
 from modern_flask.redis.cached import CachedDecorator
 from modern_flask.redis.errors import RETURN_JSON
 from modern_flask.waiting import Deadline
@@ -125,7 +126,10 @@ def test_answer_is_gone_in_the_end(cached: CachedDecorator, client: Redis) -> No
 
 @pytest.mark.parametrize(
     "answer",
-    [None, False, 0, "", [], {"a": [1, None, "ü"]}, ({"reason": "no"}, 404), (1, "a")],
+    [
+        *(None, False, 0, "", "!", [], {"a": [1, None, "ü"]}, ({"reason": "no"}, 404)),
+        *((1, "a"), b"", b"\x00!\xff", (b"\xff", (1, None)), {"bytes": "YQ=="}),
+    ],
 )
 def test_answers_come_back_as_they_went(
     cached: CachedDecorator, counted: Counted, answer: Any
@@ -191,7 +195,69 @@ def test_predecessors_form_is_at_hand(
         return counted.count()
 
     assert (total(1), total(2)) == (1, 1)
-    assert total.key(1) == "cache.a.b()"
+    assert total.key(1) == "cache.a.b"
+    total.invalidate(7)
+    assert (total(1), total.refresh(2), total(1)) == (2, 3, 3)
+
+
+PLAIN = [
+    (
+        {"name": "tür", "sizes": [1, 2.5, None]},
+        {"name": "tür", "sizes": [1, 2.5, None]},
+    ),
+    ({1: (2, 3)}, {"1": [2, 3]}),
+    ((1, "a"), [1, "a"]),
+    ("tür", "tür"),
+    (None, None),
+    (0, 0),
+]
+"""Results of a function, and what modern-flask 202207b1 read of them."""
+
+
+@pytest.mark.parametrize(("value", "read"), PLAIN)
+def test_predecessor_reads_what_is_kept(
+    cached: CachedDecorator, client: Redis, value: Any, read: Any
+) -> None:
+    """202207b1 stored ``json.dumps(value)`` for ``ex`` seconds, and read that."""
+
+    @cached(10, "a", 1, by_arguments=False, stale=60)
+    def total(order: int) -> Any:
+        return value
+
+    assert total(7) == read
+    assert client.keys() == [b"cache.a.1"]
+    assert client.get("cache.a.1") == json.dumps(value).encode()
+    assert 9 <= client.ttl("cache.a.1") <= 10
+
+
+@pytest.mark.parametrize(("value", "read"), PLAIN)
+def test_what_the_predecessor_keeps_is_read(
+    cached: CachedDecorator, client: Redis, counted: Counted, value: Any, read: Any
+) -> None:
+    """A service of both versions shares the results while it is deployed."""
+    client.set("cache.a.1", json.dumps(value), ex=10)
+
+    @cached(10, "a", 1, by_arguments=False)
+    def total() -> Any:
+        return counted.count()
+
+    assert total() == read
+    assert counted.calls == 0
+
+
+def test_no_key_in_name_is_the_predecessors(cached: CachedDecorator) -> None:
+    """An empty key gives 202207b1's key without a name, which all functions share."""
+
+    @cached(10, "", by_arguments=False)
+    def total() -> None: ...
+
+    @cached(10, by_arguments=False)
+    def other() -> None: ...
+
+    assert total.key() == "cache."
+    assert other.key().endswith(
+        "test_no_key_in_name_is_the_predecessors.<locals>.other"
+    )
 
 
 def test_function_keeps_its_looks(cached: CachedDecorator) -> None:
@@ -326,8 +392,8 @@ def test_without_redis_the_function_is_called(
     """A Redis that is down takes one wait, and is used again when it is back."""
     passed = [0.0]
     clock = partial(Deadline, clock=lambda: time.monotonic() + passed[0])
-    monkeypatch.setattr(cache_module, "Deadline", clock)
-    monkeypatch.setattr(cache_module, "PAUSE", 600)
+    monkeypatch.setattr(outage_module, "Deadline", clock)
+    monkeypatch.setattr(outage_module, "PAUSE", 600)
     server = private_server(RedisServer)
     client = client_of(url=server.url, retry=BudgetRetry(0.2))
 

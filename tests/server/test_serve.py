@@ -97,7 +97,7 @@ def test_many_workers_and_threads(start):
     eventually(lambda: server.output.count("Booting worker") == 2)
 
     assert requests.get(f"{url}/livez", timeout=60).json() == {"status": "ok"}
-    assert "Using worker: gthread" in server.output
+    assert "Using worker: modern_flask.server.Worker" in server.output
     assert len(descendants(server.pid)) == 2
 
 

@@ -1,9 +1,13 @@
 """Bodies in pieces."""
 
+import gzip
 import io
+import os
+import tempfile
 import tracemalloc
 
 import pytest
+from werkzeug.datastructures import FileStorage
 
 from modern_flask.storage.bodies import PART, Part, Source, iterate_part_sizes
 from modern_flask.storage.checksums import Crc64
@@ -56,9 +60,9 @@ def test_empty_part_is_bytes():
 
 def test_part_stays_in_memory_up_to_its_usual_size():
     """A part of the usual size needs no disk; a larger one goes there."""
-    with Source(b"x" * (PART + 1)).read_part(PART) as part:
+    with Source(iter([b"x" * (PART + 1)])).read_part(PART) as part:
         assert not part._file._rolled
-    with Source(b"x" * (PART + 1)).read_part(PART + 1) as part:
+    with Source(iter([b"x" * (PART + 1)])).read_part(PART + 1) as part:
         assert part._file._rolled
 
 
@@ -90,3 +94,91 @@ def test_text_file_is_refused():
     """A file opened as text is refused at its first piece."""
     with pytest.raises(TypeError, match="The body of an object is bytes, not text"):
         Source(io.StringIO("text"))
+
+
+def open_gzip(path):
+    with gzip.open(path, "wb") as file:
+        file.write(b"abcdef")
+    return gzip.open(path, "rb")
+
+
+def open_spooled(path):
+    file = tempfile.SpooledTemporaryFile()  # noqa: SIM115 - the test closes it
+    file.write(b"abcdef")
+    file.seek(0)
+    return file
+
+
+def open_upload(path):
+    return FileStorage(open_spooled(path))
+
+
+def open_plain(path):
+    path.write_bytes(b"abcdef")
+    return path.open("rb")
+
+
+@pytest.mark.parametrize(
+    ("open_body", "in_place"),
+    [
+        (open_plain, True),
+        (open_spooled, True),
+        (open_upload, True),
+        (lambda path: io.BytesIO(b"abcdef"), True),
+        (lambda path: io.FileIO(open_plain(path).name), True),
+        (open_gzip, False),
+        (lambda path: iter([b"abc", b"def"]), False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_files_that_are_read_in_their_place(tmp_path, open_body, in_place):
+    """Only a file that costs nothing to read twice is not copied."""
+    body = open_body(tmp_path / "body")
+    source = Source(body)
+
+    with source.read_part(4) as first, source.read_part(4) as second:
+        assert (first._spool is None) is in_place
+        assert [each.content().read() for each in (first, second, first)] == [
+            b"abcd",
+            b"ef",
+            b"abcd",
+        ]
+        assert first.md5 == "4vxxTEcn7pOV8yTNLn8zHw=="
+    assert source.has_ended
+    getattr(body, "close", bool)()
+
+
+def test_text_in_a_spooled_file_is_refused():
+    """A spooled file of text is text."""
+    with tempfile.SpooledTemporaryFile(mode="w+") as file:
+        file.write("text")
+        file.seek(0)
+        with pytest.raises(TypeError, match="bytes, not text"):
+            Source(file)
+
+
+def test_file_that_became_shorter(tmp_path):
+    """A file that is cut while it is sent is an error, not an endless request."""
+    with open_plain(tmp_path / "body") as file, Source(file).read_part(9) as part:
+        os.truncate(file.name, 2)
+        with pytest.raises(ValueError, match="became shorter"):
+            list(part.content())
+
+
+def test_error_of_a_file_comes_through(remote, tmp_path, monkeypatch):
+    """What the caller's file raises while it is sent is raised as it is, once."""
+    read_part = Source.read_part
+
+    def read_and_cut(source, most):
+        part = read_part(source, most)
+        os.truncate(tmp_path / "body", 2)
+        return part
+
+    monkeypatch.setattr(Source, "read_part", read_and_cut)
+    with (
+        open_plain(tmp_path / "body") as file,
+        pytest.raises(ValueError, match="became shorter"),
+    ):
+        remote.put("key", file)
+
+    assert not remote.exists("key")

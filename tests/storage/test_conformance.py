@@ -370,9 +370,10 @@ def test_urls_of_vendors_that_have_none(storage):
     """Memory and folder raise Unsupported, since they make no URLs."""
     if storage.vendor in {"cos", "oss"}:
         assert storage.url("a").startswith("http://")
+        assert storage.url("a", "PUT", content_type="a/b").startswith("http://")
         return
     with pytest.raises(Unsupported) as raised:
-        storage.url("a")
+        storage.url("a", "PUT", content_type="a/b")
     assert str(raised.value) == (
         f"The storage {storage.vendor} makes no presigned URLs.\n"
         "  fix      serve the object from a view"

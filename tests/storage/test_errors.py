@@ -39,6 +39,24 @@ TEXTS = [
         "cos bucket b did not list: it answered 400 X.\n  request  1",
     ),
     (
+        errors.OutcomeUnknown("put", "a", "cos bucket b", "its answer was lost"),
+        'cos bucket b may or may not have put "a": its answer was lost.\n'
+        f"  fix      {errors.COMPARE}",
+    ),
+    (
+        errors.ObjectArchived("get", "a", "oss bucket b", "InvalidObjectState", "1"),
+        'oss bucket b refused to get "a": the object is archived.\n'
+        "  code     InvalidObjectState\n"
+        "  request  1\n"
+        f"  fix      {errors.RESTORE}",
+    ),
+    (
+        errors.ObjectLocked("delete", "a", "oss bucket b", "FileImmutable"),
+        'oss bucket b refused to delete "a": a retention policy protects the object.\n'
+        "  code     FileImmutable\n"
+        f"  fix      {errors.WAIT_FOR_LOCK}",
+    ),
+    (
         errors.IntegrityError("a", "memory", "reason"),
         'The bytes of "a" in memory are wrong: reason.',
     ),

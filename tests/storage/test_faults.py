@@ -12,16 +12,24 @@ import requests
 from modern_flask.storage import (
     BucketNotFound,
     IntegrityError,
+    ObjectArchived,
     ObjectChanged,
     ObjectExists,
+    ObjectLocked,
     ObjectNotFound,
+    OutcomeUnknown,
     PermissionDenied,
     StorageUnavailable,
     UnexpectedAnswer,
 )
-from modern_flask.storage.errors import CHECK_ACCESS
+from modern_flask.storage.bodies import Source
+from modern_flask.storage.checksums import load_crc64
+from modern_flask.storage.errors import CHECK_ACCESS, CHECK_BUCKET, COMPARE
 from modern_flask.storage.retries import BACKOFF
 from modern_flask.testing.cos import CosServer
+from modern_flask.testing.objects import Answer
+from modern_flask.testing.objects.buckets import Entry
+from modern_flask.waiting import Deadline
 
 MIB = 1024 * 1024
 LARGE = bytes(range(251)) * 12_600  # 3 MB and a bit: four parts of 1 MiB
@@ -70,7 +78,6 @@ def test_third_failure_is_raised(server, remote):
         "it answered 503 SlowDown."
     )
     assert raised.value.request
-    assert raised.value.__cause__ is not None
     assert len(server.requests) == 3
 
 
@@ -230,23 +237,43 @@ def test_corrupt_download(server, remote):
     assert len(b"".join(received)) < len(LARGE)
 
 
-def test_corrupt_upload(server, remote):
-    """An object that arrived with another checksum is an error of the put."""
-    server.fault("corrupt", method="PUT")
+@pytest.mark.parametrize("body", [b"small", LARGE], ids=["one", "parts"])
+def test_corrupt_upload_is_sent_again(server, remote, body):
+    """Bytes that changed on the way are refused by their MD5, and sent again."""
+    server.fault("corrupt", method="PUT", times=2)
 
-    with pytest.raises(IntegrityError, match="was sent and"):
-        remote.put("key", b"x")
+    remote.put("key", body)
+
+    assert content(remote, "key") == body
+    assert server.buckets[server.bucket].uploads == {}
 
 
-def test_corrupt_part(server, remote):
-    """A part that arrived wrong makes no object, and no part stays behind."""
-    server.fault("corrupt", method="PUT")
+@pytest.mark.parametrize("overwrite", [True, False])
+@pytest.mark.parametrize("body", [b"small", LARGE], ids=["one", "parts"])
+def test_corrupt_upload_replaces_nothing(server, remote, body, overwrite):
+    """An upload that is corrupt each time leaves the good object, and no part."""
+    key = "key" if overwrite else "new"
+    remote.put("key", b"good")
+    server.fault("corrupt", method="PUT", times=3)
 
-    with pytest.raises(IntegrityError):
-        remote.put("key", LARGE)
+    with pytest.raises(IntegrityError, match="they changed on the way"):
+        remote.put(key, body, overwrite=overwrite)
 
-    bucket = server.buckets[server.bucket]
-    assert (bucket.objects, bucket.uploads) == ({}, {})
+    assert content(remote, "key") == b"good"
+    assert list(server.buckets[server.bucket].objects) == ["key"]
+    assert server.buckets[server.bucket].uploads == {}
+
+
+def test_corrupt_upload_without_a_check_by_the_vendor(server, remote, monkeypatch):
+    """What a vendor stored with another checksum is replaced by the right bytes."""
+    monkeypatch.setattr(type(server), "checks_digests", False)
+    server.fault("corrupt", method="PUT", times=2)
+    remote.put("key", b"small")
+    server.fault("corrupt", method="PUT", times=2, skip=1)
+    remote.put("large", LARGE)
+
+    assert content(remote, "key") == b"small"
+    assert content(remote, "large") == LARGE
 
 
 def test_failing_upload_leaves_no_parts(server, remote):
@@ -268,7 +295,7 @@ def test_failing_upload_leaves_no_parts(server, remote):
 def test_parts_that_stay_behind_are_logged(server, remote, caplog):
     """When even the abort fails, the log says that parts cost money somewhere."""
     server.fault("status", 500, method="PUT", times=3)
-    server.fault("status", 500, method="DELETE")
+    server.fault("status", 500, method="DELETE", times=3)
 
     with pytest.raises(StorageUnavailable):
         remote.put("key", LARGE)
@@ -301,14 +328,121 @@ def test_lost_completion_beside_another_object(server, remote):
     assert content(remote, "key") == b"another"
 
 
-def test_put_without_overwrite_is_sent_once(server, remote):
-    """After a lost answer the object may be ours or not: there is no second attempt."""
-    server.fault("lose", method="PUT")
+def test_abort_is_repeated(server, remote):
+    """An abort that fails is repeated, so that no parts stay behind."""
+    server.fault("status", 500, method="PUT", times=3)
+    server.fault("drop", method="DELETE", times=2)
 
     with pytest.raises(StorageUnavailable):
+        remote.put("key", LARGE)
+
+    assert server.buckets[server.bucket].uploads == {}
+
+
+# A put that must not overwrite.
+
+
+@pytest.mark.parametrize("body", [b"small", LARGE], ids=["one", "parts"])
+@pytest.mark.parametrize("status", [(503, "SlowDown"), (429, "TooManyRequests")])
+def test_new_object_is_sent_again_where_nothing_happened(server, remote, body, status):
+    """An answer that says that nothing was stored is followed by another attempt."""
+    server.fault("status", status, method="PUT", times=2)
+
+    remote.put("key", body, overwrite=False)
+
+    assert content(remote, "key") == body
+    assert "HEAD" not in [method for method, _ in server.requests]
+
+
+def test_new_object_is_sent_again_where_none_is_found(server, remote):
+    """After a lost answer the object is looked for; if none is there, it is sent."""
+    server.fault("drop", method="PUT")
+
+    remote.put("key", b"x", overwrite=False)
+
+    assert [method for method, _ in server.requests] == ["HEAD", "PUT"]
+    assert content(remote, "key") == b"x"
+
+
+def test_new_object_that_may_be_another_writers(server, remote):
+    """The same bytes after a lost answer may be ours or not: the outcome is unknown."""
+    server.fault("lose", method="PUT")
+
+    with pytest.raises(OutcomeUnknown) as raised:
         remote.put("key", b"x", overwrite=False)
 
-    assert [method for method, _ in server.requests] == ["PUT"]
+    assert [method for method, _ in server.requests] == ["PUT", "HEAD"]
+    assert isinstance(raised.value, StorageUnavailable)
+    assert raised.value.reason.endswith(
+        ": connection lost, and an object with the same bytes is there"
+    )
+    assert str(raised.value) == (
+        f'{remote.vendor} bucket {server.bucket} may or may not have put "key": '
+        f"{raised.value.reason}.\n  fix      {COMPARE}"
+    )
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_new_object_after_an_error_of_the_server(server, remote, status):
+    """An error of the server may come after the object was stored; it is looked for."""
+    server.fault("answer", Answer(status), method="PUT")
+
+    with pytest.raises(OutcomeUnknown):
+        remote.put("key", b"x", overwrite=False)
+
+    assert [method for method, _ in server.requests] == ["PUT", "HEAD"]
+
+
+def test_new_object_that_lost_to_another(server, remote):
+    """Other bytes after a lost answer are another writer's: the object exists."""
+    remote.put("key", b"another")
+    server.fault("lose", method="PUT")
+
+    with pytest.raises(ObjectExists):
+        remote.put("key", b"x", overwrite=False)
+
+    assert content(remote, "key") == b"another"
+
+
+def test_new_object_that_can_not_be_looked_for(server, remote):
+    """If the object can't be looked for after a lost answer, the outcome is unknown."""
+    server.fault("lose", method="PUT")
+    server.fault("status", (403, "AccessDenied"), method="HEAD")
+
+    with pytest.raises(OutcomeUnknown, match="what is there could not be found out"):
+        remote.put("key", b"x", overwrite=False)
+
+
+def test_new_object_whose_answers_are_all_lost(server, remote):
+    """If each answer is lost and no object is there, the outcome is still unknown."""
+    server.fault("drop", method="PUT", times=3)
+
+    with pytest.raises(OutcomeUnknown, match="no object was there shortly afterwards"):
+        remote.put("key", b"x", overwrite=False)
+
+
+def test_new_object_that_was_never_sent(server, open_vendor):
+    """A closed port is no doubt about the outcome: nothing has been sent."""
+    with open_vendor(server) as storage:
+        server.__exit__()
+        try:
+            with pytest.raises(StorageUnavailable) as raised:
+                storage.put("key", b"x", overwrite=False)
+        finally:
+            server.__enter__()
+
+    assert not isinstance(raised.value, OutcomeUnknown)
+    assert not raised.value.maybe_done
+
+
+def test_new_object_in_parts_with_a_lost_answer(server, remote):
+    """An upload can be completed once, so a completion may be sent again."""
+    server.fault("lose", method="POST", skip=1)
+
+    remote.put("key", LARGE, overwrite=False)
+
+    assert content(remote, "key") == LARGE
+    assert server.buckets[server.bucket].uploads == {}
 
 
 @pytest.mark.parametrize("cut", [0, 1, 65_536, 1_000_000])
@@ -374,7 +508,7 @@ def test_answer_that_is_no_xml(server, remote, monkeypatch):
         "modern_flask.testing.objects.server.make_listing", lambda *args: b"<html><br>"
     )
 
-    with pytest.raises(UnexpectedAnswer, match="its answer can't be read"):
+    with pytest.raises(UnexpectedAnswer, match=r"not 200 with .* <ListBucketResult>"):
         list(remote.list())
 
 
@@ -437,6 +571,26 @@ def test_presigned_url_of_nonsense(remote):
         remote.url("key", expires=0)
 
 
+@pytest.mark.parametrize("region", ["given", None], ids=["newest", "version 1"])
+def test_presigned_upload_of_a_content_type(server, open_vendor, region):
+    """An upload with the signed type is taken and keeps it; another one is refused."""
+    changes = {"region": None} if region is None and server.prefix == "x-oss-" else {}
+    sent = {"Content-Type": "image/png"}
+    with open_vendor(server, **changes) as storage:
+        url = storage.url("a b", "PUT", content_type="image/png")
+
+        wrong = {"Content-Type": "text/html"}
+        assert fetch(server, "PUT", url, data=b"x", headers=wrong).status_code == 403
+        assert fetch(server, "PUT", url, data=b"x").status_code == 403
+        assert fetch(server, "PUT", url, data=b"x", headers=sent).status_code == 200
+        assert storage.head("a b").content_type == "image/png"
+
+
+def test_presigned_upload_without_a_content_type(server, remote):
+    """Without a signed type, every vendor takes an upload that sends none."""
+    assert fetch(server, "PUT", remote.url("key", "PUT"), data=b"x").status_code == 200
+
+
 def test_security_token(server, open_vendor):
     """Temporary credentials work in requests and in presigned URLs."""
     server.token = "the-security-token"
@@ -470,3 +624,170 @@ def test_expired_token(server, open_vendor):
         pytest.raises(PermissionDenied),
     ):
         storage.head("key")
+
+
+# What a refusal is about.
+
+
+def test_head_tells_a_missing_bucket_from_a_missing_object(server, open_vendor):
+    """HEAD has no body; a missing bucket is still not a missing object."""
+    with open_vendor(server, bucket="nobody-1") as storage:
+        for operation in (storage.head, storage.exists):
+            with pytest.raises(BucketNotFound) as raised:
+                operation("key")
+
+    assert CHECK_BUCKET in str(raised.value)
+
+
+def test_missing_objects_cost_one_request_each(server, remote):
+    """Once the bucket was seen, an object that is missing costs a single request."""
+    assert not remote.exists("a")
+    server.requests.clear()
+
+    assert not remote.exists("b")
+    assert not remote.exists("c")
+
+    assert len(server.requests) == 2
+
+
+def test_bucket_that_may_not_be_requested(cos_server, open_vendor):
+    """Without the permission to request the bucket, a missing object is just that."""
+    with open_vendor(cos_server) as storage:
+        cos_server.fault("status", (403, "AccessDenied"), method="HEAD", skip=1)
+
+        assert not storage.exists("key")
+
+
+@pytest.mark.parametrize("status", [403, 409])
+@pytest.mark.parametrize(
+    ("code", "kind", "text"),
+    [
+        ("InvalidObjectState", ObjectArchived, "the object is archived"),
+        ("FileImmutable", ObjectLocked, "a retention policy protects the object"),
+        ("ObjectLocked", ObjectLocked, "a retention policy protects the object"),
+    ],
+)
+def test_archived_and_locked_objects(server, remote, status, code, kind, text):
+    """An archived or a locked object is not just denied, and never "exists already"."""
+    for name, operation in (
+        ("get", remote.get),
+        ("delete", remote.delete),
+        ("put", lambda key: remote.put(key, b"x")),
+        ("put", lambda key: remote.put(key, b"x", overwrite=False)),
+    ):
+        server.fault("status", (status, code))
+        with pytest.raises(kind) as raised:
+            operation("a")
+
+        assert str(raised.value) == (
+            f'{remote.vendor} bucket {server.bucket} refused to {name} "a": {text}.\n'
+            f"  code     {code}\n"
+            f"  request  {raised.value.request}\n"
+            f"  fix      {kind.remedy}"
+        )
+        assert isinstance(raised.value, PermissionDenied)
+
+
+@pytest.mark.parametrize("code", ["NoSuchUpload", "NoSuchWebsite", "Whatever", ""])
+def test_other_things_that_are_missing(server, remote, code):
+    """A 404 about something else is not a missing object."""
+    server.fault("status", (404, code), times=2)
+
+    with pytest.raises(UnexpectedAnswer, match="it answered 404"):
+        remote.get("key")
+    with pytest.raises(UnexpectedAnswer, match="it answered 404"):
+        remote.delete("key")
+
+
+def test_conflict_that_is_no_existing_object(server, remote):
+    """A conflict of a put that may overwrite is not an object that exists."""
+    server.fault("status", (409, "PathConflict"))
+
+    with pytest.raises(UnexpectedAnswer, match="it answered 409 PathConflict"):
+        remote.put("key", b"x")
+
+
+# How long an operation may take.
+
+
+def test_retry_after_is_kept(server, remote, monkeypatch):
+    """The next attempt waits as long as the vendor asks for."""
+    server.fault("reply", Answer(503, b"", {"Retry-After": "1"}), method="HEAD")
+    remote.put("key", b"x")
+    began = time.monotonic()
+
+    remote.head("key")
+
+    assert time.monotonic() - began >= 1
+
+
+def test_deadline_ends_all_attempts(server, open_vendor):
+    """An operation ends at its deadline, whatever its timeouts and retries allow."""
+    with open_vendor(server, deadline=0.3) as storage:
+        server.fault("delay", 30, times=9)
+        began = time.monotonic()
+
+        with pytest.raises(StorageUnavailable, match="timed out"):
+            storage.head("key")
+        with pytest.raises(StorageUnavailable, match="timed out"):
+            storage.put("key", b"x")
+
+        assert time.monotonic() - began < 10
+
+
+def test_deadline_ends_a_body_that_drips(server, open_vendor, monkeypatch):
+    """A listing whose bytes come one by one ends at the deadline too."""
+    with open_vendor(server, deadline=0.3) as storage:
+        server.fault("drip", 0.1, method="GET", times=9)
+        began = time.monotonic()
+
+        with pytest.raises(StorageUnavailable):
+            list(storage.list())
+
+        assert time.monotonic() - began < 10
+
+
+def test_deadline_ends_a_body_that_is_sent_slowly(remote, monkeypatch):
+    """A body may take a second for each 64 KiB besides the deadline, and no more."""
+    with Source(b"x" * 100).read_part(100) as part:
+        body = part.content()
+        body.deadline = Deadline(0)
+        with pytest.raises(TimeoutError):
+            body.read(10)
+
+
+# Listings with keys that are hidden.
+
+
+def test_hidden_keys_cost_no_request_each(server, remote):
+    """Folder markers are skipped by the page, also where few objects are wanted."""
+    objects = server.buckets[server.bucket].objects
+    for number in range(50):
+        objects[f"a/{number:02}/"] = Entry(b"", "0" * 32)
+    remote.put("b", b"x")
+    server.requests.clear()
+
+    keys = [info.key for info in remote.list(limit=1)]
+
+    assert keys == ["b"]
+    assert len(server.requests) == 2
+
+
+def test_checksums_are_computed_once(server, remote, monkeypatch):
+    """No byte goes through the checksum twice, on its way there or back."""
+    seen = []
+    step = load_crc64()
+    monkeypatch.setattr(
+        "modern_flask.storage.checksums.load_crc64",
+        lambda: lambda data, value: seen.append(len(data)) or step(data, value),
+    )
+    monkeypatch.setattr(
+        type(server), "make_checksum_headers", lambda self, entry: {"ETag": entry.etag}
+    )
+
+    remote.put("key", LARGE)
+    remote.put("small", iter([b"abc"]))
+    assert sum(seen) == len(LARGE) + 3
+    seen.clear()
+    content(remote, "key")
+    assert sum(seen) in {0, len(LARGE)}

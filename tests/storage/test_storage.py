@@ -4,6 +4,7 @@ import pytest
 
 from modern_flask.storage import (
     InvalidKey,
+    InvalidMetadata,
     MemoryStorage,
     Storage,
     StorageUnavailable,
@@ -40,6 +41,10 @@ def test_urls_are_checked_everywhere(storage):
         storage.url("a", method="POST")
     with pytest.raises(ValueError, match="expires must be at least 1 second"):
         storage.url("a", expires=0)
+    with pytest.raises(ValueError, match="a GET sends no content; omit content_type"):
+        storage.url("a", content_type="text/plain")
+    with pytest.raises(InvalidMetadata, match="it is not printable ASCII"):
+        storage.url("a", "PUT", content_type="text/plain\r\nX: y")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from modern_flask import (
     SessionDep,
     Storage,
     StorageDep,
+    cached,
     halt,
     inject,
     on_commit,
@@ -32,7 +33,8 @@ from modern_flask import (
     section,
     transactional,
 )
-from modern_flask.testing import overriding
+from modern_flask.redis import CachedEntry
+from modern_flask.testing import MemoryRedis, overriding
 
 blueprint = Blueprint("orders", __name__)
 
@@ -106,6 +108,37 @@ async def sooner() -> None:
     assert_type(await later(Session()), str)
 
 
+def find_tenant() -> str:
+    return ""
+
+
+@blueprint.get("/totals/<int:number>")
+@cached(60, "totals", vary=["Accept-Language"], by=find_tenant, ignore={"X-Trace"})
+@inject
+def total(number: int, redis: RedisDep) -> dict[str, int]:
+    return {"number": number}
+
+
+@cached(by_arguments=False, stale=1.5)
+def rate(currency: str, day: int = 0) -> float:
+    return 1.0
+
+
+def change(redis: Redis) -> None:
+    assert_type(total.key(7), str)
+    assert_type(total.key(number=7), str)
+    assert_type(total.invalidate(number=7), None)
+    assert_type(total.refresh(7, redis), dict[str, int])
+    assert_type(total(7, redis), dict[str, int])
+    page = total.select(query={"page": 2, "tag": ["a"]}, by=find_tenant())
+    assert_type(page, CachedEntry)
+    assert_type(page.key(7), str)
+    assert_type(page.invalidate(number=7), None)
+    total.select(query="page=2", headers={"Accept-Language": "de"}).invalidate(7)
+    assert_type(rate("EUR", day=1), float)
+    assert_type(rate.refresh("EUR"), float)
+
+
 def create_app(**config: object) -> modern_flask.App:
     app = modern_flask.create_app(
         __name__, Container(), blueprints=[blueprint], config=config, check=False
@@ -120,7 +153,10 @@ def create_app(**config: object) -> modern_flask.App:
     assert_type(app.container.celery(), Celery)
     assert_type(app.container.mail(), list[str])
     assert_type(app.container.letters(), list[str])
-    with app.running(), overriding(app.container, storage=MemoryStorage()):
+    with (
+        app.running(),
+        overriding(app.container, storage=MemoryStorage(), redis=MemoryRedis()),
+    ):
         assert_type(order(1, Orders(Session(), ""), Session()), dict[str, int])
     return app
 

@@ -1,7 +1,14 @@
 """Mistakes that a type checker must report: each line with a comment, and no other."""
 
 import modern_flask
-from modern_flask import SessionDep, StorageDep, create_app, inject, transactional
+from modern_flask import (
+    SessionDep,
+    StorageDep,
+    cached,
+    create_app,
+    inject,
+    transactional,
+)
 
 
 @transactional
@@ -16,6 +23,24 @@ def upload(storage: StorageDep) -> None:
     storage.put(1)  # wrong
 
 
+@cached(60, vary=1)  # wrong
+def name(number: int) -> str:
+    return str(number)
+
+
+@cached(60)
+def total(number: int) -> float:
+    return number / 2
+
+
+total("one")  # wrong
+total.refresh()  # wrong
+total.refresh(1).nothing()  # wrong
+total.key(1).nothing()  # wrong
+total.select(page=2)  # wrong
+total.select(query=2)  # wrong
+total.select(headers=["Accept-Language"])  # wrong
+total.select(query="page=2").refresh(1)  # wrong
 create_app(__name__, blueprints=7)  # wrong
 order("one", None)  # wrong
 

@@ -358,6 +358,56 @@ def test_set_provider(make: Any, late: bool) -> None:
     assert app.test_client().get("/").text == "added"
 
 
+@pytest.mark.parametrize("moment", ["early", "late", "served"])
+def test_replaced_provider_is_injected(make: Any, moment: str) -> None:
+    """A replaced provider is found by its name and by the declared provider."""
+    container = Own()
+
+    def replace() -> None:
+        container.set_provider("greeting", providers.Object("new"))
+
+    if moment == "early":
+        replace()
+    app = make(container)
+
+    @app.get("/")
+    @inject
+    def view(
+        one: Annotated[str, Provide["greeting"]],
+        two: Annotated[str, Provide[Own.greeting]],
+    ) -> str:
+        return f"{one} {two}"
+
+    if moment == "served":
+        assert (
+            app.test_client().get("/").text == "from the container from the container"
+        )
+    if moment != "early":
+        replace()
+    assert app.test_client().get("/").text == "new new"
+
+
+def test_replaced_resource_is_closed(make: Any) -> None:
+    """An open resource that is replaced is closed with the others."""
+    closed: list[str] = []
+
+    def open_box() -> Iterator[str]:
+        yield "box"
+        closed.append("box")
+
+    class Boxes(Own):
+        box = Opened(open_box)
+
+    container = Boxes()
+    app = make(container)
+    assert container.box() == "box"
+    container.set_provider("box", providers.Object("new"))
+
+    app.lifecycle.close()
+
+    assert closed == ["box"]
+
+
 @row("container.config.from_dict(...)")
 def test_from_dict(make: Any) -> None:
     """Loaded values win: before the app is made, and afterwards."""

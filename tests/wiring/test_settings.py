@@ -49,6 +49,75 @@ def test_section_that_is_not_set() -> None:
     )
 
 
+def test_whole_key_of_an_inner_container() -> None:
+    """A setting inside a mapping is named as the user must write it."""
+
+    class Whole(containers.DeclarativeContainer):
+        config = providers.Configuration()
+        store = providers.Container(Store, config=config.SHOPS.first)
+
+    container = Whole()
+    origins = {"SHOPS": Origin("config.py", 3)}
+    shops = {"first": {"MAIL_PORT": 25, "STORAGE_VENDOR": "s3"}}
+    container.config.override(Values({"SHOPS": shops}, origins, ["config.py"]))
+
+    settings = container.store.mail.args[0]
+    with pytest.raises(UnknownChoice) as choice:
+        container.store.storage()
+
+    lack = settings.find_lack()
+    assert str(lack) == (
+        'mail is not configured: SHOPS["first"]["MAIL_HOST"] is not set, but '
+        'SHOPS["first"]["MAIL_PORT"] (config.py, line 3) is.\n'
+        "  looked in  config.py\n"
+        '  fix      set SHOPS["first"]["MAIL_HOST"] in the configuration, or '
+        "FLASK_SHOPS__first__MAIL_HOST in the environment"
+    )
+    assert settings() == {"port": 25}
+    assert settings().key("port") == 'SHOPS["first"]["MAIL_PORT"]'
+    assert settings().origin("port") == Origin("config.py", 3)
+    assert str(choice.value) == (
+        'SHOPS["first"]["STORAGE_VENDOR"] = "s3" names no storage.\n'
+        "  set in   config.py, line 3\n"
+        "  fix      use disk or memory"
+    )
+
+
+def test_inner_container_with_the_whole_configuration() -> None:
+    """If an inner container gets the whole configuration, its keys are plain."""
+
+    class Whole(containers.DeclarativeContainer):
+        config = providers.Configuration()
+        store = providers.Container(Store, config=config)
+
+    container = Whole()
+    container.config.override(Values({"MAIL_PORT": 25}, {}, []))
+
+    assert container.store.mail.args[0].find_lack().key == "MAIL_HOST"
+
+
+@pytest.mark.parametrize(
+    ("required", "values", "lacks"),
+    [
+        ("URL", {"MAIL_SENDR": "a"}, True),
+        ("URL", {"MAIL_URL": "a", "MAIL_SENDR": "a"}, False),
+        ("URL", {"MAIL_URL": None}, False),
+        ("URL", {}, False),
+        (None, {"MAIL_SENDR": "a"}, False),
+        (("URL", "HOST"), {"MAIL_HOST": "a"}, False),
+        (("URL", "HOST"), {"MAIL_SENDR": "a"}, True),
+    ],
+)
+def test_required_key(required: Any, values: Any, lacks: bool) -> None:
+    """A key is lacking if other keys are set, and none of the required ones."""
+    settings = section(Store.config, "MAIL_", required)
+    with Store.config.override(Values(values)):
+        lack = settings.find_lack()
+
+    assert (lack is not None) == lacks
+    assert lack is None or lack.key == "MAIL_URL"
+
+
 def test_configured() -> None:
     """A provider is configured if all its dependencies are."""
     assert not is_configured(store().mail)

@@ -18,10 +18,10 @@ from opentelemetry.sdk.trace.export import (
 from ...config.masking import redact, redact_lines
 from ...failures import describe
 from ...waiting import DeadlinePassed, call_within
+from ..provider import FLUSH_DEADLINE
 from .destination import Destination
 from .kinds import make_exporter
 from .redaction import redact_span
-from .uploader import CLOSE_DEADLINE, Limits, Uploader
 
 __all__ = ["Fanout"]
 
@@ -53,7 +53,7 @@ class Fanout(SpanProcessor):
             return
         try:
             # The kit's uploader keeps this deadline itself; other exporters have none.
-            call_within(CLOSE_DEADLINE + 1, processor.shutdown, "close spans")
+            call_within(FLUSH_DEADLINE + 1, processor.shutdown, "close spans")
         except DeadlinePassed:
             logger.warning("Spans may be lost: %s did not close.", destination)
         except Exception as error:
@@ -91,6 +91,9 @@ def _make_processor(destination: Destination) -> SpanProcessor | None:
             )
         )
     if destination.encoding != "exporter":
+        # A service without a back end does not pay for the import of requests.
+        from .uploader import Limits, Uploader
+
         return Uploader(destination, Limits.read(os.environ))
     try:
         return BatchSpanProcessor(_RedactingExporter(make_exporter(destination.kind)))

@@ -9,7 +9,7 @@ import time
 import requests
 
 from ...failures import describe
-from ...waiting import Backoff, Deadline, Retries
+from ...waiting import Backoff, Deadline, Retries, parse_retry_after
 from .destination import Destination
 
 __all__ = ["Poster"]
@@ -107,8 +107,7 @@ class Poster:
         reason = f"it answered {status}"
         if status not in _RETRIED:
             return reason, None
-        seconds = answer.headers.get("Retry-After", "")
-        return reason, float(seconds) if seconds.isdecimal() else 0.0
+        return reason, parse_retry_after(answer.headers.get("Retry-After", ""))
 
     def _open(self) -> requests.Session:
         if self._session is None:

@@ -21,9 +21,16 @@ def measure_tasks(app: Any) -> None:
     def install(sender: Any = None, **_: Any) -> None:
         celery = reference()
         if sender is not None and celery is not None and sender.app is celery:
+            from celery import Task
+
             from .task_request import MeasuredRequest
 
             celery.Task.Request = MeasuredRequest
+            # Tasks with a base class of their own don't inherit it. A task may also
+            # have a request class of its own.
+            for task in celery.tasks.values():
+                if task.Request == Task.Request:
+                    type(task).Request = MeasuredRequest
 
     name = f"modern_flask.{id(app)}"
     worker_init.connect(install, weak=False, dispatch_uid=name)

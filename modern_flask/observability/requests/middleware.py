@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, got_request_exception
 
 from .caller import make_reader
+from .environ_keys import RULE
 from .exchange import Exchange, RequestObserver, record_exception
 from .exclusions import Exclusions, read_pattern
 from .server_span import choose_spans
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from ..metrics.registry import Metrics
 
-__all__ = ["RequestTelemetry"]
+__all__ = ["RequestTelemetry", "end_running"]
 
 _UNTRACED_PATHS = frozenset({"/metrics", "/livez", "/readyz"})
 _UNMEASURED_PATHS = _UNTRACED_PATHS | {"/healthz", "/favicon.ico"}
@@ -70,3 +73,25 @@ class RequestTelemetry:
             read_caller=make_reader(),
         )
         return self.observer
+
+
+def end_running(frame: FrameType | None, rule: str, error: BaseException) -> None:
+    """End the span and the metric of a request that another thread still answers.
+
+    Args:
+        frame: The innermost frame of that thread.
+        rule: The URL rule; empty if the request matches none.
+        error: Why the request ends.
+    """
+    while frame is not None:
+        if frame.f_code in _RUNNING:
+            exchange: Exchange = frame.f_locals["self"]
+            exchange.status = "503"
+            if rule:
+                exchange.environ.setdefault(RULE, rule)
+            exchange.end(error)
+            return
+        frame = frame.f_back
+
+
+_RUNNING = (Exchange.run.__code__, Exchange.__iter__.__code__)

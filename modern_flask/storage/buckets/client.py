@@ -6,9 +6,10 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
+from ...waiting import Deadline
 from ..bodies import PART, Body, Source
 from ..checksums import Crc64
-from ..client import PING, Client, Page
+from ..client import Client, Page
 from ..errors import (
     InvalidRange,
     ObjectChanged,
@@ -19,10 +20,11 @@ from ..errors import (
 from ..keys import decode_value, encode_value, is_portable
 from ..object_info import ObjectInfo
 from ..reader import ObjectReader, Stream
+from .answers import DELETE, GET, HEAD, LIST, LIST_BUCKETS, RANGE
 from .bucket import Bucket
 from .headers import Headers, make_range, parse_date
-from .sdk_errors import TOO_SHORT
-from .upload import MultipartUpload
+from .refusals import TOO_SHORT
+from .upload import MultipartUpload, put_at_once
 
 __all__ = ["BucketClient"]
 
@@ -65,13 +67,10 @@ class BucketClient(Client):
         source = Source(body)
         with source.read_part(self._part_size) as first:
             if source.has_ended:
-                answer = bucket.call(
-                    "put", key, lambda: bucket.put(key, first, headers), overwrite
-                )
+                answer = put_at_once(bucket, key, first, headers, overwrite)
             else:
                 upload = MultipartUpload(bucket, key, headers, overwrite)
                 answer = upload.send(first, source, self._part_size)
-        bucket.check_crc64(key, source.crc64, answer)
         return ObjectInfo(
             key,
             source.size,
@@ -82,23 +81,19 @@ class BucketClient(Client):
         )
 
     def get(self, key: str, start: int, end: int | None) -> ObjectReader:
-        bucket, span = self.bucket, make_range(start, end)
         try:
-            headers, body = bucket.call("get", key, lambda: bucket.get(key, span))
+            headers, body = self._open(key, make_range(start, end))
         except InvalidRange as error:
             raise InvalidRange(key, start, end, TOO_SHORT) from error
         try:
-            info = self._read_info(key, headers)
+            info = self._read_info("get", key, headers)
             stop = info.size if end is None else min(end, info.size)
-            length = int(headers["content-length"])
-            if length != stop - start:
-                reason = f"{length} bytes came for the range {start}:{stop}"
-                raise UnexpectedAnswer("get", key, self.place, reason)
+            self._check_range(key, headers, start, stop)
         except BaseException:
             body.close()
             raise
-        crc = headers.get(f"{bucket.prefix}hash-crc64ecma")
-        whole = start == 0 and stop == info.size and crc is not None
+        crc = headers.get(f"{self.bucket.prefix}hash-crc64ecma", "")
+        whole = start == 0 and stop == info.size and crc.isdecimal()
 
         def resume(offset: int) -> Stream:
             return self._resume(key, info.etag, start + offset, stop)
@@ -107,25 +102,41 @@ class BucketClient(Client):
             info,
             self.place,
             body,
-            length,
+            stop - start,
             checksum=Crc64() if whole else None,
-            expected=int(crc) if whole and crc else None,
+            expected=int(crc) if whole else None,
             resume=resume,
         )
+
+    def _open(self, key: str, headers: dict[str, str]) -> tuple[Headers, Stream]:
+        bucket, operation = self.bucket, RANGE if headers.get("Range") else GET
+        return bucket.call(operation, key, lambda: bucket.get(key, headers))
+
+    def _check_range(self, key: str, headers: Headers, start: int, stop: int) -> None:
+        """Refuse the answer if its bytes are not those from ``start`` to ``stop``."""
+        length, span = headers["content-length"], headers.get("content-range")
+        right = f"bytes {start}-{stop - 1}/"
+        if length != str(stop - start) or not (span or right).startswith(right):
+            reason = f"its answer has other bytes than the range {start}:{stop}"
+            raise UnexpectedAnswer("get", key, self.place, reason)
 
     def _resume(self, key: str, etag: str, start: int, stop: int) -> Stream:
         bucket = self.bucket
         headers = make_range(start, stop) | {"If-Match": bucket.quote_etag(etag)}
         try:
-            answer, body = bucket.call("get", key, lambda: bucket.get(key, headers))
+            answer, body = self._open(key, headers)
         except (ObjectNotFound, InvalidRange) as error:
             raise ObjectChanged(key, self.place) from error
-        if answer.get("etag", "").strip('"') != etag:
+        try:
+            if answer["etag"].strip('"') != etag:
+                raise ObjectChanged(key, self.place)
+            self._check_range(key, answer, start, stop)
+        except BaseException:
             body.close()
-            raise ObjectChanged(key, self.place)
+            raise
         return body
 
-    def _read_info(self, key: str, headers: Headers) -> ObjectInfo:
+    def _read_info(self, operation: str, key: str, headers: Headers) -> ObjectInfo:
         try:
             meta = f"{self.bucket.prefix}meta-"
             total = headers.get("content-range", "").rpartition("/")[2]
@@ -141,43 +152,55 @@ class BucketClient(Client):
                     if name.startswith(meta)
                 },
             )
-        except (KeyError, ValueError) as error:
-            reason = f"its answer has no usable {error.args[0]}"
-            raise UnexpectedAnswer("get", key, self.place, reason) from error
+        except ValueError as error:
+            reason = "its answer has no usable size or date"
+            raise UnexpectedAnswer(operation, key, self.place, reason) from error
 
     def head(self, key: str) -> ObjectInfo:
         bucket = self.bucket
-        return self._read_info(key, bucket.call("head", key, lambda: bucket.head(key)))
+        try:
+            headers = bucket.call(HEAD, key, lambda: bucket.head(key))
+        except ObjectNotFound:
+            bucket.check_bucket()
+            raise
+        return self._read_info("head", key, headers)
 
     def delete(self, key: str) -> None:
         bucket = self.bucket
         with suppress(ObjectNotFound):
-            bucket.call("delete", key, lambda: bucket.delete(key))
+            bucket.call(DELETE, key, lambda: bucket.delete(key))
 
     def list_pages(self, prefix: str, limit: int | None) -> Iterator[Page]:
+        # Only the first page may be small: if many keys are hidden, small pages would
+        # cost a request for each of them.
         most = self.page_size if limit is None else min(limit, self.page_size)
         after = ""
         while True:
             request = partial(self.bucket.list_page, prefix, after, most)
-            page, after = self.bucket.call("list", prefix, request)
+            page, following = self.bucket.call(LIST, prefix, request)
             yield [info for info in page if is_portable(info.key)]
-            if not after:
+            if not following:
                 return
+            if following == after:
+                reason = "its answer leads to the same page again"
+                raise UnexpectedAnswer("list", prefix, self.place, reason)
+            after, most = following, self.page_size
 
-    def url(self, key: str, expires: int, method: str) -> str:
-        return self.bucket.url(key, expires, method)
+    def url(self, key: str, expires: int, method: str, content_type: str | None) -> str:
+        return self.bucket.url(key, expires, method, content_type)
 
     def ping(self, timeout: float) -> None:
-        bucket = self.bucket
-        with bucket.translate_errors(PING, ""):
-            if bucket.name:
-                bucket.ping(timeout)
-                return
-            try:
-                bucket.list_buckets(timeout)
-            except Exception as error:
-                fault = bucket.make_error(error, PING, "")
-                # The vendor knows us; we only may not list buckets.
-                if isinstance(fault, PermissionDenied) and fault.code == "AccessDenied":
-                    return
+        bucket, deadline = self.bucket, Deadline(timeout)
+        if bucket.name:
+            # OSS is asked for an object that nobody stores.
+            operation = bucket.ping_operation
+            with suppress(ObjectNotFound), bucket.exchange(operation, "", deadline):
+                bucket.ping()
+            return
+        try:
+            with bucket.exchange(LIST_BUCKETS, "", deadline):
+                bucket.list_buckets()
+        except PermissionDenied as error:
+            # The vendor knows us; we only may not list buckets.
+            if error.code != "AccessDenied":
                 raise

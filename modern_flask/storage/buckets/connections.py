@@ -8,7 +8,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, cast
 
+from .exchange import find_exchange
+
 if TYPE_CHECKING:
+    from requests import PreparedRequest, Response
     from requests.adapters import HTTPAdapter
     from urllib3 import HTTPResponse, ProxyManager
 
@@ -42,7 +45,11 @@ class AnswerBody:
 
 
 def make_pool(hosts: int, size: int) -> "HTTPAdapter":
-    """Connections for one client: ``size`` to each of ``hosts`` hosts."""
+    """Connections for one client: ``size`` to each of ``hosts`` hosts.
+
+    They judge the answers to our own requests, and leave those of ``raw`` alone. A
+    redirect is not a right answer, so it is never followed in our own requests.
+    """
     from requests.adapters import HTTPAdapter
     from urllib3.connection import HTTPConnection
 
@@ -51,5 +58,21 @@ def make_pool(hosts: int, size: int) -> "HTTPAdapter":
             # urllib3 leaves Nagle's algorithm on through proxies: 40 ms a small put.
             options.setdefault("socket_options", HTTPConnection.default_socket_options)
             return cast("ProxyManager", super().proxy_manager_for(proxy, **options))
+
+        def send(
+            self,
+            request: "PreparedRequest",
+            stream: bool = False,
+            timeout: Any = None,
+            *arguments: Any,
+            **options: Any,
+        ) -> "Response":
+            def transmit(timeout: Any) -> "Response":
+                return send(request, stream, timeout, *arguments, **options)
+
+            send, exchange = super().send, find_exchange()
+            if exchange is None:
+                return transmit(timeout)
+            return exchange.send(request, timeout, transmit)
 
     return Pool(pool_connections=hosts, pool_maxsize=size)

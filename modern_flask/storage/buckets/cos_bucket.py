@@ -1,12 +1,14 @@
 """The requests of COS, through cos-python-sdk-v5."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from ..bodies import Part
 from ..client import Page
 from ..errors import (
+    PermissionDenied,
     StorageError,
     StorageUnavailable,
     UnexpectedAnswer,
@@ -14,27 +16,28 @@ from ..errors import (
 )
 from ..object_info import ObjectInfo
 from ..reader import Stream
+from .answers import PING_BUCKET
 from .bucket import Bucket
 from .connections import AnswerBody
 from .headers import Headers, lower_names
-from .sdk_errors import describe_lost_answer, make_refusal
+from .sdk_errors import describe_lost_answer
 
 __all__ = ["Connect", "CosBucket", "Timeouts"]
 
 _RETRIES = 2  # of the raw client, after 1 s and 2 s; our own calls have their own
-_COMPLETION = 600.0  # seconds: COS joins the parts of a large object before it answers
 
 Timeouts: TypeAlias = tuple[float, float]
-Connect: TypeAlias = Callable[[Timeouts, int], Any]
+Connect: TypeAlias = Callable[[int], Any]
 
 
 class CosBucket(Bucket):
     """A bucket of COS.
 
     Args:
-        connect: Makes a client from timeouts (connect, read) in seconds and retries.
+        connect: Makes a client from the number of its retries.
         name: With the appid; empty if only ``raw`` is used.
-        limits: Timeouts in seconds.
+        limits: Timeouts (connect, read) in seconds.
+        deadline: Seconds for an operation in all.
         token: The security token of temporary credentials, if there is one.
         anonymous: Whether requests are not signed.
         bucket_key: The setting to name in an error if the bucket is missing.
@@ -42,6 +45,7 @@ class CosBucket(Bucket):
 
     vendor = "cos"
     prefix = "x-cos-"
+    ping_operation = PING_BUCKET
 
     def __init__(
         self,
@@ -49,15 +53,14 @@ class CosBucket(Bucket):
         name: str,
         *,
         limits: Timeouts,
+        deadline: float | None = None,
         token: Callable[[], str | None] = lambda: None,
         anonymous: bool = False,
         bucket_key: str = "STORAGE_BUCKET",
     ) -> None:
-        super().__init__(name, bucket_key)
-        self._connect, self._token, self._anonymous = connect, token, anonymous
-        self.raw = connect(limits, _RETRIES)
-        self._client = connect(limits, 0)
-        self._patient = connect((limits[0], max(limits[1], _COMPLETION)), 0)
+        super().__init__(name, bucket_key, limits, deadline)
+        self._token, self._anonymous = token, anonymous
+        self.raw, self._client = connect(_RETRIES), connect(0)
 
     def _require_name(self) -> str:
         if not self.name:
@@ -86,6 +89,7 @@ class CosBucket(Bucket):
                 Body=body,
                 PartNumber=number,
                 UploadId=upload,
+                ContentMD5=part.md5,
             )
         )
 
@@ -93,7 +97,7 @@ class CosBucket(Bucket):
         self, key: str, upload: str, etags: Sequence[str], headers: dict[str, str]
     ) -> Headers:
         parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, 1)]
-        answer = self._patient.complete_multipart_upload(
+        answer = self._client.complete_multipart_upload(
             Bucket=self._require_name(),
             Key=key,
             UploadId=upload,
@@ -138,16 +142,17 @@ class CosBucket(Bucket):
             )
             for each in answer.get("Contents", [])
         ]
-        if answer.get("IsTruncated") != "true":
+        if answer["IsTruncated"] != "true":
             return page, ""
         return page, answer.get("NextMarker") or page[-1].key
 
-    def url(self, key: str, expires: int, method: str) -> str:
+    def url(self, key: str, expires: int, method: str, content_type: str | None) -> str:
         if self._anonymous:
             raise Unsupported(self.vendor, "is opened anonymously and signs no URLs")
         # The SDK leaves the token of temporary credentials out of presigned URLs.
         token = self._token()
         params = {"x-cos-security-token": token} if token else {}
+        headers = {} if content_type is None else {"Content-Type": content_type}
         with self.translate_errors("sign a URL for", key):
             return str(
                 self._client.get_presigned_url(
@@ -156,31 +161,34 @@ class CosBucket(Bucket):
                     Method=method,
                     Expired=expires,
                     Params=params,
+                    Headers=headers,
                 )
             )
 
-    def ping(self, timeout: float) -> None:
-        self._connect((timeout, timeout), 0).head_bucket(Bucket=self.name)
+    def ping(self) -> None:
+        self._client.head_bucket(Bucket=self.name)
 
-    def list_buckets(self, timeout: float) -> None:
-        self._connect((timeout, timeout), 0).list_buckets(MaxKeys=1)
+    def list_buckets(self) -> None:
+        self._client.list_buckets(MaxKeys=1)
+
+    def check_bucket(self) -> None:
+        # A HEAD that finds nothing has no body, and so no code. The bucket is requested
+        # once, until it is known to be there.
+        if self._was_seen:
+            return
+        with suppress(PermissionDenied):
+            self.call(PING_BUCKET, "", self.ping)
+        self._was_seen = True
 
     def make_error(
         self, error: Exception, operation: str, key: str
     ) -> StorageError | None:
-        from qcloud_cos import CosClientError, CosServiceError
+        from qcloud_cos import CosClientError
 
-        place = self.place
-        if isinstance(error, CosServiceError):
-            digest = error.get_digest_msg()
-            digest = digest if isinstance(digest, dict) else {}
-            code, request = digest.get("code", ""), digest.get("requestid", "")
-            status = error.get_status_code()
-            return make_refusal(status, code, request, operation, key, place)
         if isinstance(error, CosClientError):
             cause = error.__context__
             if isinstance(cause, Exception):
                 reason = describe_lost_answer(cause)
-                return StorageUnavailable(operation, key, place, reason)
-            return UnexpectedAnswer(operation, key, place, str(error))
+                return StorageUnavailable(operation, key, self.place, reason)
+            return UnexpectedAnswer(operation, key, self.place, str(error))
         return None

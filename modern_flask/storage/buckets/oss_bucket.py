@@ -1,14 +1,13 @@
 """The requests of OSS, through oss2."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+from xml.etree import ElementTree
 
 from ..bodies import Part
 from ..client import Page
 from ..errors import (
-    IntegrityError,
     StorageError,
     StorageUnavailable,
     UnexpectedAnswer,
@@ -16,10 +15,11 @@ from ..errors import (
 )
 from ..object_info import ObjectInfo
 from ..reader import Stream
+from .answers import PING_OBJECT
 from .bucket import Bucket
 from .connections import AnswerBody
 from .headers import Headers, lower_names
-from .sdk_errors import describe_lost_answer, make_refusal
+from .sdk_errors import describe_lost_answer
 
 __all__ = ["OssBucket"]
 
@@ -35,6 +35,7 @@ class OssBucket(Bucket):
         name: Empty if only ``raw`` and ``service`` are used.
         is_cname: The endpoint is the bucket's own domain.
         limits: Timeouts (connect, read) in seconds.
+        deadline: Seconds for an operation in all.
         bucket_key: The setting to name in an error if the bucket is missing.
 
     Attributes:
@@ -43,6 +44,7 @@ class OssBucket(Bucket):
 
     vendor = "oss"
     prefix = "x-oss-"
+    ping_operation = PING_OBJECT
 
     def __init__(
         self,
@@ -51,9 +53,10 @@ class OssBucket(Bucket):
         *,
         is_cname: bool = False,
         limits: tuple[float, float],
+        deadline: float | None = None,
         bucket_key: str = "STORAGE_BUCKET",
     ) -> None:
-        super().__init__(name, bucket_key)
+        super().__init__(name, bucket_key, limits, deadline)
         self._options, self._is_cname = dict(options), is_cname
         self.service = self._make_service(limits)
         self.raw = self._make_bucket(limits) if name else self.service
@@ -95,7 +98,9 @@ class OssBucket(Bucket):
         return str(bucket.init_multipart_upload(key, headers=headers).upload_id)
 
     def put_part(self, key: str, upload: str, number: int, part: Part) -> Headers:
-        answer = self._require_bucket().upload_part(key, upload, number, part.content())
+        answer = self._require_bucket().upload_part(
+            key, upload, number, part.content(), headers={"Content-MD5": part.md5}
+        )
         return lower_names(answer.headers)
 
     def complete_upload(
@@ -107,7 +112,9 @@ class OssBucket(Bucket):
         answer = self._require_bucket().complete_multipart_upload(
             key, upload, parts, headers=headers
         )
-        return lower_names(answer.headers)
+        # The document has the etag; whether a header has it too is not documented.
+        root = ElementTree.fromstring(answer.resp.response.content.strip())
+        return {"etag": root.findtext("{*}ETag", "")} | lower_names(answer.headers)
 
     def abort_upload(self, key: str, upload: str) -> None:
         self._require_bucket().abort_multipart_upload(key, upload)
@@ -144,7 +151,7 @@ class OssBucket(Bucket):
         ]
         return page, answer.next_continuation_token if answer.is_truncated else ""
 
-    def url(self, key: str, expires: int, method: str) -> str:
+    def url(self, key: str, expires: int, method: str, content_type: str | None) -> str:
         bucket = self._require_bucket()
         if expires > _LONGEST_V4 and bucket.auth.auth_version() == "v4":
             raise Unsupported(
@@ -152,36 +159,24 @@ class OssBucket(Bucket):
                 f"presigns for {_LONGEST_V4} seconds at most, not for {expires}",
                 "make the URL again when it is needed",
             )
+        headers = None if content_type is None else {"Content-Type": content_type}
         with self.translate_errors("sign a URL for", key):
-            return str(bucket.sign_url(method, key, expires, slash_safe=True))
+            return str(bucket.sign_url(method, key, expires, headers, slash_safe=True))
 
-    def ping(self, timeout: float) -> None:
-        from oss2.exceptions import NoSuchKey
+    def ping(self) -> None:
+        self._require_bucket().head_object(_PROBE)
 
-        with suppress(NoSuchKey):
-            self._make_bucket((timeout, timeout)).head_object(_PROBE)
-
-    def list_buckets(self, timeout: float) -> None:
-        self._make_service((timeout, timeout)).list_buckets(max_keys=1)
+    def list_buckets(self) -> None:
+        self.service.list_buckets(max_keys=1)
 
     def make_error(
         self, error: Exception, operation: str, key: str
     ) -> StorageError | None:
         from oss2 import exceptions
 
-        place = self.place
         if isinstance(error, exceptions.RequestError):
             reason = describe_lost_answer(error.exception)
-            return StorageUnavailable(operation, key, place, reason)
-        if isinstance(error, exceptions.InconsistentError):
-            return IntegrityError(key, place, "oss2 found another checksum")
-        if isinstance(error, exceptions.ServerError):
-            # The string that was signed contains the security token.
-            for name in ("StringToSign", "CanonicalRequest", "StringToSignBytes"):
-                error.details.pop(name, None)
-            return make_refusal(
-                error.status, error.code, error.request_id, operation, key, place
-            )
+            return StorageUnavailable(operation, key, self.place, reason)
         if isinstance(error, exceptions.OssError):
-            return UnexpectedAnswer(operation, key, place, str(error.body))
+            return UnexpectedAnswer(operation, key, self.place, str(error.body))
         return None

@@ -1,49 +1,9 @@
-"""The errors of SDKs and the refusals of vendors as this package's errors."""
+"""The errors of SDKs as this package's errors."""
 
 from ...failures import reason_of
-from ..errors import (
-    BucketNotFound,
-    IntegrityError,
-    InvalidRange,
-    ObjectChanged,
-    ObjectExists,
-    ObjectNotFound,
-    PermissionDenied,
-    StorageError,
-    StorageUnavailable,
-    UnexpectedAnswer,
-)
+from ..errors import StorageError, StorageUnavailable, UnexpectedAnswer
 
-__all__ = ["TOO_SHORT", "describe_lost_answer", "make_refusal", "make_unknown_error"]
-
-TOO_SHORT = "the object is shorter"
-_TRY_LATER = {"RequestTimeout", "SlowDown", "InternalError"}
-_WRONG_BYTES = {"BadDigest", "InvalidDigest"}
-
-
-def make_refusal(
-    status: int, code: str, request: str, operation: str, key: str, place: str
-) -> StorageError:
-    """The error for an answer of ``status``; it never contains the vendor's text."""
-    if status in {401, 403}:
-        return PermissionDenied(operation, key, place, code, request)
-    if code == "NoSuchBucket":
-        return BucketNotFound(place, code, request)
-    if status == 404 and code != "NoSuchUpload":
-        return ObjectNotFound(key, place, request)
-    if status == 409 and operation == "put" and code != "OperationAborted":
-        return ObjectExists(key, place, request)
-    if status == 412:
-        return ObjectChanged(key, place)
-    if status == 416:
-        return InvalidRange(key, 0, None, TOO_SHORT)
-    if code in _WRONG_BYTES:
-        return IntegrityError(key, place, f"they changed on the way ({code})")
-    reason = f"it answered {status} {code}".rstrip()
-    # COS answers the completion of an upload with 200 and an error in the body.
-    if status >= 500 or status == 429 or status < 400 or code in _TRY_LATER:
-        return StorageUnavailable(operation, key, place, reason, request)
-    return UnexpectedAnswer(operation, key, place, reason, request)
+__all__ = ["describe_lost_answer", "make_unknown_error"]
 
 
 def make_unknown_error(

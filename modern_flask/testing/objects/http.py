@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-__all__ = ["Answer", "Fault", "HttpServer", "Refused", "Request"]
+__all__ = ["Answer", "HttpServer", "Refused", "Request"]
 
 
 @dataclass
@@ -50,23 +50,6 @@ class Refused(Exception):
         self.status, self.code, self.message = status, code, message or code
         self.signed = signed
         super().__init__(code)
-
-
-@dataclass
-class Fault:
-    """A failure of the next requests that match it."""
-
-    kind: str
-    value: Any = None
-    method: str | None = None
-    key: str | None = None
-    times: int = 1
-    skip: int = 0
-
-    def fits(self, request: Request) -> bool:
-        return self.method in {None, request.method} and (
-            self.key is None or request.path.endswith(self.key)
-        )
 
 
 class HttpServer(ThreadingHTTPServer):
@@ -134,7 +117,17 @@ class _Handler(BaseHTTPRequestHandler):
         if "truncate" in faults:
             self.close_connection = True
             body = body[: faults["truncate"]]
-        self.wfile.write(body)
+        if "drip" in faults:
+            self._drip(body, faults["drip"])
+        else:
+            self.wfile.write(body)
+
+    def _drip(self, body: bytes, pause: float) -> None:
+        for byte in body:
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            if self.server.closing.wait(pause):
+                return
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
 

@@ -6,6 +6,7 @@ adds addresses, signatures and errors; see :mod:`modern_flask.testing.cos` and
 """
 
 import base64
+import copy
 import hashlib
 import secrets
 import threading
@@ -15,19 +16,14 @@ from email.utils import formatdate, parsedate_to_datetime
 from typing import Any, Self
 
 from .buckets import STORED_HEADERS, Bucket, Entry, make_listing, make_xml
-from .http import (
-    Answer,
-    Fault,
-    HttpServer,
-    Refused,
-    Request,
-)
+from .faults import Faults
+from .http import Answer, HttpServer, Refused, Request
 from .uploads import Uploads
 
 __all__ = ["ObjectServer"]
 
 
-class ObjectServer(Uploads):
+class ObjectServer(Faults, Uploads):
     """Buckets in memory. As a context manager, it serves until the block ends.
 
     Args:
@@ -44,11 +40,11 @@ class ObjectServer(Uploads):
     account, secret = "test-account", "test-secret-0123456789"
 
     def __init__(self, bucket: str, token: str = "") -> None:
+        super().__init__()
         self.bucket, self.token = bucket, token
         self.buckets = {bucket: Bucket()}
         self.clock = time.time
         self.requests: deque[tuple[str, str]] = deque(maxlen=1000)
-        self._faults: list[Fault] = []
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -62,56 +58,17 @@ class ObjectServer(Uploads):
         self._http.close()
         self._thread.join()
 
-    def fault(
-        self,
-        kind: str,
-        value: Any = None,
-        *,
-        method: str | None = None,
-        key: str | None = None,
-        times: int = 1,
-        skip: int = 0,
-    ) -> None:
-        """Make the next matching requests fail.
-
-        Args:
-            kind: ``status`` answers with ``value``, a number or a pair of number and
-                code. ``drop`` closes the connection before the request is handled, and
-                ``lose`` after it is handled, without an answer. ``delay`` waits
-                ``value`` seconds. ``truncate`` sends ``value`` bytes of the body.
-                ``corrupt`` flips a bit in the first byte of a body that is stored or
-                sent.
-            value: See ``kind``.
-            method: The request's method; any by default.
-            key: The end of the request's path; any by default.
-            times: The number of requests that fail.
-            skip: The number of matching requests that succeed before the first failure.
-        """
-        self._faults.append(Fault(kind, value, method, key, times, skip))
-
-    def heal(self) -> None:
-        """Remove the faults that have not happened yet."""
-        self._faults.clear()
-
-    def _take_faults(self, request: Request) -> dict[str, Any]:
-        taken = {}
-        for fault in [fault for fault in self._faults if fault.fits(request)]:
-            if fault.skip:
-                fault.skip -= 1
-                continue
-            taken[fault.kind] = fault.value
-            fault.times -= 1
-            if not fault.times:
-                self._faults.remove(fault)
-        return taken
-
     def _serve(self, request: Request) -> tuple[Answer, dict[str, Any]]:
         request_id = secrets.token_hex(12).upper()
         with self._lock:
             faults = self._take_faults(request)
             if "drop" in faults:
                 return Answer(), faults
+            if "reply" in faults:
+                self.requests.append((request.method, request.path))
+                return copy.deepcopy(faults["reply"]), faults
             if "corrupt" in faults and request.method == "PUT" and request.body:
+                del faults["corrupt"]  # one bit, on the way here or on the way back
                 request.body = bytes([request.body[0] ^ 1]) + request.body[1:]
             self.requests.append((request.method, request.path))
             try:
@@ -123,7 +80,14 @@ class ObjectServer(Uploads):
                 answer = self._route(request)
             except Refused as refused:
                 answer = self.make_error(request, refused, request_id)
+        if "answer" in faults:
+            return copy.deepcopy(faults["answer"]), faults
         answer.headers[f"{self.prefix}request-id"] = request_id
+        for name, value in faults.get("headers", {}).items():
+            if value is None:
+                answer.headers.pop(name, None)
+            else:
+                answer.headers[name] = value
         return answer, faults
 
     # A vendor's subclass implements these.
@@ -290,7 +254,8 @@ class ObjectServer(Uploads):
     ) -> Entry:
         digest = hashlib.md5(body, usedforsecurity=False)
         expected = request.headers.get("content-md5")
-        if expected and expected != base64.b64encode(digest.digest()).decode():
+        right = base64.b64encode(digest.digest()).decode()
+        if self.checks_digests and expected and expected != right:
             raise Refused(400, self.bad_digest)
         return Entry(body, self.make_etag(digest.hexdigest()), headers)
 

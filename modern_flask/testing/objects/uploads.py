@@ -25,6 +25,7 @@ class Uploads:
         default_type: The content type of objects that were sent without one.
         lax_ranges: Whether a range beyond the end returns the whole object, unless the
             request requires the behaviour of the standard.
+        checks_digests: Whether a Content-MD5 is compared with the bytes.
     """
 
     prefix = "x-"
@@ -32,6 +33,7 @@ class Uploads:
     bad_digest = "BadDigest"
     default_type = "application/octet-stream"
     lax_ranges = False
+    checks_digests = True
     buckets: dict[str, Bucket]
 
     def select_headers(self, request: Request) -> dict[str, str]:

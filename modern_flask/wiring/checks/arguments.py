@@ -16,7 +16,7 @@ from ..callables import find_layers, get_function, get_signature, locate
 from ..edges import REACHING
 from ..errors import WiringFault
 from ..markers import get_injected
-from ..providers import OWN_KEYWORDS, Late
+from ..providers import drop_own_keywords
 from ..targets import get_called
 from .checked_app import CheckedApp, Use
 from .requirements import describe_use
@@ -125,10 +125,7 @@ def _locate_called(called: Any) -> str:
 
 
 def _skip_delegates(provider: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    named = dict(provider.kwargs)
-    if isinstance(provider, Late):
-        named = {k: v for k, v in named.items() if k not in OWN_KEYWORDS}
-    return tuple(provider.args), named
+    return tuple(provider.args), drop_own_keywords(provider)
 
 
 def _is_entered_class(provider: Any, called: Any) -> bool:

@@ -3,95 +3,46 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from traceback import walk_tb
+from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import quote
 
 from dependency_injector import providers
 from dependency_injector.containers import DynamicContainer
 
-from ...config.masking import MASK, is_secret, redact_lines
-from ...config.values import Section, Values
-from ...errors import ConfigurationError, Fault
+from ...config.values import Section
+from ...errors import ConfigurationError, Fault, NotConfigured
 from .. import library
 from ..callables import is_async_function
-from ..edges import dependencies, is_undecided, is_value, key_of, settings_of
-from ..errors import WiringFault
+from ..edges import (
+    dependencies,
+    is_undecided,
+    is_value,
+    key_of,
+    origin_of,
+    settings_of,
+)
 from ..graph import Graph
 from ..lifecycle import Lifecycle
 from ..providers import Late
 from ..settings import Choice, Settings, active_dependencies, is_configured
 from ..targets import get_called
 from .checked_app import CheckedApp
+from .failure import NotClosed, NotOpened, make_failure
 
 __all__ = [
-    "NotClosed",
-    "NotOpened",
     "check_opening",
+    "find_lack",
+    "find_own_components",
     "is_kit_component",
+    "make_fault",
     "open_injected",
 ]
 
 logger = logging.getLogger(__name__)
 
-_SHORTEST_SECRET = 6  # characters; a shorter value would mask much of a normal text
-
-
-class NotOpened(ConfigurationError):
-    """A component raised an error on opening, mostly for a value of a wrong type.
-
-    Args:
-        component: The provider's name.
-        error: The error of the component.
-        given: The keys that are set for the component, with their origins if known.
-        reason: The text of the error, without secrets.
-    """
-
-    def __init__(
-        self,
-        component: str,
-        error: Exception,
-        given: Mapping[str, object],
-        reason: str = "",
-    ) -> None:
-        self.component, self.error, self.given = component, error, dict(given)
-        self.reason = reason
-        keys = [
-            f"{origin} ({key})" if origin else key for key, origin in self.given.items()
-        ]
-        labels = ["set in", *[""] * len(keys)]
-        super().__init__(
-            f"{component} can't be opened: {_describe(error, reason)}.",
-            ("in", _locate_raise(error)),
-            *zip(labels, keys, strict=False),
-            ("fix", "correct the values of these keys" if keys else ""),
-        )
-
-
-class NotClosed(WiringFault):
-    """A component raised an error when it was closed."""
-
-    def __init__(self, error: Exception, reason: str = "") -> None:
-        self.error, self.reason = error, reason
-        super().__init__(
-            f"A component can't be closed: {_describe(error, reason)}.",
-            ("in", _locate_raise(error)),
-        )
-
-
-def _describe(error: Exception, reason: str) -> str:
-    name = type(error).__name__
-    return f"{name}: {reason.rstrip('.')}" if reason else name
-
-
-def _locate_raise(error: Exception) -> str:
-    """Return the module and the line that raised the error."""
-    frames = list(walk_tb(error.__traceback__))
-    if not frames:
-        return ""
-    frame, line = frames[-1]
-    return f"{frame.f_globals.get('__name__', '?')}, line {line}"
+_KIT = "modern_flask"
+_FAILURES = (Exception, SystemExit)
+"""What an opener raises. SystemExit would make gunicorn boot workers for ever."""
 
 
 def check_opening(
@@ -113,30 +64,30 @@ def check_opening(
         except Fault as fault:
             found.append(fault)
             failed.add(provider)
-        except Exception as error:
+        except _FAILURES as error:
             # A component that depends on a failed one would raise the same error.
             if failed.isdisjoint(_find_foundations(provider)):
-                found.append(_make_fault(provider, error, graph))
+                found.append(make_fault(provider, error, graph))
             failed.add(provider)
+    found += _find_lacks(container)
     try:
         lifecycle.close()
     except ExceptionGroup as group:
-        found += [_make_close_fault(each, container) for each in group.exceptions]
+        found += [_make_close_fault(each, graph) for each in group.exceptions]
     # All components that depend on one component raise the same fault.
     yield from {str(fault): fault for fault in found}.values()
 
 
-def _make_close_fault(error: Exception, container: DynamicContainer) -> Exception:
-    if isinstance(error, Fault):
-        return error
-    fault = NotClosed(error, _mask(error, container))
-    fault.__cause__ = error
-    return fault
+def _make_close_fault(error: Exception, graph: Graph) -> Exception:
+    return error if isinstance(error, Fault) else NotClosed(make_failure(error, graph))
 
 
 def is_kit_component(provider: providers.Provider[Any]) -> bool:
     """Whether opening ``provider`` runs only the kit's code and connects to nothing."""
     for each in (provider, *_find_foundations(provider)):
+        # It makes no object: what it was given is a foundation itself.
+        if isinstance(each, providers.Dependency):
+            continue
         if each.last_overriding is not None:
             return False
         if isinstance(each, Late):
@@ -148,6 +99,37 @@ def is_kit_component(provider: providers.Provider[Any]) -> bool:
         elif not isinstance(each, Choice) and not is_value(each):
             return False
     return True
+
+
+def _find_lacks(container: DynamicContainer) -> list[NotConfigured]:
+    """Find the service's own components without a key that they require.
+
+    Other keys of their sections are set. The check opens the kit's components, so these
+    report by themselves what they lack.
+    """
+    found = map(find_lack, find_own_components(container))
+    return [lack for lack in found if lack is not None]
+
+
+def find_lack(provider: providers.Provider[Any]) -> NotConfigured | None:
+    """Find the required key that a component of the service lacks."""
+    if provider.last_overriding is not None or _get_package(provider) == _KIT:
+        return None
+    chosen = isinstance(provider, Choice)
+    for maker in active_dependencies(provider) if chosen else [provider]:
+        for source in settings_of(maker):
+            lack = source.find_lack() if isinstance(source, Settings) else None
+            if lack is not None:
+                return lack
+    return None
+
+
+def find_own_components(
+    container: DynamicContainer,
+) -> list[providers.Provider[Any]]:
+    """Find the configured components that only the service's own code opens."""
+    found = Lifecycle(container).resources()
+    return [provider for provider in found if not is_kit_component(provider)]
 
 
 def open_injected(checked: CheckedApp) -> Iterator[Exception]:
@@ -172,10 +154,10 @@ def open_injected(checked: CheckedApp) -> Iterator[Exception]:
                 provider()
             except ConfigurationError as fault:
                 yield fault
-            except Exception as error:
+            except _FAILURES as error:
                 # If a dependency failed, its own error is already reported.
                 if all(map(_is_open, _find_foundations(provider))):
-                    logger.warning("%s", _make_fault(provider, error, checked.graph))
+                    logger.warning("%s", make_fault(provider, error, checked.graph))
         if not is_undecided(provider):
             waiting.extend(dependencies(provider))
 
@@ -189,26 +171,29 @@ def _is_open(provider: providers.Provider[Any]) -> bool:
     return not isinstance(provider, providers.BaseResource) or provider.initialized
 
 
-def _make_fault(
-    provider: providers.Provider[Any], error: Exception, graph: Graph
-) -> NotOpened:
-    reason = _mask(error, graph.container)
-    fault = NotOpened(graph.name(provider), error, _find_given(provider), reason)
-    fault.__cause__ = error
-    return fault
+def make_fault(
+    provider: providers.Provider[Any], error: BaseException, graph: Graph
+) -> Fault:
+    """Make the fault of a component that raised ``error`` on opening.
+
+    The fault has no cause: the text of the error may hold a secret.
+    """
+    if isinstance(error, Fault):
+        return error
+    lack = find_lack(provider)
+    if lack is not None:
+        return lack
+    failure = make_failure(error, graph, _get_package(provider))
+    return NotOpened(graph.name(provider), failure, _find_given(provider))
 
 
-def _mask(error: Exception, container: DynamicContainer) -> str:
-    """Return the first line of an error's text, with the secret values masked."""
-    text = next(iter(str(error).strip().splitlines()), "")
-    config = container.providers.get("config")
-    values = config() if config is not None else None
-    for key, value in (values or {}).items():
-        secret = str(value)
-        if is_secret(str(key)) and len(secret) >= _SHORTEST_SECRET:
-            for spelling in (secret, repr(secret)[1:-1], quote(secret, safe="")):
-                text = text.replace(spelling, MASK)
-    return redact_lines(text)
+def _get_package(provider: providers.Provider[Any]) -> str:
+    """Return the top package of the function that opens a component."""
+    chosen = next(active_dependencies(provider), None)
+    maker = chosen if isinstance(provider, Choice) else provider
+    called = maker.provides if isinstance(maker, Late) else get_called(maker)
+    named = called if isinstance(called, str) else getattr(called, "__module__", None)
+    return str(named or "").partition(".")[0]
 
 
 def _find_foundations(
@@ -234,10 +219,9 @@ def _find_given(provider: providers.Provider[Any]) -> dict[str, object]:
             values = source() if isinstance(source, Settings) else None
             if isinstance(values, Section):
                 found |= {values.key(name): values.origin(name) for name in values}
-            elif library.option_of(source) is not None:
-                whole, key = library.configuration_of(source), key_of(source)
-                if isinstance(whole, Values) and key in whole:
-                    found[key] = whole.origin(key)
+            # Without its conversion, which may be what has failed.
+            elif (option := library.option_of(source)) and option() is not None:
+                found[key_of(option)] = origin_of(option)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from dependency_injector import providers
 
-from ...config.values import Values
+from ...config.values import name_key
 from ...errors import (
     ConfigurationError,
     NotConfigured,
@@ -19,17 +19,17 @@ from ...errors import (
 )
 from .. import library
 from ..callables import get_function, get_signature
-from ..edges import key_of
+from ..edges import key_of, origin_of
 from ..errors import WiringFault
 from ..markers import resolve_annotation
-from ..providers import OWN_KEYWORDS
+from ..providers import drop_own_keywords
 from ..settings import Choice, Settings
 from ..targets import find_injected, get_called
-from .checked_app import CheckedApp, Use
+from .checked_app import CheckedApp, Injection, Use
+from .opening import find_lack
 from .types import get_provided, is_plain
 
 __all__ = [
-    "FIX_DEFAULT",
     "InjectedUnconfigured",
     "MissingKey",
     "NotOverridden",
@@ -49,11 +49,14 @@ _ABSTRACT = (
 )
 _CONVERSIONS = (int, float)
 
-FIX_DEFAULT = "give the parameter a default if the key is optional"
-
 
 class MissingKey(WiringFault):
-    """A key is not set, but an injected object can't be made without it."""
+    """A key is not set, but an injected object can't be made without it.
+
+    Args:
+        optional: How to write the parameter if the key is optional; empty if it is
+            already written so, but for the default.
+    """
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class MissingKey(WiringFault):
         path: Sequence[str],
         searched: Sequence[str],
         known: Iterable[str],
+        optional: str = "",
     ) -> None:
         self.key, self.functions, self.path = key, tuple(functions), tuple(path)
         self.searched, self.nearest = tuple(searched), find_nearest(key, known)
@@ -70,7 +74,7 @@ class MissingKey(WiringFault):
             *_describe_functions(functions, path),
             ("looked in", join_names(self.searched, "and")),
             ("did you mean", join_names(self.nearest, "or")),
-            ("fix", set_key(key)),
+            ("fix", set_key(key) + (optional and f"; for an optional key, {optional}")),
         )
 
 
@@ -194,6 +198,9 @@ def _check(use: Use, checked: CheckedApp) -> Iterator[Exception]:
     elif isinstance(provider, Settings | Choice):
         try:
             provider.chosen() if isinstance(provider, Choice) else provider.check()
+            lack = find_lack(use.path[-2]) if len(use.path) > 1 else None
+            if lack is not None and isinstance(provider, Settings):
+                yield InjectedUnconfigured(lack, use.titles, path)
         except NotConfigured as lack:
             yield InjectedUnconfigured(lack, use.titles, path)
         except ConfigurationError as fault:
@@ -235,10 +242,10 @@ def _check_selector(selector: providers.Selector[Any]) -> Iterator[Configuration
         return
     key, value, choices = key_of(option), option(), list(selector.providers)
     if value is not None and value not in choices:
-        whole = library.configuration_of(option)
-        origin = whole.origin(key) if isinstance(whole, Values) else None
         noun = key.partition("_")[0].lower()
-        yield UnknownChoice(key, value, noun, origin, sorted(map(str, choices)))
+        yield UnknownChoice(
+            key, value, noun, origin_of(option), sorted(map(str, choices))
+        )
 
 
 def _check_option(
@@ -247,12 +254,27 @@ def _check_option(
     option = library.option_of(provider)
     whole, key = library.configuration_of(option), key_of(option)
     if _is_set(option, whole):
-        if provider is not option and provider.provides in _CONVERSIONS:
-            yield from _check_conversion(provider.provides, key, whole, option, use)
+        converts = provider is not option and provider.provides in _CONVERSIONS
+        # A default stands for None, too.
+        if converts and (option() is not None or _needs_value(provider, use, checked)):
+            yield from _check_conversion(provider.provides, key, option, use)
     elif _needs_value(provider, use, checked):
-        searched = getattr(whole, "searched", ())
+        searched = getattr(library.whole_configuration_of(option), "searched", ())
         path = checked.name_path(use.path)
-        yield MissingKey(key, use.titles, path, searched, whole or ())
+        optional = next(filter(None, map(_write_optional, use.injections)), "")
+        around = library.path_of(option)[: -len(option.get_name_segments())]
+        known = [name_key([*around, str(name)]) for name in whole or ()]
+        yield MissingKey(key, use.titles, path, searched, known, optional)
+
+
+def _write_optional(injection: Injection) -> str:
+    """Write the parameter with a default of its own, if its default is the marker."""
+    plain = injection.parameter and library.option_of(injection.provider) is not None
+    if not plain or hasattr(injection.annotation, "__metadata__"):
+        return ""
+    kind = getattr(injection.annotation, "__name__", "TYPE")
+    marker = f'Provide["config.{key_of(injection.provider)}"]'
+    return f"write `{injection.parameter}: Annotated[{kind}, {marker}] = DEFAULT`"
 
 
 def _is_set(option: Any, values: Any) -> bool:
@@ -265,13 +287,12 @@ def _is_set(option: Any, values: Any) -> bool:
 
 
 def _check_conversion(
-    kind: type, key: str, whole: Any, option: Any, use: Use
+    kind: type, key: str, option: Any, use: Use
 ) -> Iterator[WrongValue]:
     try:
         kind(option())
     except (TypeError, ValueError):
-        origin = whole.origin(key) if isinstance(whole, Values) else None
-        yield WrongValue(key, kind.__name__, origin, use.titles)
+        yield WrongValue(key, kind.__name__, origin_of(option), use.titles)
 
 
 def _needs_value(provider: Any, use: Use, checked: CheckedApp) -> bool:
@@ -282,35 +303,39 @@ def _needs_value(provider: Any, use: Use, checked: CheckedApp) -> bool:
     """
     if library.is_required(provider):
         return True
-    if isinstance(provider, providers.TypedConfigurationOption):
-        return provider.provides in _CONVERSIONS
+    typed = isinstance(provider, providers.TypedConfigurationOption)
+    converts = typed and provider.provides in _CONVERSIONS
     if len(use.path) == 1:
         return any(
-            _expects_object(injection.annotation, injection.default)
+            _expects_object(injection.annotation, injection.default, converts)
             for injection in use.injections
         )
     user = use.path[-2]
     if isinstance(user, providers.Selector):
-        return user.selector is provider
+        return converts or user.selector is provider
     for name, found in checked.graph.target_injections(user).items():
         if found is provider:
             target = checked.graph.target(user)
-            return target is not None and _marker_expects_object(target.function, name)
-    return _parameter_expects_object(user, provider)
+            injected = find_injected(target.function) if target is not None else None
+            return injected is not None and _expects_object(
+                injected.annotations[name], injected.defaults[name], converts
+            )
+    return converts or (not typed and _parameter_expects_object(user, provider))
 
 
-def _expects_object(annotation: Any, default: Any) -> bool:
+def _expects_object(annotation: Any, default: Any, converts: bool = False) -> bool:
+    """Whether a parameter can't do without a value.
+
+    Args:
+        annotation: Its annotation.
+        default: Its default, which stands for a key that is not set.
+        converts: Whether the value is converted: None can't be.
+    """
+    if default is not inspect.Parameter.empty:
+        return False
     if hasattr(annotation, "__metadata__"):
         annotation = annotation.__origin__
-    plain = is_plain(annotation) and annotation is not type(None)
-    return plain and default is inspect.Parameter.empty
-
-
-def _marker_expects_object(function: Any, name: str) -> bool:
-    injected = find_injected(function)
-    return injected is not None and _expects_object(
-        injected.annotations[name], inspect.Parameter.empty
-    )
+    return converts or (is_plain(annotation) and annotation is not type(None))
 
 
 def _parameter_expects_object(user: Any, option: Any) -> bool:
@@ -319,7 +344,7 @@ def _parameter_expects_object(user: Any, option: Any) -> bool:
     signature = get_signature(called) if called is not None else None
     if signature is None:
         return False
-    named = {k: v for k, v in dict(user.kwargs).items() if k not in OWN_KEYWORDS}
+    named = drop_own_keywords(user)
     try:
         filled = signature.bind_partial(*user.args, **named).arguments
     except TypeError:  # the rule for arguments reports this

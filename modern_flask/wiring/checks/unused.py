@@ -9,11 +9,15 @@ from dependency_injector import providers
 
 from ...config.values import Values
 from ...errors import join_names
+from .. import library
+from ..container_instance import find_stale_users
 from ..graph import Graph
 from ..settings import Choice, Settings
 from .checked_app import CheckedApp
 
 __all__ = ["find_unused"]
+
+_UNSET = object()
 
 
 def find_unused(checked: CheckedApp) -> list[str]:
@@ -24,7 +28,62 @@ def find_unused(checked: CheckedApp) -> list[str]:
         *_find_unread(container),
         *_find_abstract(container),
         *_find_foreign(container),
+        *_find_replaced(container),
+        *_find_late(checked),
     ]
+
+
+def _find_replaced(container: Any) -> Iterator[str]:
+    """Find providers that don't see what ``set_provider`` has replaced."""
+    for name, users in find_stale_users(container).items():
+        yield (
+            f"{name} was replaced by set_provider, but {join_names(users)} still "
+            f"use{'s' * (len(users) == 1)} the declared one: call "
+            f"container.{name}.override(...) instead."
+        )
+
+
+def _find_late(checked: CheckedApp) -> Iterator[str]:
+    """Find keys of the container that were set in ``app.config`` too late.
+
+    The values were published to the container once, by ``create_app`` or ``init_app``.
+    """
+    published, seen = checked.bound.published, checked.graph.container.config() or {}
+    changed = {
+        str(key)
+        for key, value in checked.app.config.items()
+        if not _is_same(value, published.get(key, _UNSET))
+        and not _is_same(value, seen.get(key, _UNSET))
+    }
+    late = sorted(_select_read(changed, checked)) if changed else []
+    if late:
+        was, them = ("was", "it") if len(late) == 1 else ("were", "them")
+        yield (
+            f"{join_names(late)} {was} set in app.config after create_app or init_app, "
+            f"so the container does not see {them}: pass {them} to "
+            f"create_app(config=...), or set {them} before init_app."
+        )
+
+
+def _select_read(keys: set[str], checked: CheckedApp) -> set[str]:
+    """Return those of ``keys`` that a provider or an injected function reads."""
+    injected = [each.provider for each in checked.injections]
+    prefixes, options = [], set()
+    for provider in (*checked.graph.all_providers(), *injected):
+        if isinstance(provider, Settings):
+            prefixes.append(provider.whole_prefix)
+        elif path := library.path_of(provider):
+            options.add(path[0])
+    return {key for key in keys if key in options or key.startswith(tuple(prefixes))}
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    try:
+        return bool(one == other)
+    except Exception:  # code of the service
+        return False
 
 
 def _find_not_chosen(container: Any) -> Iterator[str]:

@@ -412,14 +412,17 @@ def note_many(histogram: NotingHistogram) -> None:
 
 
 TASKS = """
-from celery import shared_task
+from celery import Task, shared_task
 from modern_flask import Container, create_app
+
+class Audited(Task):
+    pass
 
 @shared_task(name="sell")
 def sell(number):
     return number
 
-@shared_task(name="lose")
+@shared_task(name="lose", base=Audited)
 def lose():
     raise LookupError("lost")
 
@@ -448,6 +451,8 @@ def test_tasks(redis_url: str, tmp_path: Path, pool: str) -> None:
         sender.send_task("repeat")
     command = python("-m", "modern_flask.cli", "--app", "tasks", "worker")
     options = ("--pool", pool, "--concurrency", "4", "--max-tasks-per-child", "1")
+    # It does not look for other workers, which would take a second.
+    alone = ("--without-mingle", "--without-gossip")
 
     def counted() -> dict[tuple[str, ...], float]:
         with suppress(OSError):
@@ -462,7 +467,7 @@ def test_tasks(redis_url: str, tmp_path: Path, pool: str) -> None:
         ("repeat", "failure"): 1,
     }
     log = tmp_path / "log"
-    with Process(*command, *options, log=log, env=environ, cwd=tmp_path):
+    with Process(*command, *options, *alone, log=log, env=environ, cwd=tmp_path):
         eventually(lambda: counted() == wanted, timeout=180)
         retries = samples(
             fetch(port, "/metrics"), "celery_task_retries_total", ("task",)

@@ -1,5 +1,7 @@
 """Components that can't be opened: each is reported once, with its reason and keys."""
 
+import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from dependency_injector import containers, providers
 import modern_flask
 from modern_flask import Container
 from modern_flask.config.values import Origin, Values
+from modern_flask.places import locate_line
 from modern_flask.wiring import Choice, Opened, section
-from modern_flask.wiring.checks.opening import NotClosed, NotOpened, check_opening
+from modern_flask.wiring.checks.failure import NotClosed, NotOpened
+from modern_flask.wiring.checks.opening import check_opening
 
 SECRET = "hunter2"
 
@@ -27,8 +31,9 @@ def open_leak() -> Iterator[str]:
     raise ValueError("the file is gone")
 
 
-OPENS = f"{__name__}, line {open_mailer.__code__.co_firstlineno + 1}"
-LEAKS = f"{__name__}, line {open_leak.__code__.co_firstlineno + 2}"
+HERE = locate_line(__file__, None)
+OPENS = f"{HERE}, line {open_mailer.__code__.co_firstlineno + 1}"
+LEAKS = f"{HERE}, line {open_leak.__code__.co_firstlineno + 2}"
 
 
 class Shop(containers.DeclarativeContainer):
@@ -67,7 +72,8 @@ def test_component_that_does_not_open() -> None:
     (fault,) = check_opening(shop(**MAIL))
 
     assert isinstance(fault, NotOpened)
-    assert isinstance(fault.__cause__, ValueError)
+    assert fault.__cause__ is None
+    assert fault.__context__ is None
     assert str(fault) == (
         "mailer can't be opened: ValueError: refused ****** for mx.\n"
         f"  in       {OPENS}\n"
@@ -142,6 +148,20 @@ def test_key_that_is_no_section() -> None:
     ]
 
 
+def test_key_that_can_not_be_converted() -> None:
+    """A key whose conversion fails is reported with the key, as every other."""
+
+    class Own(Shop):
+        till = Opened(int, Shop.config.TILL.as_int())
+
+    container = Own()
+    container.config.override(Values({"TILL": "x"}, {"TILL": Origin("config.py", 9)}))
+
+    (text,) = report(container)
+
+    assert "  set in   config.py, line 9 (TILL)" in text.splitlines()
+
+
 def test_component_without_keys() -> None:
     """A component without configuration is reported with the line that raised."""
 
@@ -153,12 +173,76 @@ def test_component_without_keys() -> None:
     ]
 
 
+def test_fault_keeps_a_masked_traceback() -> None:
+    """The traceback for ``--verbose`` leads to the opener, and has no secret."""
+    (fault,) = check_opening(shop(**MAIL))
+
+    assert isinstance(fault, NotOpened)
+    assert fault.details.startswith("Traceback (most recent call last):")
+    assert fault.details.endswith("ValueError: refused ****** for mx")
+    assert SECRET not in fault.details + repr(vars(fault))
+
+
+def test_place_is_in_the_code_of_the_service(tmp_path: Path) -> None:
+    """The place is the innermost line of the service, not that of a library."""
+
+    def open_post(settings: Any) -> Any:
+        return json.loads(settings["host"])
+
+    class Own(Shop):
+        relay = Opened(open_post, section(Shop.config, "RELAY_", "HOST"))
+
+    container = Own()
+    container.config.override(Values({"RELAY_HOST": "{"}, {}))
+
+    (text,) = report(container)
+
+    line = open_post.__code__.co_firstlineno + 1
+    assert text.splitlines()[1] == f"  in       {HERE}, line {line}"
+
+
+def test_place_in_an_installed_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an image, the service may be installed among the libraries."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "installed_shop.py").write_text("def open_post():\n    int('x')\n")
+    monkeypatch.syspath_prepend(folder)
+
+    class Own(containers.DeclarativeContainer):
+        post = Opened("installed_shop.open_post")
+
+    (text,) = report(Own())
+
+    assert text.splitlines()[1].endswith("installed_shop.py, line 2")
+
+
+def test_opener_that_exits() -> None:
+    """An opener that calls ``sys.exit`` is a fault, and does not end the process."""
+
+    class Own(containers.DeclarativeContainer):
+        post = Opened(sys.exit, 1)
+
+    assert report(Own())[0].startswith("post can't be opened: SystemExit: 1.")
+
+
+def test_component_without_its_required_key() -> None:
+    """If only other keys are set, the required one is named, not the opener's error."""
+    container = shop(MAIL_PASSWORD=SECRET)
+
+    assert report(container)[0].splitlines()[0] == (
+        "mail is not configured: MAIL_HOST is not set, but MAIL_PASSWORD "
+        "(config.py, line 1) is."
+    )
+
+
 def test_component_that_does_not_close() -> None:
     """The fault of a closer names its reason and its line."""
     (fault,) = check_opening(Leaking())
 
     assert isinstance(fault, NotClosed)
-    assert isinstance(fault.__cause__, ValueError)
+    assert fault.__cause__ is None
     assert str(fault) == (
         "A component can't be closed: ValueError: the file is gone.\n"
         f"  in       {LEAKS}"

@@ -3,12 +3,12 @@
 from typing import Annotated, Any
 
 import pytest
-from dependency_injector import providers
+from dependency_injector import containers, providers
 from dependency_injector.wiring import Provide
 from flask import Flask
 
 from modern_flask.errors import set_key
-from modern_flask.wiring import inject, is_configured
+from modern_flask.wiring import Opened, inject, is_configured, section
 from tests.wiring.fault_table import Table, check_row, report
 from tests.wiring.shop import Shop, shop
 
@@ -28,6 +28,75 @@ def choice_without_a_branch(app: Flask) -> None:
     @app.get("/")
     @inject
     def view(storage: Annotated[Any, Provide["storage"]]) -> str: ...
+
+
+LACK = (
+    'mail is not configured: BRANCH["MAIL_HOST"] is not set, but BRANCH["MAIL_PORT"] '
+    "(config.py, line 7) is."
+)
+
+
+class Branch(containers.DeclarativeContainer):
+    """A container inside another one, with settings of its own."""
+
+    config = providers.Configuration()
+    till = providers.Singleton(int, config.TILL.as_int())
+    mailer = Opened(dict, section(config, "MAIL_", "HOST"))
+
+
+class Chain(Shop):
+    """A container whose branch gets an item of the configuration."""
+
+    branch = providers.Container(Branch, config=Shop.config.BRANCH)
+
+
+@row(
+    f"""
+        BRANCH["TILL"] is not set, but an injected object requires it.
+          in       View view (`till`)
+          looked in  config.py and FLASK_*
+          did you mean  BRANCH["TIL"]
+          fix      {set_key('BRANCH["TILL"]')}
+        """,
+    Chain,
+    BRANCH={"TIL": 1},
+)
+def key_of_an_inner_container(app: Flask) -> None:
+    @app.get("/")
+    @inject
+    def view(till: Annotated[int, Provide["branch.till"]]) -> str: ...
+
+
+@row(
+    """
+        BRANCH["TILL"] is read as an int, but its value can't be converted.
+          in       View view (`till`)
+          set in   config.py, line 7
+          fix      set BRANCH["TILL"] to a number
+        """,
+    Chain,
+    BRANCH={"TILL": "x"},
+)
+def wrong_value_of_an_inner_container(app: Flask) -> None:
+    @app.get("/")
+    @inject
+    def view(till: Annotated[int, Provide["branch.till"]]) -> str: ...
+
+
+@row(
+    f"""
+        {LACK}
+          in       View view (`mailer`)
+          looked in  config.py and FLASK_*
+          fix      {set_key('BRANCH["MAIL_HOST"]')}
+        """,
+    Chain,
+    BRANCH={"MAIL_PORT": 25},
+)
+def section_of_an_inner_container(app: Flask) -> None:
+    @app.get("/")
+    @inject
+    def view(mailer: Annotated[Any, Provide["branch.mailer"]]) -> str: ...
 
 
 class Library(Shop):

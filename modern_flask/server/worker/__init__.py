@@ -1,0 +1,1 @@
+"""The kit's worker class for gunicorn."""
