@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from flask import Flask, Response, abort, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from .observability.requests.environ_keys import TRACE_ID
+from .observability.requests.environ_keys import find_trace_id
 
 __all__ = [
     "CONTENT_TYPE",
@@ -91,8 +91,9 @@ def problem(status: int, detail: str | None = None, **members: Any) -> Response:
         detail: An explanation of this error for a person (RFC 9457, section 3.1.4).
         **members: Extension members (RFC 9457, section 3.2).
     """
-    if TRACE_ID in request.environ:
-        members = {"trace_id": request.environ[TRACE_ID], **members}
+    trace_id = find_trace_id(request.environ)
+    if trace_id is not None:
+        members = {"trace_id": trace_id, **members}
     body = write_problem(status, request.path, detail, members)
     return current_app.response_class(body, status, content_type=CONTENT_TYPE)
 

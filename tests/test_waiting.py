@@ -1,7 +1,9 @@
 """Deadlines, pauses and calls that end in time."""
 
 import os
+import signal
 import threading
+import time
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -156,6 +158,51 @@ def test_call_of_the_parent_has_ended_in_a_child() -> None:
     assert os.waitstatus_to_exitcode(status) == 0
     assert not call.ended
     release.set()
+
+
+@pytest.fixture
+def interpreter_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread can start, as while Python 3.12 and newer ones end."""
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+@pytest.mark.usefixtures("interpreter_ends")
+def test_deadline_without_a_thread() -> None:
+    """A call keeps its deadline in the main thread, too, also within another call."""
+    begun = time.monotonic()
+    inner: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            call_within(0.1, lambda: time.sleep(60), "inner")
+        except DeadlinePassed as passed:
+            inner.append(passed)
+        threading.Event().wait(60)
+
+    with pytest.raises(DeadlinePassed):
+        call_within(0.4, call, "outer")
+
+    assert len(inner) == 1
+    assert time.monotonic() - begun < 20
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+@pytest.mark.usefixtures("interpreter_ends")
+def test_result_without_a_thread() -> None:
+    """A call that is in time has its result or its error, and runs once."""
+    calls: list[int] = []
+    background = BackgroundCall(lambda: calls.append(1) or 7, "call")
+
+    assert not background.ended
+    assert [background.result(5), background.result(5)] == [7, 7]
+    assert background.ended
+    assert calls == [1]
+    with pytest.raises(ZeroDivisionError):
+        call_within(5, lambda: 1 / 0, "call")
 
 
 @pytest.mark.parametrize(
