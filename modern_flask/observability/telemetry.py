@@ -30,20 +30,20 @@ class Telemetry:
         self.tracing, self.metrics = tracing, metrics
 
     def engine(self, engine: Engine) -> None:
-        """Measure the engine's pool, and make a span for each of its statements."""
+        """Measure the engine's pool, and each of its statements, which gets a span."""
         if self.metrics is not None:
             from .metrics.pools import measure_engine
 
             measure_engine(engine)
-        if self.tracing.on:
-            from .instruments.sql import trace_statements
+        if self.metrics is not None or self.tracing.on:
+            from .instruments.sql import observe_statements
 
-            trace_statements(engine)
+            observe_statements(engine, self.tracing.on, self.metrics is not None)
 
     def redis(self, client: Redis) -> None:
-        """Measure the client's pool and the lookups of ``cached`` functions.
+        """Measure the client's pool, and the lookups of ``cached`` functions.
 
-        Each command gets a span.
+        Each command is measured and gets a span.
         """
         if self.metrics is not None:
             from .metrics.pools import measure_redis
@@ -51,10 +51,10 @@ class Telemetry:
             measure_redis(client)
             cached: Any = client
             cached.observe_lookup = self.metrics.count_lookup
-        if self.tracing.on:
-            from .instruments.redis import trace_commands
+        if self.metrics is not None or self.tracing.on:
+            from .instruments.redis import observe_commands
 
-            trace_commands(client)
+            observe_commands(client, self.tracing.on, self.metrics is not None)
 
     def storage(self, storage: Any) -> None:
         """Measure the operations of a storage, and make a span for each of them."""

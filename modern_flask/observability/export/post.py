@@ -10,6 +10,7 @@ import requests
 
 from ...failures import describe
 from ...waiting import Backoff, Deadline, Retries
+from ..metrics.http_client import UnmeasuredAdapter
 from .destination import Destination
 
 __all__ = ["Poster"]
@@ -115,6 +116,9 @@ class Poster:
             session = requests.Session()
             # The service's proxies and .netrc are meant for its own requests.
             session.trust_env = False
+            # The metrics of outgoing requests are those of the service.
+            session.mount("https://", UnmeasuredAdapter())
+            session.mount("http://", UnmeasuredAdapter())
             if self.destination.authority:
                 session.verify = self.destination.authority
             session.cert = self.destination.certificate

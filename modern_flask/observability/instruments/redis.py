@@ -1,4 +1,6 @@
-"""Makes a span for each command of one Redis client. Other clients do not change.
+"""Observes each command of one Redis client. Other clients do not change.
+
+A command gets a span and is measured, whether it has a span or not.
 
 The attributes follow the stable conventions
 (opentelemetry.io/docs/specs/semconv/database/redis). OpenTelemetry's own instrumentor
@@ -8,17 +10,20 @@ uses the old names, and puts results of RediSearch into the span.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from ..metrics.operations import record_operations
 from ..sdk import is_suppressed
 
 if TYPE_CHECKING:
     from redis import Redis
 
-__all__ = ["trace_commands"]
+__all__ = ["observe_commands"]
 
 # Commands whose second word is part of the command (redis.io/docs/latest/commands).
 _CONTAINERS = frozenset(
@@ -29,9 +34,17 @@ _CONTAINERS = frozenset(
 _LONGEST = 1000  # characters of the text of a pipeline
 
 
-def trace_commands(client: Redis) -> None:
-    """Make a client span for each command and each pipeline of ``client``."""
-    commands = _Commands(client)
+def observe_commands(
+    client: Redis, traced: bool = True, measured: bool = False
+) -> None:
+    """Observe each command and each pipeline of ``client``.
+
+    Args:
+        client: The client.
+        traced: Whether each command gets a client span.
+        measured: Whether the duration of each command is recorded.
+    """
+    commands = _Commands(client, traced, measured)
     client.execute_command = commands.execute  # type: ignore[method-assign]
     client.pipeline = commands.pipeline  # type: ignore[method-assign]
 
@@ -39,19 +52,24 @@ def trace_commands(client: Redis) -> None:
 class _Commands:
     """Wraps the two methods with which a client sends commands, to make spans."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, traced: bool, measured: bool) -> None:
         self._tracer = trace.get_tracer("modern_flask.redis")
         self._target = _describe_target(client)
+        self._traced = traced
+        self._record = record_operations(self._target) if measured else None
         self._execute: Any = client.execute_command
         self._pipeline: Any = client.pipeline
 
     def execute(self, *args: Any, **options: Any) -> Any:
         name = _find_name(args)
+        call = partial(self._execute, *args, **options)
+        if not self._traced or is_suppressed():
+            return self._measure(name, call)
         described = {
             "db.operation.name": name,
             "db.query.text": _describe_command(name, args),
         }
-        return self._trace(name, described, lambda: self._execute(*args, **options))
+        return self._measure(name, partial(self._trace, name, described, call))
 
     def pipeline(self, *args: Any, **options: Any) -> Any:
         made = self._pipeline(*args, **options)
@@ -61,17 +79,31 @@ class _Commands:
             sent = [tuple(command[0]) for command in made.command_stack]
             if not sent:
                 return execute(*args, **options)
-            name, described = _describe_pipeline(sent)
-            return self._trace(name, described, lambda: execute(*args, **options))
+            name, call = _name_pipeline(sent), partial(execute, *args, **options)
+            if self._traced and not is_suppressed():
+                described = _describe_pipeline(name, sent)
+                call = partial(self._trace, name, described, call)
+            return self._measure(name, call)
 
         made.execute = execute_traced
         return made
 
+    def _measure(self, name: str, call: Callable[[], Any]) -> Any:
+        record = self._record
+        if record is None:
+            return call()
+        begun, kind = perf_counter(), ""
+        try:
+            return call()
+        except Exception as error:
+            kind = _find_error(error)
+            raise
+        finally:
+            record(name.upper(), kind, perf_counter() - begun)
+
     def _trace(
         self, name: str, described: dict[str, Any], call: Callable[[], Any]
     ) -> Any:
-        if is_suppressed():
-            return call()
         span = self._tracer.start_span(
             name, kind=SpanKind.CLIENT, attributes={**self._target, **described}
         )
@@ -86,15 +118,24 @@ class _Commands:
             span.end()
 
 
-def _describe_pipeline(sent: Sequence[Sequence[Any]]) -> tuple[str, dict[str, Any]]:
-    """Return the name and attributes of a pipeline's span.
+def _find_error(error: Exception) -> str:
+    """Return the class of ``error``. A lost race for a watched key is no error."""
+    kind = type(error).__name__
+    return "" if kind == "WatchError" else kind
 
-    If all commands are of one kind, their name is part of the span's name.
+
+def _name_pipeline(sent: Sequence[Sequence[Any]]) -> str:
+    """Return the name of a pipeline.
+
+    If all commands are of one kind, their name is part of the pipeline's name.
     """
-    names = [_find_name(command) for command in sent]
-    name = "PIPELINE" if len(set(names)) > 1 else f"PIPELINE {names[0]}"
-    texts = "\n".join(map(_describe_command, names, sent))
-    return name, {
+    names = {_find_name(command) for command in sent}
+    return f"PIPELINE {names.pop()}" if len(names) == 1 else "PIPELINE"
+
+
+def _describe_pipeline(name: str, sent: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    texts = "\n".join(_describe_command(_find_name(each), each) for each in sent)
+    return {
         "db.operation.name": name,
         "db.query.text": texts[:_LONGEST],
         "db.operation.batch.size": len(sent),

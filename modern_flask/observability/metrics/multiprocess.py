@@ -16,19 +16,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-    from prometheus_client.registry import Collector
+from typing import Any
 
 __all__ = [
     "VARIABLE",
     "find_folder",
+    "find_parent",
+    "find_workers",
+    "has_begun",
     "hold_files",
-    "make_registry",
     "merge_worker",
-    "outside",
     "prepare_folder",
     "remove_folder",
 ]
@@ -37,17 +34,28 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _LOCK = "lock"
 _ADDED = ("counter", "histogram", "summary")  # kinds that outlive their worker
 
-outside: list[Collector] = []
-"""Collectors of metrics that are in no file. The scraped worker calls them."""
-
 logger = logging.getLogger(__name__)
 _made: Path | None = None
+_parent: int | None = None
 
 
 def find_folder() -> Path | None:
     """Return the folder that the workers write to; None for a single worker."""
     path = os.environ.get(VARIABLE)
     return Path(path) if path else None
+
+
+def find_parent() -> int | None:
+    """Return the process that starts the workers; None for another server's."""
+    return _parent
+
+
+def find_workers() -> set[int]:
+    """Return the processes that have written files. Some of them may have ended."""
+    path = find_folder()
+    found = path.glob("*.db") if path else ()
+    pids = (file.stem.rpartition("_")[2] for file in found)
+    return {int(pid) for pid in pids if pid.isdecimal() and pid != "0"}
 
 
 def prepare_folder(workers: int) -> None:
@@ -58,7 +66,7 @@ def prepare_folder(workers: int) -> None:
     Args:
         workers: The number of worker processes.
     """
-    global _made
+    global _made, _parent
     path = find_folder()
     if path is not None and path == _made:
         return
@@ -77,6 +85,7 @@ def prepare_folder(workers: int) -> None:
         shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         path = _made = Path(tempfile.mkdtemp(prefix="metrics-", dir=shared))
         os.environ[VARIABLE] = str(path)
+    _parent = os.getpid()
     path.mkdir(parents=True, exist_ok=True)
     for old in path.glob("*.db"):
         old.unlink()
@@ -108,7 +117,7 @@ def merge_worker(pid: int) -> None:
         mark_process_dead(pid, str(path))  # type: ignore[no-untyped-call]
         for kind in _ADDED:
             left = path / f"{kind}_{pid}.db"
-            if not left.exists() or not _has_begun(left):
+            if not left.exists() or not has_begun(left):
                 left.unlink(missing_ok=True)
                 continue
             read: Any = MmapedDict.read_all_values_from_file
@@ -122,29 +131,8 @@ def merge_worker(pid: int) -> None:
             left.unlink()
 
 
-def make_registry() -> CollectorRegistry:
-    """Make the registry of all workers together, for ``/metrics`` or a port."""
-    from prometheus_client import CollectorRegistry
-    from prometheus_client.multiprocess import MultiProcessCollector
-
-    class Workers(MultiProcessCollector):
-        def collect(self) -> Any:
-            # Call these before taking the lock, because they may wait for a server.
-            others = [family for each in outside for family in each.collect()]
-            path: Any = self._path
-            with hold_files():
-                # The library can't read a file that a worker has just created.
-                files = [
-                    str(file) for file in Path(path).glob("*.db") if _has_begun(file)
-                ]
-                return [*self.merge(files, accumulate=True), *others]  # type: ignore[no-untyped-call]
-
-    found = CollectorRegistry()
-    Workers(found)  # type: ignore[no-untyped-call]
-    return found
-
-
-def _has_begun(file: Path) -> bool:
+def has_begun(file: Path) -> bool:
+    """Whether the worker has written to ``file``, which it creates empty."""
     return file.stat().st_size > 0
 
 

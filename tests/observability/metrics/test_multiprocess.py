@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from modern_flask.observability.metrics import multiprocess
+from modern_flask.observability.metrics.exposition import make_registry
 from tests.observability.shop import ask, fetch, write_shop
 from tests.servers.eventually import eventually
 from tests.servers.processes import Process, free_port, python
@@ -142,7 +143,7 @@ def used_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def sold() -> list[float]:
     return [
         sample.value
-        for family in multiprocess.make_registry().collect()
+        for family in make_registry().collect()
         for sample in family.samples
         if sample.name == "sold_total"
     ]
