@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 __all__ = [
     "VARIABLE",
@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_RESTARTED = "MODERN_FLASK_RESTARTED"
+"""The variable with the id of a process that has begun anew: it must do so once."""
 _LOCK = "lock"
 _ADDED = ("counter", "histogram", "summary")  # kinds that outlive their worker
 
@@ -58,22 +60,29 @@ def find_workers() -> set[int]:
     return {int(pid) for pid in pids if pid.isdecimal() and pid != "0"}
 
 
-def prepare_folder(workers: int) -> None:
+def prepare_folder(workers: int, *, restart: bool = False) -> None:
     """Make the folder in the master, before any metric family is made.
 
     If the variable names a folder, files of an earlier run in it are removed.
 
     Args:
         workers: The number of worker processes.
+        restart: Whether this process may begin anew, with the same arguments, if
+            prometheus_client was imported too early: it chooses its mode at its import.
     """
     global _made, _parent
     path = find_folder()
     if path is not None and path == _made:
         return
+    restarted = os.environ.get(_RESTARTED) == str(os.getpid())
+    if path is not None and restarted:
+        # This process has made the folder, and so it removes the folder.
+        _made = path
     if path is None:
         if workers < 2:
             return
-        if "prometheus_client" in sys.modules:
+        early = "prometheus_client" in sys.modules
+        if early and (restarted or not restart):
             logger.warning(
                 "Each of the %d workers exposes only its own metrics, because "
                 "prometheus_client was imported before their number was known. Set %s "
@@ -85,18 +94,29 @@ def prepare_folder(workers: int) -> None:
         shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         path = _made = Path(tempfile.mkdtemp(prefix="metrics-", dir=shared))
         os.environ[VARIABLE] = str(path)
+        if early:
+            _restart()
     _parent = os.getpid()
     path.mkdir(parents=True, exist_ok=True)
     for old in path.glob("*.db"):
         old.unlink()
 
 
+def _restart() -> NoReturn:
+    """Replace this process by a new interpreter that runs the same command."""
+    os.environ[_RESTARTED] = str(os.getpid())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
 def remove_folder() -> None:
-    """Remove the folder, if :func:`prepare_folder` has made it."""
+    """Remove the folder, if :func:`prepare_folder` has made it in this process."""
     global _made
-    if _made is not None:
+    if _made is not None and _parent == os.getpid():
         shutil.rmtree(_made, ignore_errors=True)
         os.environ.pop(VARIABLE, None)
+        os.environ.pop(_RESTARTED, None)
         _made = None
 
 
