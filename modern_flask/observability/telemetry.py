@@ -32,13 +32,15 @@ class Telemetry:
     def engine(self, engine: Engine) -> None:
         """Measure the engine's pool, and each of its statements, which gets a span."""
         if self.metrics is not None:
+            from .instruments.statements import measure_statements
             from .metrics.pools import measure_engine
 
             measure_engine(engine)
-        if self.metrics is not None or self.tracing.on:
-            from .instruments.sql import observe_statements
+            measure_statements(engine)
+        if self.tracing.on:
+            from .instruments.sql import trace_statements
 
-            observe_statements(engine, self.tracing.on, self.metrics is not None)
+            trace_statements(engine)
 
     def redis(self, client: Redis) -> None:
         """Measure the client's pool, and the lookups of ``cached`` functions.
@@ -54,7 +56,9 @@ class Telemetry:
         if self.metrics is not None or self.tracing.on:
             from .instruments.redis import observe_commands
 
-            observe_commands(client, self.tracing.on, self.metrics is not None)
+            observe_commands(
+                client, traced=self.tracing.on, measured=self.metrics is not None
+            )
 
     def storage(self, storage: Any) -> None:
         """Measure the operations of a storage, and make a span for each of them."""

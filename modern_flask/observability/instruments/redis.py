@@ -1,6 +1,6 @@
 """Observes each command of one Redis client. Other clients do not change.
 
-A command gets a span and is measured, whether it has a span or not.
+A command is measured, and gets a span.
 
 The attributes follow the stable conventions
 (opentelemetry.io/docs/specs/semconv/database/redis). OpenTelemetry's own instrumentor
@@ -35,7 +35,7 @@ _LONGEST = 1000  # characters of the text of a pipeline
 
 
 def observe_commands(
-    client: Redis, traced: bool = True, measured: bool = False
+    client: Redis, *, traced: bool = True, measured: bool = False
 ) -> None:
     """Observe each command and each pipeline of ``client``.
 
@@ -62,14 +62,11 @@ class _Commands:
 
     def execute(self, *args: Any, **options: Any) -> Any:
         name = _find_name(args)
-        call = partial(self._execute, *args, **options)
-        if not self._traced or is_suppressed():
-            return self._measure(name, call)
         described = {
             "db.operation.name": name,
             "db.query.text": _describe_command(name, args),
         }
-        return self._measure(name, partial(self._trace, name, described, call))
+        return self._trace(name, described, lambda: self._execute(*args, **options))
 
     def pipeline(self, *args: Any, **options: Any) -> Any:
         made = self._pipeline(*args, **options)
@@ -79,31 +76,33 @@ class _Commands:
             sent = [tuple(command[0]) for command in made.command_stack]
             if not sent:
                 return execute(*args, **options)
-            name, call = _name_pipeline(sent), partial(execute, *args, **options)
-            if self._traced and not is_suppressed():
-                described = _describe_pipeline(name, sent)
-                call = partial(self._trace, name, described, call)
-            return self._measure(name, call)
+            name, described = _describe_pipeline(sent)
+            return self._trace(name, described, lambda: execute(*args, **options))
 
         made.execute = execute_traced
         return made
 
     def _measure(self, name: str, call: Callable[[], Any]) -> Any:
-        record = self._record
-        if record is None:
-            return call()
+        assert self._record is not None
         begun, kind = perf_counter(), ""
         try:
             return call()
         except Exception as error:
-            kind = _find_error(error)
+            kind = type(error).__name__
+            if kind == "WatchError":
+                # A lost race for a watched key is an answer, and no error.
+                kind = ""
             raise
         finally:
-            record(name.upper(), kind, perf_counter() - begun)
+            self._record(name.upper(), kind, perf_counter() - begun)
 
     def _trace(
         self, name: str, described: dict[str, Any], call: Callable[[], Any]
     ) -> Any:
+        if self._record is not None:
+            call = partial(self._measure, name, call)
+        if not self._traced or is_suppressed():
+            return call()
         span = self._tracer.start_span(
             name, kind=SpanKind.CLIENT, attributes={**self._target, **described}
         )
@@ -118,24 +117,16 @@ class _Commands:
             span.end()
 
 
-def _find_error(error: Exception) -> str:
-    """Return the class of ``error``. A lost race for a watched key is no error."""
-    kind = type(error).__name__
-    return "" if kind == "WatchError" else kind
+def _describe_pipeline(sent: Sequence[Sequence[Any]]) -> tuple[str, dict[str, Any]]:
+    """Return the name and attributes of a pipeline's span.
 
-
-def _name_pipeline(sent: Sequence[Sequence[Any]]) -> str:
-    """Return the name of a pipeline.
-
-    If all commands are of one kind, their name is part of the pipeline's name.
+    If all commands are of one kind, their name is part of the span's name.
     """
-    names = {_find_name(command) for command in sent}
-    return f"PIPELINE {names.pop()}" if len(names) == 1 else "PIPELINE"
-
-
-def _describe_pipeline(name: str, sent: Sequence[Sequence[Any]]) -> dict[str, Any]:
-    texts = "\n".join(_describe_command(_find_name(each), each) for each in sent)
-    return {
+    names = [_find_name(command) for command in sent]
+    name = "PIPELINE" if len(set(names)) > 1 else f"PIPELINE {names[0]}"
+    # A command has at least one character, and a line break.
+    texts = "\n".join(map(_describe_command, names, sent[: _LONGEST // 2]))
+    return name, {
         "db.operation.name": name,
         "db.query.text": texts[:_LONGEST],
         "db.operation.batch.size": len(sent),

@@ -1,6 +1,4 @@
-"""Observes each statement of one engine, through SQLAlchemy's events.
-
-A statement gets a span and is measured, whether it has a span or not.
+"""Makes a span for each statement of one engine, through SQLAlchemy's events.
 
 The attributes follow the stable conventions for database clients
 (opentelemetry.io/docs/specs/semconv/database/database-spans). OpenTelemetry's own
@@ -11,17 +9,15 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from time import perf_counter
 from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from sqlalchemy import Engine, event
 
-from ..metrics.operations import find_operation, record_operations
 from ..sdk import is_suppressed
 
-__all__ = ["describe", "observe_statements"]
+__all__ = ["describe", "describe_target", "trace_statements"]
 
 _SYSTEMS = {
     "mssql": "microsoft.sql_server",
@@ -59,17 +55,9 @@ _TARGET = re.compile(r"\b(?:from|into|update|table|join)\s+([\w.\"`]+)", re.IGNO
 _FIRST = re.compile(r"[a-z]+", re.IGNORECASE)
 
 
-def observe_statements(
-    engine: Engine, traced: bool = True, measured: bool = False
-) -> None:
-    """Observe each statement that ``engine`` sends.
-
-    Args:
-        engine: The engine.
-        traced: Whether each statement gets a client span.
-        measured: Whether the duration of each statement is recorded.
-    """
-    statements = _Statements(engine, traced, measured)
+def trace_statements(engine: Engine) -> None:
+    """Make a client span for each statement that ``engine`` sends."""
+    statements = _Statements(engine)
     event.listen(engine, "before_cursor_execute", statements.start)
     event.listen(engine, "after_cursor_execute", statements.end)
     event.listen(engine, "handle_error", statements.fail)
@@ -78,11 +66,9 @@ def observe_statements(
 class _Statements:
     """Starts a span before each statement of an engine, and ends it afterwards."""
 
-    def __init__(self, engine: Engine, traced: bool, measured: bool) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._tracer = trace.get_tracer("modern_flask.sql")
-        self._target = _describe_target(engine)
-        self._traced = traced
-        self._record = record_operations(self._target) if measured else None
+        self._target = describe_target(engine)
         self._mysql = engine.dialect.name in ("mysql", "mariadb")
 
     def start(
@@ -94,8 +80,7 @@ class _Statements:
         execution: Any,
         many: bool,
     ) -> None:
-        execution._modern_flask_begun = perf_counter()
-        if not self._traced or is_suppressed():
+        if is_suppressed():
             return
         name, described = describe(statement[:_LONGEST], self._mysql)
         attributes = {**self._target, **described}
@@ -115,7 +100,6 @@ class _Statements:
         execution: Any,
         many: bool,
     ) -> None:
-        self._measure(execution, statement, "")
         span = _pop_span(execution)
         if span is None:
             return
@@ -125,10 +109,9 @@ class _Statements:
         span.end()
 
     def fail(self, failure: Any) -> None:
-        kind = type(failure.original_exception).__name__
-        self._measure(failure.execution_context, failure.statement or "", kind)
         span = _pop_span(failure.execution_context)
         if span is not None:
+            kind = type(failure.original_exception).__name__
             span.set_attribute("error.type", kind)
             state = getattr(failure.original_exception, "sqlstate", None)
             if state:
@@ -136,13 +119,9 @@ class _Statements:
             span.set_status(Status(StatusCode.ERROR, kind))
             span.end()
 
-    def _measure(self, execution: Any, statement: str, error: str) -> None:
-        begun = vars(execution).pop("_modern_flask_begun", None) if execution else None
-        if begun is not None and self._record is not None:
-            self._record(find_operation(statement), error, perf_counter() - begun)
 
-
-def _describe_target(engine: Engine) -> dict[str, Any]:
+def describe_target(engine: Engine) -> dict[str, Any]:
+    """Return the attributes that all spans of ``engine`` have."""
     url, system = engine.url, engine.dialect.name
     found: dict[str, Any] = {"db.system.name": _SYSTEMS.get(system, system)}
     if url.database:

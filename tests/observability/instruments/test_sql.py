@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from modern_flask.observability.instruments.sql import describe, observe_statements
+from modern_flask.observability.instruments.sql import describe, trace_statements
 from tests.servers.postgresql import PostgreSQL
 
 Spans = list[ReadableSpan]
@@ -22,7 +22,7 @@ def engine(spans: Spans) -> Any:
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         connection.execute(text("create table orders (id int primary key, name text)"))
-    observe_statements(engine)
+    trace_statements(engine)
     yield engine
     engine.dispose()
 
@@ -115,7 +115,7 @@ def test_one_cursor_many_statements(engine: Engine, spans: Spans) -> None:
 def test_postgresql(postgresql: PostgreSQL, spans: Spans) -> None:
     """A span names PostgreSQL's port, counts rows, and has an error's state."""
     engine = create_engine(postgresql.database())
-    observe_statements(engine)
+    trace_statements(engine)
     with engine.connect() as connection:
         connection.execute(text("select generate_series(1, 3)")).all()
         with pytest.raises(Exception, match="nowhere"):
