@@ -30,9 +30,11 @@ __all__ = [
     "ServerSpan",
     "attach",
     "copy_span",
+    "count_dropped",
     "detach",
     "has_room",
     "is_suppressed",
+    "read_attributes",
     "read_sampling_rule",
     "suppress_in_thread",
     "suppress_spans",
@@ -112,6 +114,28 @@ def copy_span(
     if status is not None:
         found._status = status
     return found
+
+
+def read_attributes(span: ReadableSpan) -> Mapping[str, Any]:
+    """Return the attributes of an ended span, which no longer change.
+
+    The public property makes a proxy, and the SDK's class is a mapping in Python. To
+    iterate over either of them takes longer than to encode the span.
+    """
+    attributes: Any = span._attributes
+    return getattr(attributes, "_dict", attributes) or {}
+
+
+def count_dropped(span: ReadableSpan) -> tuple[int, int, int]:
+    """Return the numbers of dropped attributes, events and links of an ended span.
+
+    Each of the public properties checks the type of an abstract class first.
+    """
+    return (
+        getattr(span._attributes, "dropped", 0),
+        getattr(span._events, "dropped", 0),
+        getattr(span._links, "dropped", 0),
+    )
 
 
 class ServerSpan(SdkSpan):

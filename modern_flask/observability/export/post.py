@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import threading
 import time
 
 import requests
+from isal import igzip
 
 from ...failures import describe
 from ...waiting import Backoff, Deadline, Retries
@@ -55,7 +55,7 @@ class Poster:
         headers = {"Content-Type": self.destination.content_type}
         headers |= self.destination.headers
         if self.destination.compressed and len(body) >= _COMPRESS_FROM:
-            body = gzip.compress(body, 1)
+            body = igzip.compress(body, 1)
             headers["Content-Encoding"] = "gzip"
         retries = Retries(Backoff(PAUSE, _LONGEST_PAUSE, budget=self.budget))
         while True:
