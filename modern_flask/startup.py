@@ -33,7 +33,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_TELEMETRY = ("logging", "tracing", "metrics")
+_TELEMETRY = ("logging", "tracing", "metrics", "otlp")
 
 
 def start(app: Flask) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "find_workers",
     "has_begun",
     "hold_files",
+    "may_export",
     "merge_worker",
     "prepare_folder",
     "remove_folder",
@@ -39,6 +40,8 @@ _ADDED = ("counter", "histogram", "summary")  # kinds that outlive their worker
 logger = logging.getLogger(__name__)
 _made: Path | None = None
 _parent: int | None = None
+# The process that holds the lock, and the file; a forked child has a copy of both.
+_exporting: tuple[int, Any] | None = None
 
 
 def find_folder() -> Path | None:
@@ -118,6 +121,25 @@ def remove_folder() -> None:
         os.environ.pop(VARIABLE, None)
         os.environ.pop(_RESTARTED, None)
         _made = None
+
+
+def may_export() -> bool:
+    """Whether this worker sends the metrics of all workers; another one may do so.
+
+    The worker keeps a lock until it ends, and then another worker gets it.
+    """
+    global _exporting
+    path = find_folder()
+    if path is None or (_exporting is not None and _exporting[0] == os.getpid()):
+        return True
+    file = open(path / "exporter", "ab")  # noqa: SIM115
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return False
+    _exporting = (os.getpid(), file)
+    return True
 
 
 def merge_worker(pid: int) -> None:

@@ -1,0 +1,103 @@
+"""Sends the log over OTLP, by the exporter of OpenTelemetry's SDK, with secrets masked.
+
+The package of the exporter comes with an extra, so this module is imported only when
+the exporter is chosen.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.instrumentation.logging.handler import LoggingHandler
+from opentelemetry.sdk._logs import (
+    LoggerProvider,
+    LogRecordProcessor,
+    ReadWriteLogRecord,
+)
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.resources import Resource
+
+from ...config.masking import mask_value, redact_lines
+
+__all__ = ["has_handler", "make_provider", "send_lines"]
+
+# Gunicorn's loggers pass nothing on to the root logger.
+_LOGGERS = ("", "gunicorn.error", "gunicorn.access")
+# Fields that the handler would copy from the kit's own lines: the trace is known.
+_KNOWN = ("otelTraceID", "otelSpanID", "otelTraceSampled", "otelServiceName", "members")
+
+
+def has_handler() -> bool:
+    """Whether another one sends the lines already, such as opentelemetry-instrument."""
+    return any(
+        type(handler).__name__ == "LoggingHandler"
+        for handler in logging.getLogger().handlers
+    )
+
+
+def make_provider(resource: Resource, session: requests.Session) -> LoggerProvider:
+    """Make a provider whose records are masked, queued and sent in batches.
+
+    Args:
+        resource: Describes this process.
+        session: The session for the requests of the exporter.
+    """
+    provider = LoggerProvider(resource, shutdown_on_exit=False)
+    provider.add_log_record_processor(_Masking())
+    exporter = OTLPLogExporter(session=session)
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
+    return provider
+
+
+@contextmanager
+def send_lines(provider: LoggerProvider) -> Iterator[None]:
+    """Send every line that is logged during the block."""
+    handler = LoggingHandler(logger_provider=provider)
+    handler.addFilter(_is_of_service)
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+
+
+def _is_of_service(record: logging.LogRecord) -> bool:
+    """Leave out lines about the sending itself: each would be sent, and fail, again."""
+    of_exporter = record.name.startswith("opentelemetry.")
+    return not (of_exporter or (record.threadName or "").startswith("OtelBatch"))
+
+
+class _Masking(LogRecordProcessor):
+    """Masks secrets before the record is queued."""
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        record = log_record.log_record
+        if isinstance(record.body, str):
+            record.body = redact_lines(record.body)
+        record.attributes = {
+            name: _mask(name, value)
+            for name, value in (record.attributes or {}).items()
+            if name not in _KNOWN
+        }
+
+    def shutdown(self) -> None:
+        """Nothing waits here."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return True
+
+
+def _mask(name: str, value: Any) -> Any:
+    return (
+        redact_lines(value)
+        if name.startswith("exception.")
+        else mask_value(name, value)
+    )
