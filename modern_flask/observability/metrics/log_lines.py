@@ -33,15 +33,27 @@ _LEVELS = {
 """The names by the lowest level that they stand for; lower levels count as debug."""
 
 
+_PROBE = -1  # the level of a record that only asks whether records are counted
+
+
 class _Lines(Collector):
     def __init__(self) -> None:
-        self.installed = False
         self.reset()
 
     def reset(self) -> None:
         # A call of __next__ needs no lock.
         self._counters = {name: count() for name in _LEVELS.values()}
-        self.adders: dict[int, Callable[[], object]] = {}
+        self.adders: dict[int, Callable[[], object]] = {_PROBE: self._answer}
+        self._answered = False
+
+    def _answer(self) -> None:
+        self._answered = True
+
+    def are_counted(self) -> bool:
+        """Whether records are counted. Others may wrap, or replace, the factory."""
+        self._answered = False
+        logging.getLogRecordFactory()("", _PROBE, "", 0, "", (), None)
+        return self._answered
 
     def add_level(self, level: int) -> Callable[[], object]:
         """Return the function that counts a line of ``level``."""
@@ -62,9 +74,8 @@ class _Lines(Collector):
 
 def count_log_lines() -> None:
     """Count all lines that this process logs from now on."""
-    if _lines.installed:
+    if _lines.are_counted():
         return
-    _lines.installed = True
     make = logging.getLogRecordFactory()
 
     def make_counted(*args: Any, **options: Any) -> logging.LogRecord:

@@ -107,7 +107,6 @@ class Metrics:
         refusal = self._access.refuse(environ)
         if refusal is not None:
             return refusal(environ, start_response)
-        self.warn_of_workers(environ)
         app: Any = make_wsgi_app(make_registry())
         if environ["REQUEST_METHOD"] != "HEAD":
             return app(environ, start_response)  # type: ignore[no-any-return]

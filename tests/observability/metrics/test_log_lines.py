@@ -64,6 +64,24 @@ def test_line_that_no_logger_lets_through() -> None:
     assert counted("warning") == before
 
 
+def test_other_factories() -> None:
+    """Others may wrap the factory or replace it: a line counts once nevertheless."""
+    inner = logging.getLogRecordFactory()
+    try:
+        logging.setLogRecordFactory(lambda *args, **options: inner(*args, **options))
+        count_log_lines()
+        before = counted("error")
+        logging.getLogger("shop").error("x")
+        assert counted("error") == before + 1
+
+        logging.setLogRecordFactory(logging.LogRecord)
+        count_log_lines()
+        logging.getLogger("shop").error("x")
+        assert counted("error") == before + 2
+    finally:
+        logging.setLogRecordFactory(inner)
+
+
 def test_all_levels_are_exposed() -> None:
     """Every level is there from the start, for rate() misses a series' first event."""
     for level in ("critical", "error", "warning", "info", "debug"):

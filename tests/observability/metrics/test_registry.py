@@ -324,7 +324,26 @@ def test_what_runs() -> None:
         assert value("service_startup_seconds") > 0
 
 
-def test_port_of_their_own() -> None:
+@pytest.mark.parametrize("path", ["/metered/7", "/metrics"])
+def test_worker_that_answers_alone(
+    service: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+) -> None:
+    """One of several workers says once that it answers only for itself, and the fix."""
+    monkeypatch.setattr("modern_flask.observability.metrics.registry._alone", False)
+
+    for _ in range(2):
+        service.get(path, environ_overrides={"wsgi.multiprocess": True}).close()
+
+    lines = [line for line in caplog.messages if "only its own metrics" in line]
+    assert len(lines) == 1
+    assert "`-c python:modern_flask.server.settings`" in lines[0]
+    assert "`modern-flask serve`" in lines[0]
+
+
+def test_port_of_their_own(caplog: pytest.LogCaptureFixture) -> None:
     """METRICS_PORT serves them on a port of their own, until closed."""
     port = free_port()
 
@@ -333,6 +352,7 @@ def test_port_of_their_own() -> None:
 
     with pytest.raises(ConnectionRefusedError):
         fetch(port, "/metrics")
+    assert "only its own" not in caplog.text
 
 
 def test_port_that_is_taken(caplog: pytest.LogCaptureFixture) -> None:
