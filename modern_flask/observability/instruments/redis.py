@@ -62,6 +62,8 @@ class _Commands:
 
     def execute(self, *args: Any, **options: Any) -> Any:
         name = _find_name(args)
+        if not self._traced:
+            return self._measure(name, partial(self._execute, *args, **options))
         described = {
             "db.operation.name": name,
             "db.query.text": _describe_command(name, args),
@@ -83,7 +85,9 @@ class _Commands:
         return made
 
     def _measure(self, name: str, call: Callable[[], Any]) -> Any:
-        assert self._record is not None
+        record = self._record
+        if record is None:
+            return call()
         begun, kind = perf_counter(), ""
         try:
             return call()
@@ -94,7 +98,7 @@ class _Commands:
                 kind = ""
             raise
         finally:
-            self._record(name.upper(), kind, perf_counter() - begun)
+            record(name.upper(), kind, perf_counter() - begun)
 
     def _trace(
         self, name: str, described: dict[str, Any], call: Callable[[], Any]
