@@ -51,7 +51,7 @@ class Container(containers.DeclarativeContainer):
         section(config, "OTEL_"),
         config.SERVICE_NAME,
     )
-    otlp: Opened[OtlpExports] = Opened(
+    otlp_exports: Opened[OtlpExports] = Opened(
         "modern_flask.observability.export.otlp.open_otlp", config.SERVICE_NAME
     )
     telemetry: Once[Telemetry] = Once(

@@ -33,7 +33,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_TELEMETRY = ("logging", "tracing", "metrics", "otlp")
+_TELEMETRY = ("logging", "tracing", "metrics")
 
 
 def start(app: Flask) -> None:
@@ -48,6 +48,7 @@ def start(app: Flask) -> None:
     bound = get_bound(app)
     for name in _TELEMETRY:
         bound.container.providers[name]()
+    bound.container.otlp_exports().start()
     if not bound.started:
         bound.started = True
         guard_errors(app)

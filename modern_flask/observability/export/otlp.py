@@ -29,14 +29,66 @@ logger = logging.getLogger(__name__)
 
 
 class OtlpExports:
-    """What is sent over OTLP besides spans."""
+    """What is sent over OTLP besides spans, from :meth:`start` on.
 
-    def __init__(self, metrics: bool, logs: bool) -> None:
-        self.metrics, self.logs = metrics, logs
+    Args:
+        service: The service's name if no variable sets one.
+        metrics: Whether metrics are sent.
+        logs: Whether lines are sent.
+    """
+
+    def __init__(self, service: str, metrics: bool, logs: bool) -> None:
+        self.service, self.metrics, self.logs = service, metrics, logs
+        self._started = False
+        self._stack = ExitStack()
+
+    def start(self) -> None:
+        """Begin to send; a second call does nothing.
+
+        It is a step of its own, because the check opens this component, and the check
+        connects to nothing.
+        """
+        if self._started:
+            return
+        self._started = True
+        if not (self.metrics or self.logs):
+            return
+        try:
+            self._start()
+        except ImportError as error:
+            if not (error.name or "").startswith(_PACKAGE):
+                raise
+            self.metrics = self.logs = False
+            logger.warning(
+                "Metrics and logs are not sent over OTLP, because the exporter is not "
+                "installed: pip install 'modern-flask[otlp]'."
+            )
+
+    def _start(self) -> None:
+        resource, stack = make_resource(self.service, os.environ), self._stack
+        if self.metrics:
+            from .otlp_metrics import make_provider
+
+            meters = make_provider(resource, _make_session(stack))
+            stack.callback(_close, "metrics", meters.shutdown)
+        if self.logs:
+            from . import otlp_logs
+
+            if otlp_logs.has_handler():
+                self.logs = False
+                logger.info("Lines are left to the handler that sends them already.")
+                return
+            lines = otlp_logs.make_provider(resource, _make_session(stack))
+            stack.callback(_close, "lines", lines.shutdown)
+            stack.enter_context(otlp_logs.send_lines(lines))
+
+    def close(self) -> None:
+        """Send what is left, within a deadline."""
+        self._stack.close()
 
 
 def open_otlp(service: str) -> Iterator[OtlpExports]:
-    """Send metrics and logs over OTLP until shutdown, if the environment says so.
+    """Read from the environment whether metrics and logs are sent over OTLP.
 
     A value that is not known here has no effect, because it may be meant for another
     program: a cluster may set these variables for all of its pods. It is logged.
@@ -45,43 +97,14 @@ def open_otlp(service: str) -> Iterator[OtlpExports]:
         service: The service's name if no variable sets one.
 
     Yields:
-        What is sent.
+        What is sent, once it is started.
     """
     metrics, logs = (_is_chosen(name, os.environ) for name in (_METRICS, _LOGS))
-    with ExitStack() as stack:
-        if metrics or logs:
-            try:
-                metrics, logs = _open(stack, service, metrics, logs)
-            except ImportError as error:
-                if not (error.name or "").startswith(_PACKAGE):
-                    raise
-                metrics = logs = False
-                logger.warning(
-                    "Metrics and logs are not sent over OTLP, because the exporter is "
-                    "not installed: pip install 'modern-flask[otlp]'."
-                )
-        yield OtlpExports(metrics, logs)
-
-
-def _open(
-    stack: ExitStack, service: str, metrics: bool, logs: bool
-) -> tuple[bool, bool]:
-    resource = make_resource(service, os.environ)
-    if metrics:
-        from .otlp_metrics import make_provider
-
-        meters = make_provider(resource, _make_session(stack))
-        stack.callback(_close, "metrics", meters.shutdown)
-    if logs:
-        from . import otlp_logs
-
-        if otlp_logs.has_handler():
-            logger.info("Lines are left to the handler that sends them already.")
-            return metrics, False
-        lines = otlp_logs.make_provider(resource, _make_session(stack))
-        stack.callback(_close, "lines", lines.shutdown)
-        stack.enter_context(otlp_logs.send_lines(lines))
-    return metrics, logs
+    exports = OtlpExports(service, metrics, logs)
+    try:
+        yield exports
+    finally:
+        exports.close()
 
 
 def _make_session(stack: ExitStack) -> requests.Session:

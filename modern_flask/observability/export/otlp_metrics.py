@@ -10,6 +10,7 @@ the exporter is chosen.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from time import monotonic, time_ns
 from typing import Any
@@ -82,6 +83,7 @@ class _Exporter(OTLPMetricExporter):
     def __init__(self, resource: Resource, session: requests.Session) -> None:
         super().__init__(session=session)
         self._kit_resource, self._begun = resource, time_ns()
+        self._opener = os.getpid()
 
     def export(
         self,
@@ -95,8 +97,9 @@ class _Exporter(OTLPMetricExporter):
             for part in metrics_data.resource_metrics
             for scope in part.scope_metrics
         ]
-        # Several workers have the same metrics: one of them sends all.
-        if multiprocess.may_export():
+        # Several workers have the same metrics: one of them sends all. A child of a task
+        # pool has a copy of its parent's.
+        if os.getpid() == self._opener and multiprocess.may_export():
             scope = InstrumentationScope(f"{_SCOPE}.metrics")
             scopes.append(ScopeMetrics(scope, list(convert(self._begun)), ""))
         parts = [ResourceMetrics(self._kit_resource, scopes, "")]

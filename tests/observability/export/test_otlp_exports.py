@@ -87,6 +87,8 @@ def test_collector_that_is_down(
     before = list(logging.getLogger().handlers)
 
     with open_resource(open_otlp("orders")) as exports:
+        exports.start()
+        exports.start()
         assert (exports.metrics, exports.logs) == (True, True)
         logging.getLogger("shop").warning("lost")
         begun = monotonic()
@@ -95,6 +97,21 @@ def test_collector_that_is_down(
     assert "Some metrics are lost" in caplog.text
     assert "Some lines are lost" in caplog.text
     assert logging.getLogger().handlers == before
+
+
+def test_check_sends_nothing(
+    endpoint: Callable[[int], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The check opens the component without a connection, or a wait for one."""
+    endpoint(free_port())
+    before = list(logging.getLogger().handlers)
+    begun = monotonic()
+
+    with open_resource(open_otlp("orders")):
+        assert logging.getLogger().handlers == before
+
+    assert monotonic() - begun < 1
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("chosen", [None, "", "none", "prometheus", "console,none"])
@@ -108,6 +125,7 @@ def test_off(
         monkeypatch.setenv(METRICS, chosen)
 
     with open_resource(open_otlp("orders")) as exports:
+        exports.start()
         assert (exports.metrics, exports.logs) == (False, False)
 
     other = (chosen or "none").partition(",")[0]
@@ -135,6 +153,7 @@ def test_lines_of_another_handler(
 
     try:
         with open_resource(open_otlp("orders")) as exports:
+            exports.start()
             assert not exports.logs
     finally:
         logging.getLogger().removeHandler(handler)
