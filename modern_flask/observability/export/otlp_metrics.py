@@ -97,8 +97,8 @@ class _Exporter(OTLPMetricExporter):
             for part in metrics_data.resource_metrics
             for scope in part.scope_metrics
         ]
-        # Several workers have the same metrics: one of them sends all. A child of a task
-        # pool has a copy of its parent's.
+        # Several workers have the same metrics: one of them sends all. A child of a
+        # task pool has a copy of its parent's.
         if os.getpid() == self._opener and multiprocess.may_export():
             scope = InstrumentationScope(f"{_SCOPE}.metrics")
             scopes.append(ScopeMetrics(scope, list(convert(self._begun)), ""))
