@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from opentelemetry import context as _context
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, sampling
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.sdk.util import BoundedList
@@ -34,6 +35,7 @@ __all__ = [
     "detach",
     "has_room",
     "is_suppressed",
+    "make_logger_provider",
     "read_attributes",
     "read_sampling_rule",
     "suppress_in_thread",
@@ -287,3 +289,25 @@ def _read_bound(sampler: Any) -> int | None:
     if method is sampling.TraceIdRatioBased.should_sample:
         return int(sampler.bound)
     return None
+
+
+def make_logger_provider(resource: Resource, session: Any, first: Any) -> Any:
+    """Make a provider that sends log records over OTLP, in batches.
+
+    The SDK's modules for logs have private names, because they are not stable. They are
+    imported here, and not above, because the exporter comes with an extra.
+
+    Args:
+        resource: Describes this process.
+        session: The session for the requests of the exporter.
+        first: A processor that sees each record before it is queued.
+    """
+    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+
+    provider = LoggerProvider(resource, shutdown_on_exit=False)
+    provider.add_log_record_processor(first)
+    exporter = OTLPLogExporter(session=session)
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
+    return provider

@@ -1,8 +1,4 @@
-"""Sends the log over OTLP, by the exporter of OpenTelemetry's SDK, with secrets masked.
-
-The package of the exporter comes with an extra, so this module is imported only when
-the exporter is chosen.
-"""
+"""Sends the log over OTLP, by the SDK's own exporter, with secrets masked."""
 
 from __future__ import annotations
 
@@ -12,17 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
-from opentelemetry.sdk._logs import (
-    LoggerProvider,
-    LogRecordProcessor,
-    ReadWriteLogRecord,
-)
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 
 from ...config.masking import mask_value, redact_lines
+from ..sdk import make_logger_provider
 
 __all__ = ["has_handler", "make_provider", "send_lines"]
 
@@ -40,22 +30,18 @@ def has_handler() -> bool:
     )
 
 
-def make_provider(resource: Resource, session: requests.Session) -> LoggerProvider:
+def make_provider(resource: Resource, session: requests.Session) -> Any:
     """Make a provider whose records are masked, queued and sent in batches.
 
     Args:
         resource: Describes this process.
         session: The session for the requests of the exporter.
     """
-    provider = LoggerProvider(resource, shutdown_on_exit=False)
-    provider.add_log_record_processor(_Masking())
-    exporter = OTLPLogExporter(session=session)
-    provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
-    return provider
+    return make_logger_provider(resource, session, _Masking())
 
 
 @contextmanager
-def send_lines(provider: LoggerProvider) -> Iterator[None]:
+def send_lines(provider: Any) -> Iterator[None]:
     """Send every line that is logged during the block."""
     handler = LoggingHandler(logger_provider=provider)
     handler.addFilter(_is_of_service)
@@ -75,10 +61,10 @@ def _is_of_service(record: logging.LogRecord) -> bool:
     return not (of_exporter or (record.threadName or "").startswith("OtelBatch"))
 
 
-class _Masking(LogRecordProcessor):
-    """Masks secrets before the record is queued."""
+class _Masking:
+    """A processor of the SDK that masks secrets before the record is queued."""
 
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+    def on_emit(self, log_record: Any) -> None:
         record = log_record.log_record
         if isinstance(record.body, str):
             record.body = redact_lines(record.body)
