@@ -78,6 +78,8 @@ def read_buckets(settings: Mapping[str, Any]) -> tuple[float, ...] | None:
     if given is None:
         return None
     parts = given.split(",") if isinstance(given, str) else given
+    if isinstance(given, int | float):
+        parts = [given]
     try:
         if not isinstance(parts, Sequence) or any(type(x) is bool for x in parts):
             raise TypeError

@@ -216,6 +216,18 @@ def test_too_late(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
+def test_process_begins_anew_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process that has begun anew does not do so again, whatever the app does."""
+    monkeypatch.setenv("MODERN_FLASK_RESTARTED", str(os.getpid()))
+
+    multiprocess.prepare_folder(2, restart=True)
+
+    assert multiprocess.find_folder() is None
+    assert "Each of the 2 workers" in caplog.text
+
+
 def test_named_folder_is_emptied(used_folder: Callable[..., Path]) -> None:
     """What an earlier run has left in a named folder does not count again."""
     folder = used_folder(3)

@@ -29,6 +29,12 @@ def test_buckets(given: object) -> None:
     assert read_buckets({"buckets": given}) == (0.1, 0.5, 2.0, INFINITY)
 
 
+@pytest.mark.parametrize("given", [2, 2.0, "2"])
+def test_single_bucket(given: object) -> None:
+    """A variable with a single number is read as a number, and no list."""
+    assert read_buckets({"buckets": given}) == (2.0, INFINITY)
+
+
 @pytest.mark.parametrize(
     ("given", "shown"),
     [
@@ -43,7 +49,8 @@ def test_buckets(given: object) -> None:
         ([1, INFINITY], '"[1, inf]"'),
         ([1, float("nan")], '"[1, nan]"'),
         ([0.5, True], '"[0.5, True]"'),
-        (0.5, '"0.5"'),
+        (True, '"True"'),
+        ({0.5: 1}, '"{0.5: 1}"'),
     ],
 )
 def test_wrong_buckets(given: object, shown: str) -> None:
