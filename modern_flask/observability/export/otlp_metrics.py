@@ -114,6 +114,8 @@ def convert(begun: int) -> Iterator[Metric]:
     """
     now = time_ns()
     for family in make_registry().collect():
+        if not family.samples:
+            continue
         if family.type == "histogram":
             yield _convert_histogram(family, begun, now)
             continue

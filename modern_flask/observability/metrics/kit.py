@@ -131,10 +131,7 @@ class _Kit(Collector):
         yield from ()
 
     def collect(self) -> Iterator[Metric]:
-        # A family without a series, such as that of a component which is not
-        # configured, would add two lines of comments.
-        found = (family for family in KIT.collect() if family.samples)
-        yield from give_way(map(drop_prefix, found))
+        yield from give_way(map(drop_prefix, KIT.collect()))
 
 
 REGISTRY.register(_Kit())

@@ -102,7 +102,7 @@ def _read_ended(parent: int | None) -> list[str]:
 
 
 def _read(pid: int) -> dict[str, float]:
-    """Read one process; empty if it has ended or is a zombie without memory."""
+    """Read one process; empty if it has ended and its parent knows."""
     fields = _read_fields(pid)
     if fields is None:
         return {}
