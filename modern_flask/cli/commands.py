@@ -60,17 +60,22 @@ def serve_command(
 ) -> None:
     """Serve with gunicorn and the kit's settings."""
     if not reload:
-        # This must run before any module with metrics is imported.
-        multiprocess.prepare_folder(workers)
-    app = loader.load_checked()
-    from ..server.address import check_address
-    from ..server.serve import serve, serve_reloading
+        # This must run before any module with metrics is imported. If the command line
+        # has imported the service already, to look for its commands, and the service
+        # imports prometheus_client, this command begins anew.
+        multiprocess.prepare_folder(workers, restart=True)
+    try:
+        app = loader.load_checked()
+        from ..server.address import check_address
+        from ..server.serve import serve, serve_reloading
 
-    check_address(bind)
-    if reload:
-        folder = Path(app.root_path)
-        serve_reloading(loader.import_path, folder, bind, workers, threads)
-    serve(app, bind=bind, workers=workers, threads=threads)
+        check_address(bind)
+        if reload:
+            folder = Path(app.root_path)
+            serve_reloading(loader.import_path, folder, bind, workers, threads)
+        serve(app, bind=bind, workers=workers, threads=threads)
+    finally:
+        multiprocess.remove_folder()
 
 
 @cli.command(

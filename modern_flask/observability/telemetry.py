@@ -33,24 +33,28 @@ class Telemetry:
         self.tracing, self.metrics = tracing, metrics
 
     def engine(self, engine: Engine) -> None:
-        """Measure the engine's pool, and make a span for each of its statements."""
+        """Measure the engine's pool, and each of its statements, which gets a span."""
         if self.metrics is not None:
+            from .instruments.statements import measure_statements
             from .metrics.pools import measure_engine
 
             measure_engine(engine)
+            measure_statements(engine)
         self.tracing.when_on(partial(_trace_engine, engine))
 
     def redis(self, client: Redis) -> None:
-        """Measure the client's pool and the lookups of ``cached`` functions.
+        """Measure the client's pool, and the lookups of ``cached`` functions.
 
-        Each command gets a span.
+        Each command is measured and gets a span.
         """
         if self.metrics is not None:
+            from .instruments.redis import observe_commands
             from .metrics.pools import measure_redis
 
             measure_redis(client)
             cached: Any = client
             cached.observe_lookup = self.metrics.count_lookup
+            observe_commands(client, measured=True)
         self.tracing.when_on(partial(_trace_redis, client))
 
     def storage(self, storage: Any) -> None:
@@ -89,9 +93,9 @@ def _trace_engine(engine: Engine) -> None:
 
 def _trace_redis(client: Redis) -> None:
     if not is_instrumented("redis"):
-        from .instruments.redis import trace_commands
+        from .instruments.redis import observe_commands
 
-        trace_commands(client)
+        observe_commands(client, traced=True)
 
 
 def _trace_storage(storage: Any) -> None:

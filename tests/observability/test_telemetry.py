@@ -69,14 +69,14 @@ def test_engine(
     """An engine's pool is measured; its statements are traced if tracing is on."""
     database = str(tmp_path / "shop.db")
     engine = create_engine(f"sqlite:///{database}", pool_size=3)
-    waits = value("database_pool_wait_seconds_count")
+    waits = value("database_pool_wait_seconds_count", database=database)
 
     telemetry.engine(engine)
     with engine.connect() as connection:
         connection.execute(text("select 1"))
 
     assert value("database_pool_size", database=database) == 3
-    assert value("database_pool_wait_seconds_count") == waits + 1
+    assert value("database_pool_wait_seconds_count", database=database) == waits + 1
     assert [span.name for span in spans] == names("SELECT")
     engine.dispose()
 

@@ -239,13 +239,17 @@ class Exchange:
             if _FAILURE in environ:
                 metrics.count_exception(rule or _UNMATCHED, environ[_FAILURE])
             if UNCOUNTED not in environ:
+                status = self.status
+                failed = error is not None or status >= "500"
                 metrics.count_request(
                     environ["REQUEST_METHOD"],
                     rule or _UNMATCHED,
-                    self.status,
+                    status,
                     seconds,
                     self.size,
                     self.trace_id if self.sampled else None,
+                    environ["wsgi.url_scheme"],
+                    environ.get(_FAILURE, status) if failed else "",
                 )
         span = self.span
         if span is not None and span.is_recording():

@@ -49,7 +49,9 @@ class RequestTelemetry:
         got_request_exception.connect(record_exception, app)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        exchange = Exchange(self.observer or self.start(), environ, start_response)
+        exchange = Exchange(
+            self.observer or self._start_first(environ), environ, start_response
+        )
         path = environ.get("PATH_INFO", "/")
         if path in _UNMEASURED_PATHS:
             exchange.measured = False
@@ -60,6 +62,11 @@ class RequestTelemetry:
         else:
             exchange.enter()
         return exchange.run()
+
+    def _start_first(self, environ: dict[str, Any]) -> RequestObserver:
+        observer = self.start()
+        observer.metrics.warn_of_workers(environ)
+        return observer
 
     def start(self) -> RequestObserver:
         """Open telemetry, and make the observer of all later requests."""

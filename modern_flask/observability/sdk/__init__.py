@@ -14,7 +14,7 @@ from .contexts import (
     suppress_in_thread,
     suppress_spans,
 )
-from .copies import copy_span
+from .copies import copy_span, count_dropped, read_attributes
 from .providers import (
     is_enabled,
     is_instrumented_app,
@@ -23,6 +23,7 @@ from .providers import (
     renew_provider,
     set_enabled,
 )
+from .records import make_logger_provider
 from .samplers import TRACE_ID_MASK, SamplingRule, read_sampling_rule
 from .spans import ServerSpan, has_room, supports_server_span
 
@@ -33,6 +34,7 @@ __all__ = [
     "ServerSpan",
     "attach",
     "copy_span",
+    "count_dropped",
     "detach",
     "get_current",
     "has_room",
@@ -40,7 +42,9 @@ __all__ = [
     "is_instrumented_app",
     "is_suppressed",
     "list_processors",
+    "make_logger_provider",
     "offer_provider",
+    "read_attributes",
     "read_sampling_rule",
     "renew_provider",
     "set_enabled",

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Status, StatusCode
 
-__all__ = ["copy_span"]
+__all__ = ["copy_span", "count_dropped", "read_attributes"]
 
 
 def copy_span(
@@ -81,3 +81,29 @@ def _rebuild_span(span: ReadableSpan, attributes: Any, events: Any, status: Any)
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
     )
+
+
+def read_attributes(span: ReadableSpan) -> Mapping[str, Any]:
+    """Return the attributes of an ended span, which no longer change.
+
+    The public property makes a proxy, and the SDK's class is a mapping in Python. To
+    iterate over either of them takes longer than to encode the span.
+    """
+    try:
+        attributes: Any = span._attributes
+    except AttributeError:
+        return span.attributes or {}
+    return getattr(attributes, "_dict", attributes) or {}
+
+
+def count_dropped(span: ReadableSpan) -> tuple[int, int, int]:
+    """Return the numbers of dropped attributes, events and links of an ended span.
+
+    Each of the public properties checks the type of an abstract class first.
+    """
+    try:
+        held = (span._attributes, span._events, span._links)
+    except AttributeError:
+        return (span.dropped_attributes, span.dropped_events, span.dropped_links)
+    attributes, events, links = (getattr(each, "dropped", 0) for each in held)
+    return attributes, events, links
