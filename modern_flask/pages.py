@@ -206,9 +206,9 @@ class Pages:
         # A collector of the service may send a statement.
         token = attach(suppress_spans())
         try:
-            metrics = self._bound.container.metrics()
-            metrics.warn_of_workers(environ)
-            body: Iterable[bytes] = metrics.answer(environ, start_response)
+            body: Iterable[bytes] = self._bound.container.metrics().answer(
+                environ, start_response
+            )
             return body
         finally:
             detach(token)

@@ -104,6 +104,7 @@ class Metrics:
         The format follows ``Accept``, and ``name[]`` in the query selects metrics
         (prometheus.github.io/client_python/exporting/http/wsgi).
         """
+        self.warn_of_workers(environ)
         refusal = self._access.refuse(environ)
         if refusal is not None:
             return refusal(environ, start_response)

@@ -18,7 +18,7 @@ Spans = list[ReadableSpan]
 @pytest.fixture
 def redis(redis_url: str, spans: Spans) -> Any:
     client = Redis.from_url(redis_url)
-    observe_commands(client)
+    observe_commands(client, traced=True)
     yield client
     client.close()
 
