@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Status
 
 from ...config.masking import redact_lines
-from ..sdk import copy_span
+from ..sdk import copy_span, read_attributes
 
 __all__ = ["redact_span"]
 
@@ -25,7 +25,7 @@ def redact_span(span: ReadableSpan) -> ReadableSpan:
     Attributes are masked if they contain a URL. The text of an exception is always
     masked.
     """
-    attributes, status, events = span.attributes or {}, span.status, span.events
+    attributes, status, events = read_attributes(span), span.status, span.events
     suspects = [name for name, value in attributes.items() if _has_url(value)]
     start, end = span.start_time or 0, span.end_time or 0
     if not suspects and not events and not status.description and end >= start:

@@ -1,4 +1,6 @@
-"""Makes a span for each command of one Redis client. Other clients do not change.
+"""Observes each command of one Redis client. Other clients do not change.
+
+A command is measured, and gets a span.
 
 The attributes follow the stable conventions
 (opentelemetry.io/docs/specs/semconv/database/redis). OpenTelemetry's own instrumentor
@@ -8,8 +10,9 @@ uses the old names, and puts results of RediSearch into the span.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import local
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
@@ -17,12 +20,13 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from redis.exceptions import ConnectionError, TimeoutError, WatchError
 from redis.sentinel import SentinelConnectionPool
 
+from ..metrics.operations import record_operations
 from ..sdk import is_suppressed
 
 if TYPE_CHECKING:
     from redis import Redis
 
-__all__ = ["trace_commands"]
+__all__ = ["observe_commands"]
 
 # Commands whose second word is part of the command (redis.io/docs/latest/commands).
 _CONTAINERS = frozenset(
@@ -33,18 +37,35 @@ _CONTAINERS = frozenset(
 _LONGEST = 1000  # characters of the text of a pipeline
 
 
-def trace_commands(client: Redis) -> None:
-    """Make a client span for each command and each pipeline of ``client``."""
-    commands = _Commands(client)
-    client.execute_command = commands.execute  # type: ignore[method-assign]
-    client.pipeline = commands.pipeline  # type: ignore[method-assign]
+def observe_commands(
+    client: Redis, *, traced: bool = False, measured: bool = False
+) -> None:
+    """Observe each command and each pipeline of ``client``; a later call adds to it.
+
+    Args:
+        client: The client.
+        traced: Whether each command gets a client span.
+        measured: Whether the duration of each command is recorded.
+    """
+    commands = getattr(client.execute_command, "__self__", None)
+    if not isinstance(commands, _Commands):
+        commands = _Commands(client)
+        client.execute_command = commands.execute  # type: ignore[method-assign]
+        client.pipeline = commands.pipeline  # type: ignore[method-assign]
+    if traced:
+        commands.trace()
+    if measured:
+        commands.measure()
 
 
 class _Commands:
     """Wraps the methods with which a client sends commands, to make spans."""
 
+    _traced = False
+    _record: Any = None
+    _tracer: Any = None
+
     def __init__(self, client: Redis) -> None:
-        self._tracer = trace.get_tracer("modern_flask.redis")
         self._target = _describe_target(client)
         self._execute: Any = client.execute_command
         self._pipeline: Any = client.pipeline
@@ -52,8 +73,17 @@ class _Commands:
         if isinstance(client.connection_pool, SentinelConnectionPool):
             self._nodes = _Nodes(client.connection_pool)
 
+    def trace(self) -> None:
+        """Make a client span for each command from now on."""
+        self._tracer = trace.get_tracer("modern_flask.redis")
+        self._traced = True
+
+    def measure(self) -> None:
+        """Record the duration of each command from now on."""
+        self._record = record_operations(self._target)
+
     def execute(self, *args: Any, **options: Any) -> Any:
-        return self.send(lambda: self._execute(*args, **options), args)
+        return self.send(partial(self._execute, *args, **options), args)
 
     def send(
         self, call: Callable[[], Any], args: Sequence[Any], connection: Any = None
@@ -66,6 +96,8 @@ class _Commands:
             connection: The connection that is used; None for one of the pool.
         """
         name = _find_name(args)
+        if not self._traced:
+            return self._measure(name, call)
         described = {
             "db.operation.name": name,
             "db.query.text": _describe_command(name, args),
@@ -92,6 +124,20 @@ class _Commands:
         )
         return self._trace(name, described, call, pipeline.connection)
 
+    def _measure(self, name: str, call: Callable[[], Any]) -> Any:
+        record = self._record
+        if record is None:
+            return call()
+        begun, kind = perf_counter(), ""
+        try:
+            return call()
+        except Exception as error:
+            if (failure := _find_failure(error)) is not None:
+                kind = type(failure).__name__
+            raise
+        finally:
+            record(name.upper(), kind, perf_counter() - begun)
+
     def _trace(
         self,
         name: str,
@@ -99,7 +145,9 @@ class _Commands:
         call: Callable[[], Any],
         connection: Any = None,
     ) -> Any:
-        if is_suppressed():
+        if self._record is not None:
+            call = partial(self._measure, name, call)
+        if not self._traced or is_suppressed():
             return call()
         span = self._tracer.start_span(
             name, kind=SpanKind.CLIENT, attributes={**self._target, **described}
@@ -199,7 +247,8 @@ def _describe_pipeline(
     """
     names = [_find_name(command) for command in sent]
     name = f"{kind} {names[0]}" if len(set(names)) == 1 else kind
-    texts = "\n".join(map(_describe_command, names, sent))
+    # A command has at least one character, and a line break.
+    texts = "\n".join(map(_describe_command, names, sent[: _LONGEST // 2]))
     described = {"db.operation.name": name, "db.query.text": texts[:_LONGEST]}
     if len(sent) == 1:
         return name, described

@@ -7,7 +7,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from modern_flask.observability.export.destination import choose_destination
+from modern_flask.observability.export.destination import choose_destinations
 from modern_flask.observability.export.uploader import Uploader
 from tests.servers.collectors import OtlpCollector
 from tests.servers.rotel import Rotel
@@ -16,7 +16,7 @@ from tests.servers.rotel import Rotel
 def send(endpoint: str, **environ: str) -> None:
     """One server span with a child that failed."""
     variables = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": endpoint, **environ}
-    destination = choose_destination(variables)
+    (destination,) = choose_destinations(variables)
     assert destination is not None
     uploader = Uploader(destination)
     provider = TracerProvider(
@@ -60,8 +60,8 @@ def test_span_that_ends_before_it_begins(
     otlp: OtlpCollector, made: Callable[..., ReadableSpan]
 ) -> None:
     """A span gets no negative duration if the clock was set back."""
-    destination = choose_destination({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": otlp.url})
-    assert destination is not None
+    variables = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": otlp.url}
+    (destination,) = choose_destinations(variables)
     uploader = Uploader(destination)
 
     uploader.on_end(made(start_time=9_000, end_time=5_000))

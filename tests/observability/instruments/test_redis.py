@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError, ResponseError, WatchError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from modern_flask.observability.instruments.redis import trace_commands
+from modern_flask.observability.instruments.redis import observe_commands
 from tests.servers.eventually import eventually
 from tests.servers.redis import RedisServer, SentinelServer
 
@@ -26,7 +26,7 @@ NEVER = Retry(NoBackoff(), 0)
 @pytest.fixture
 def redis(redis_url: str, spans: Spans) -> Any:
     client = Redis.from_url(redis_url)
-    trace_commands(client)
+    observe_commands(client, traced=True)
     yield client
     client.close()
 
@@ -293,7 +293,7 @@ def test_sentinel(nodes: Any, spans: Spans) -> None:
     sentinel = Sentinel([("127.0.0.1", server.port)])
     clients: Any = [sentinel.master_for("shop", db=0), sentinel.slave_for("shop")]
     for client in clients:
-        trace_commands(client)
+        observe_commands(client, traced=True)
     writer, reader = clients
     eventually(lambda: sentinel.discover_slaves("shop"))
 
@@ -332,7 +332,7 @@ def test_sentinel_without_a_master(spans: Spans) -> None:
     """A span names no address if no node was reached."""
     nobody = Sentinel([("127.0.0.1", 9)], sentinel_kwargs={"retry": NEVER})
     client: Any = nobody.master_for("shop", retry=NEVER)
-    trace_commands(client)
+    observe_commands(client, traced=True)
 
     with pytest.raises(ConnectionError):
         client.get("a")

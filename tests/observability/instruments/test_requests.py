@@ -8,7 +8,7 @@ from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
-from modern_flask.observability.tracing import instrument
+from modern_flask.observability.instrumentors import instrument
 from tests.servers.collectors import ZipkinCollector
 from tests.servers.ports import free_port
 

@@ -26,7 +26,6 @@ from opentelemetry.trace import (
 from opentelemetry.trace import StatusCode as Code
 from werkzeug.test import EnvironBuilder
 
-from modern_flask.observability import sdk
 from modern_flask.observability.requests.conventions import describe
 from modern_flask.observability.requests.server_span import make_starter
 from modern_flask.observability.sdk import ServerSpan
@@ -185,8 +184,8 @@ def test_clock_that_is_set(
         span.set_attributes(attributes)
 
     now = time_ns()
-    monkeypatch.setattr(sdk, "time_ns", lambda: now + step * 10**9)
-    monkeypatch.setattr("opentelemetry.sdk.trace.time_ns", sdk.time_ns)
+    for module in ("modern_flask.observability.sdk.spans", "opentelemetry.sdk.trace"):
+        monkeypatch.setattr(f"{module}.time_ns", lambda: now + step * 10**9)
     span.end()
 
     assert 0 < span.end_time - span.start_time < 60 * 10**9
