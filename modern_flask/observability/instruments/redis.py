@@ -59,7 +59,7 @@ def observe_commands(
 
 
 class _Commands:
-    """Wraps the methods with which a client sends commands, to make spans."""
+    """Wraps the methods with which a client sends commands."""
 
     _traced = False
     _record: Any = None
@@ -69,13 +69,14 @@ class _Commands:
         self._target = _describe_target(client)
         self._execute: Any = client.execute_command
         self._pipeline: Any = client.pipeline
+        self._pool = client.connection_pool
         self._nodes: _Nodes | None = None
-        if isinstance(client.connection_pool, SentinelConnectionPool):
-            self._nodes = _Nodes(client.connection_pool)
 
     def trace(self) -> None:
         """Make a client span for each command from now on."""
         self._tracer = trace.get_tracer("modern_flask.redis")
+        if self._nodes is None and isinstance(self._pool, SentinelConnectionPool):
+            self._nodes = _Nodes(self._pool)
         self._traced = True
 
     def measure(self) -> None:
@@ -88,7 +89,7 @@ class _Commands:
     def send(
         self, call: Callable[[], Any], args: Sequence[Any], connection: Any = None
     ) -> Any:
-        """Make the span of one command.
+        """Observe one command.
 
         Args:
             call: Sends the command.
@@ -114,7 +115,7 @@ class _Commands:
         return made
 
     def send_pipeline(self, pipeline: Any, call: Callable[[], Any]) -> Any:
-        """Make the span of all commands that ``pipeline`` has collected."""
+        """Observe the sending of all commands that ``pipeline`` has collected."""
         sent = [tuple(command[0]) for command in pipeline.command_stack]
         if not sent and not pipeline.watching:
             return call()
@@ -170,7 +171,7 @@ class _Commands:
 
 
 class _Traced:
-    """The methods with which a pipeline sends commands, with spans."""
+    """The methods with which a pipeline sends commands, observed."""
 
     commands: _Commands
     connection: Any

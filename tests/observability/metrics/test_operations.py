@@ -59,6 +59,23 @@ def test_commands(telemetry: Telemetry, redis_url: str) -> None:
     client.close()
 
 
+def test_commands_sent_at_once(redis_url: str) -> None:
+    """After WATCH, a pipeline sends commands at once, and each is measured."""
+    client: Any = Redis.from_url(redis_url)
+    untraced_telemetry().redis(client)
+    target = {"db_system_name": "redis", "server_address": "127.0.0.1"}
+    target["database"] = str(client.connection_pool.connection_kwargs.get("db") or 0)
+    before = counted("WATCH", **target), counted("GET", **target)
+
+    with client.pipeline() as pipeline:
+        pipeline.watch("a")
+        pipeline.get("a")
+
+    after = counted("WATCH", **target), counted("GET", **target)
+    assert after == (before[0] + 1, before[1] + 1)
+    client.close()
+
+
 def test_lost_race(redis_url: str) -> None:
     """A watched key that has changed is an answer of Redis, and no error."""
     client: Any = Redis.from_url(redis_url)
