@@ -68,7 +68,7 @@ report(make())
     )
 
     names = Counter(span[1] for span in read_spans(said))
-    assert names == {"GET": 2, "SELECT": 2, "storage": 2, "early": 2}
+    assert names == {"GET": 2, "select": 2, "storage": 2, "early": 2}
     assert " mine " in said
     assert " orders " not in said
     assert (
@@ -108,7 +108,7 @@ report(app)
     )
 
     names = Counter(span[1] for span in read_spans(said))
-    assert names == {"GET": 2, "SELECT": 2, "storage": 2, "early": 2}
+    assert names == {"GET": 2, "select": 2, "storage": 2, "early": 2}
     assert "Overriding" not in said
 
 
@@ -125,7 +125,7 @@ report(app)
     )
 
     names = Counter(span[1] for span in read_spans(said))
-    assert names == {"GET": 2, "SELECT": 2, "storage": 2, "early": 2}
+    assert names == {"GET": 2, "select": 2, "storage": 2, "early": 2}
     assert {span[-3] for span in read_spans(said)} == {"orders"}
     assert "Traces are given to the processors that were added to the provider." in said
 
@@ -144,7 +144,7 @@ report(app)
     )
 
     names = Counter(span[1] for span in read_spans(said))
-    assert names == {"GET": 2, "SELECT": 2, "storage": 2, "early": 2}
+    assert names == {"GET": 2, "select": 2, "storage": 2, "early": 2}
 
 
 SERVER_SPANS = {

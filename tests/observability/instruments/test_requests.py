@@ -1,6 +1,7 @@
 """A span for each call by requests, with the stable names of the conventions."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -16,11 +17,14 @@ Spans = list[ReadableSpan]
 
 
 @pytest.fixture(autouse=True)
-def instrumented() -> Iterator[None]:
-    """The instrumentor is on during the test."""
+def instrumented(spans: Spans) -> Iterator[None]:
+    """The instrumentor is on during the test, and makes spans for its provider."""
+    instrumentor: Any = RequestsInstrumentor()
+    if instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.uninstrument()
     instrument("requests")
     yield
-    RequestsInstrumentor().uninstrument()
+    instrumentor.uninstrument()
 
 
 def test_call(zipkin: ZipkinCollector, spans: Spans) -> None:

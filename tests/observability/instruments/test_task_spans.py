@@ -25,6 +25,10 @@ def sell(number: int) -> float:
 def make_celery(spans: Spans) -> Iterator[Callable[[str], Celery]]:
     """``make_celery(broker)``: a traced app that is the current one."""
     before, made = _state._tls.current_app, []
+    instrumentor: Any = CeleryInstrumentor()
+    if instrumentor.is_instrumented_by_opentelemetry:
+        # It makes spans for the provider of another test.
+        instrumentor.uninstrument()
 
     def make(broker: str) -> Celery:
         app = Celery("shop", broker=broker)
@@ -35,7 +39,7 @@ def make_celery(spans: Spans) -> Iterator[Callable[[str], Celery]]:
         return app
 
     yield make
-    CeleryInstrumentor().uninstrument()
+    instrumentor.uninstrument()
     _state._tls.current_app = before
     for app in made:
         app.close()

@@ -23,6 +23,7 @@ from modern_flask import Container, create_app
 from modern_flask.config.values import Section
 from modern_flask.errors import UnknownSetting
 from modern_flask.observability.errors import FIX_PORT, BadPort
+from modern_flask.observability.http_methods import METHODS, load_methods
 from modern_flask.observability.metrics.histogram import NotingHistogram
 from modern_flask.observability.metrics.registry import Metrics, open_metrics
 from modern_flask.redis import make_cached
@@ -311,6 +312,18 @@ def test_cache(redis_url: str) -> None:
     name = f"{__name__}.test_cache.<locals>.price"
     assert value("cache_lookups_total", function=name, outcome="hit") == 2
     assert value("cache_lookups_total", function=name, outcome="miss") == 3
+
+
+def test_known_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that answers no request, such as a worker, knows the methods, too."""
+    variable = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS"
+    monkeypatch.setenv(variable, "GET,BREW")
+
+    with open_resource(open_metrics()):
+        known = set(METHODS)
+    load_methods({})
+
+    assert known == {"GET", "BREW"}
 
 
 def test_what_runs() -> None:
