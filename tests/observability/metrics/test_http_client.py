@@ -135,7 +135,7 @@ def test_service_that_imports_requests_late(tmp_path: Path) -> None:
         "client.get('/livez')\n"
         "assert 'requests' not in sys.modules\n"
         "for _ in range(3):\n"
-        "    client.get('/')\n"
+        "    client.get('/').close()\n"
         "for line in client.get('/metrics').text.splitlines():\n"
         "    if line.startswith('http_client_request_duration_seconds_count{'):\n"
         "        print(line)\n"
