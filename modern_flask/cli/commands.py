@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from flask import Flask
 
 from ..config import list_values, mask_value
@@ -49,16 +50,42 @@ click.version_option(
 # with a check that stops at the first kind of fault.
 
 
-@cli.command("serve", with_appcontext=False)
+@cli.command(
+    "serve",
+    with_appcontext=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
 @click.option("--bind", default=_BIND, show_default=True, help="HOST:PORT.")
 @click.option("--workers", **_NUMBER, help="The number of processes.")
 @click.option("--threads", **_NUMBER, help="The number of threads in each process.")
 @click.option("--reload", is_flag=True, help="Restart when the code changes.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
 @pass_loader
 def serve_command(
-    loader: AppLoader, bind: str, workers: int, threads: int, reload: bool
+    loader: AppLoader,
+    context: click.Context,
+    bind: str,
+    workers: int,
+    threads: int,
+    reload: bool,
+    options: tuple[str, ...],
 ) -> None:
-    """Serve with gunicorn and the kit's settings."""
+    """Serve with gunicorn and the kit's settings.
+
+    OPTIONS are further options of gunicorn, such as --timeout; those of the variable
+    GUNICORN_CMD_ARGS rank below them.
+    """
+    from ..server.gunicorn_options import read_options
+
+    given: dict[str, Any] = {"bind": bind, "workers": workers, "threads": threads}
+    asked = {
+        name: value
+        for name, value in given.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    found = {**given, **read_options(options, os.environ), **asked}
+    workers = int(found["workers"])
     if not reload:
         # This must run before any module with metrics is imported. If the command line
         # has imported the service already, to look for its commands, and the service
@@ -69,11 +96,12 @@ def serve_command(
         from ..server.address import check_address
         from ..server.serve import serve, serve_reloading
 
-        check_address(bind)
+        for address in [found["bind"]] if isinstance(found["bind"], str) else []:
+            check_address(address)
         if reload:
             folder = Path(app.root_path)
-            serve_reloading(loader.import_path, folder, bind, workers, threads)
-        serve(app, bind=bind, workers=workers, threads=threads)
+            serve_reloading(loader.import_path, folder, asked, options)
+        serve(app, **found)
     finally:
         multiprocess.remove_folder()
 

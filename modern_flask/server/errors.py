@@ -15,6 +15,7 @@ __all__ = [
     "USE_ANOTHER_REDIS",
     "AddressUnusable",
     "BadLimit",
+    "BadOption",
     "FolderUnusable",
     "RedisDidNotStart",
     "RedisNotFound",
@@ -64,6 +65,23 @@ class BadLimit(ConfigurationError):
             f'{key} = "{value}" is not a number of 0 or more.',
             ("set in", origin or ""),
             ("fix", "use a number of seconds or bytes, or remove the key"),
+        )
+
+
+class BadOption(Fault):
+    """An option that is neither the command's nor gunicorn's, or has a wrong value.
+
+    Args:
+        message: What gunicorn's parser says.
+        source: Where the option stands.
+    """
+
+    def __init__(self, message: str, source: str) -> None:
+        self.message, self.source = message, source
+        super().__init__(
+            f"gunicorn can't read its options: {message}.",
+            ("set in", source),
+            ("fix", "see `gunicorn --help`; the app is named by --app"),
         )
 
 

@@ -6,12 +6,13 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from flask import Flask
 from flask.cli import ScriptInfo
-from gunicorn.app.base import BaseApplication
+from gunicorn.app.base import Application, BaseApplication
 from gunicorn.util import make_fail_app
 
 from ..errors import Fault
@@ -39,7 +40,7 @@ def serve(app: Flask, **options: Any) -> None:
 
 
 def serve_reloading(
-    name: str, folder: Path, bind: str, workers: int, threads: int
+    name: str, folder: Path, asked: Mapping[str, Any], words: Sequence[str]
 ) -> NoReturn:
     """Replace this process by a gunicorn that reloads the code when it changes.
 
@@ -49,14 +50,14 @@ def serve_reloading(
     Args:
         name: The value of ``--app``.
         folder: The service's folder; its files are watched even if an import fails.
-        bind: ``HOST:PORT``.
-        workers: The number of processes.
-        threads: The number of threads in each process.
+        asked: Settings of gunicorn by the names of its long options.
+        words: Further options of gunicorn.
     """
     os.environ["FLASK_APP"] = name
     command = [sys.executable, "-m", "gunicorn"]
-    command += ["-c", f"python:{settings.__name__}", "--reload", "--bind", bind]
-    command += ["--workers", str(workers), "--threads", str(threads)]
+    command += ["-c", f"python:{settings.__name__}", "--reload", *words]
+    for option, value in asked.items():
+        command += [f"--{option}", str(value)]
     # For a package, watch its whole folder. The folder of a single file may also have a
     # virtual environment in it, so watch only the files that are directly in it.
     pattern = "**/*.py" if (folder / "__init__.py").exists() else "*.py"
@@ -91,8 +92,20 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load_config(self) -> None:
         own = {k: v for k, v in vars(settings).items() if k in self.cfg.settings}
         own |= {"preload_app": True, "logger_class": self._make_logger_class()}
-        for name, value in {**own, **self._options}.items():
+        for name, value in own.items():
             self.cfg.set(name, value)
+        options = dict(self._options)
+        if file := options.pop("config", None):
+            self.load_config_from_file(file)
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load_config_from_file(self, filename: str) -> None:
+        """Load a file of gunicorn's settings, as ``gunicorn -c`` does."""
+        Application.load_config_from_module_name_or_filename(self, filename)
+
+    get_config_from_filename = Application.get_config_from_filename
+    get_config_from_module_name = Application.get_config_from_module_name
 
     def _make_logger_class(self) -> type[Any]:
         """Make the class that gives the master's log the format of the workers' log."""

@@ -33,7 +33,7 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield from closing_apps(monkeypatch)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(
     redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:

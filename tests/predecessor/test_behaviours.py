@@ -110,7 +110,9 @@ def test_the_session(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
 
     What nobody committed is logged, or is an error.
     """
-    app = modern_flask.create_app("shop", config={"DATABASE_ENGINE_URL": MEMORY})
+    app = modern_flask.create_app(
+        "shop", config={"DATABASE_ENGINE_URL": MEMORY}, root_path="."
+    )
     with app.container.engine().begin() as connection:
         connection.execute(text("create table items (name text)"))
 
@@ -130,7 +132,7 @@ def test_the_session(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
         "DATABASE_ENGINE_URL": f"sqlite:///{folder / 'shop.db'}",
         "DATABASE_SESSION_UNCOMMITTED_WRITES": "error",
     }
-    other = modern_flask.create_app("shop", config=strict)
+    other = modern_flask.create_app("shop", config=strict, root_path=".")
     with other.container.engine().begin() as connection:
         connection.execute(text("create table items (name text)"))
     other.add_url_rule("/", view_func=view, methods=["POST"])
@@ -142,7 +144,9 @@ def test_the_session(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
 @shows("a view that fails after a `with` block")
 def test_view_that_fails(folder: Path) -> None:
     """``transactional`` undoes all of a view, a block of its own only itself."""
-    app = modern_flask.create_app("shop", config={"DATABASE_ENGINE_URL": MEMORY})
+    app = modern_flask.create_app(
+        "shop", config={"DATABASE_ENGINE_URL": MEMORY}, root_path="."
+    )
     with app.container.engine().begin() as connection:
         connection.execute(text("create table items (name text)"))
 
@@ -195,7 +199,7 @@ def test_waits(service: Any) -> None:
 @shows("Redis without a key")
 def test_redis_without_a_key(folder: Path) -> None:
     """Redis on localhost needs a key as every other one does."""
-    app = modern_flask.create_app("shop")
+    app = modern_flask.create_app("shop", root_path=".")
 
     assert not is_configured(app.container.redis)
 
@@ -218,7 +222,7 @@ def test_cached_without_keys() -> None:
 def test_cached_without_redis(folder: Path) -> None:
     """Without Redis each call computes."""
     config = {"REDIS_URL": "redis://127.0.0.1:1", "REDIS_RETRY": None}
-    app = modern_flask.create_app("shop", config=config)
+    app = modern_flask.create_app("shop", config=config, root_path=".")
     calls: list[int] = []
     count = cached(10)(lambda: len(calls.append(1) or calls))
 
@@ -290,7 +294,9 @@ def test_durations(client: Any) -> None:
 @shows("`/livez`, `/readyz`, `/metrics`")
 def test_pages(folder: Path) -> None:
     """The kit answers, also before a view of the same path; a key moves a page."""
-    app = modern_flask.create_app("shop", config={"HEALTH_READINESS_PATH": "/ready"})
+    app = modern_flask.create_app(
+        "shop", config={"HEALTH_READINESS_PATH": "/ready"}, root_path="."
+    )
     for path in ("/livez", "/readyz"):
         app.add_url_rule(path, path[1:], lambda: "mine")
     client = app.test_client()
@@ -305,7 +311,7 @@ def test_pages(folder: Path) -> None:
 @shows("span names", "headers of traces")
 def test_traces(spans: Any, folder: Path) -> None:
     """The span has today's name and attributes; calls carry both kinds of headers."""
-    app = modern_flask.create_app("shop")
+    app = modern_flask.create_app("shop", root_path=".")
     app.add_url_rule("/items/<id>", "show", lambda id: id)
 
     app.test_client().get("/items/7").close()
@@ -337,13 +343,16 @@ def test_exporter(
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         monkeypatch.delenv(name)
 
-    silent = modern_flask.create_app("shop").container.tracing()
+    # Both apps are kept: only an app that exists is closed after the test.
+    silent = modern_flask.create_app("shop", root_path=".")
+    text = str(silent.container.tracing())
     monkeypatch.setenv("OTEL_EXPORTER", "jaeger")
     monkeypatch.setenv("OTEL_EXPORTER_JAEGER_AGENT_HOST", "jaeger")
     with caplog.at_level(logging.WARNING):
-        modern_flask.create_app("shop").container.tracing()
+        agent = modern_flask.create_app("shop", root_path=".")
+        agent.container.tracing()
 
-    assert not str(silent).startswith("Traces are sent")
+    assert not text.startswith("Traces are sent")
     assert "OTEL_EXPORTER_JAEGER_AGENT_HOST is set" in caplog.text
     assert "Set OTEL_EXPORTER_OTLP_ENDPOINT" in caplog.text
 
@@ -355,7 +364,7 @@ def test_keys_of_opentelemetry(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("OTEL_BSP_SCHEDULE_DELAY")
     (folder / "config.py").write_text("OTEL_BSP_SCHEDULE_DELAY = 250\n")
 
-    modern_flask.create_app("shop")
+    modern_flask.create_app("shop", root_path=".")
 
     assert os.environ["OTEL_BSP_SCHEDULE_DELAY"] == "250"
 
@@ -381,12 +390,12 @@ def test_database(folder: Path) -> None:
     legacy = {"DATABASE_ENGINE_URL": MEMORY, "DATABASE_ENGINE_FUTURE": False}
 
     with pytest.raises(LegacyMode):
-        modern_flask.create_app("shop", config=legacy).container.engine()
+        modern_flask.create_app("shop", config=legacy, root_path=".").container.engine()
     for shown in (False, True):
         config = {"DATABASE_ENGINE_URL": MEMORY}
         if shown:
             config["DATABASE_ENGINE_HIDE_PARAMETERS"] = False
-        app = modern_flask.create_app("shop", config=config)
+        app = modern_flask.create_app("shop", config=config, root_path=".")
         with app.app_context():
             session = find("session")
             session.execute(text("create table items (name text not null unique)"))

@@ -34,6 +34,12 @@ RESPONSES: dict[str, Callable[[], Any]] = {
 }
 
 
+def read_headers(response) -> tuple[tuple[str, str], ...]:
+    """All headers but the trace's id, which another test may have switched on."""
+    found = (each for each in response.headers if each[0] != "traceresponse")
+    return tuple(sorted(found))
+
+
 @pytest.mark.parametrize("name", RESPONSES)
 def test_answers_are_restored(app, web, number, name) -> None:
     """Status, headers and body of a kept answer are those of the view."""
@@ -48,7 +54,7 @@ def test_answers_are_restored(app, web, number, name) -> None:
     answers = [web.get(path, buffered=True) for path in ("/plain", "/", "/")]
 
     assert len({(each.status, each.data) for each in answers}) == 1
-    assert len({tuple(sorted(each.headers)) for each in answers}) == 1
+    assert len({read_headers(each) for each in answers}) == 1
     assert number() == 2
 
 
@@ -125,7 +131,7 @@ def test_answers_that_are_not_kept(app, web, number, name) -> None:
     answers = [web.get(path, buffered=True) for path in ("/plain", "/", "/")]
 
     assert len({(each.status, each.data) for each in answers}) == 1
-    assert len({tuple(sorted(each.headers)) for each in answers}) == 1
+    assert len({read_headers(each) for each in answers}) == 1
     assert number() == 3
 
 

@@ -128,6 +128,22 @@ def test_access_is_logged_without_its_query(start):
     assert "hunter2" not in server.output
 
 
+def test_options_of_gunicorn(start, environ):
+    """Every option of gunicorn reaches ``serve``, by its variable as well."""
+    environ |= {"GUNICORN_CMD_ARGS": "-k gthread --threads 2 --workers 2 --timeout 9"}
+    server = start(*SERVE, "--workers", "1", "--max-requests", "3", "--log-level=debug")
+    url = server.wait_for_line(LISTENING, 60)[1]
+
+    for _ in range(4):
+        requests.get(f"{url}/livez", timeout=60)
+
+    server.wait_for_line("Using worker: gthread")
+    server.wait_for_line("Autorestarting worker after current request", 60)
+    assert re.search(r"^\s*timeout: 9$", server.output, re.MULTILINE)
+    assert re.search(r"^\s*threads: 2$", server.output, re.MULTILINE)
+    assert re.search(r"^\s*workers: 1$", server.output, re.MULTILINE)
+
+
 def test_killed_worker_is_replaced(start):
     """Gunicorn replaces a worker that dies, and the new one serves."""
     server = start(*SERVE)

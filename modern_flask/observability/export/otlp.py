@@ -11,14 +11,13 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any
-
-import requests
+from typing import TYPE_CHECKING, Any
 
 from ...waiting import BackgroundCall, DeadlinePassed
-from ..metrics.http_client import UnmeasuredAdapter
 from ..resource import make_resource
-from .uploader import CLOSE_DEADLINE
+
+if TYPE_CHECKING:
+    import requests
 
 __all__ = ["OtlpExports", "open_otlp"]
 
@@ -108,6 +107,11 @@ def open_otlp(service: str) -> Iterator[OtlpExports]:
 
 
 def _make_session(stack: ExitStack) -> requests.Session:
+    # Imported here: most services send neither, and some never import `requests`.
+    import requests
+
+    from ..metrics.http_client import UnmeasuredAdapter
+
     session = stack.enter_context(requests.Session())
     # The service's proxies and .netrc are meant for its own requests, and the metrics
     # of outgoing requests are those of the service.
@@ -119,6 +123,8 @@ def _make_session(stack: ExitStack) -> requests.Session:
 
 def _close(what: str, shutdown: Callable[[], None]) -> None:
     """Send what is left, within the deadline; a back end that is down has no more."""
+    from .uploader import CLOSE_DEADLINE
+
     try:
         BackgroundCall(shutdown, "otlp shutdown").result(CLOSE_DEADLINE)
     except DeadlinePassed:

@@ -87,6 +87,23 @@ IN_FLIGHT = _make(
     "HTTP requests whose response body is not closed yet.",
     multiprocess_mode="livesum",
 )
+QUEUE_WAIT = _make(
+    NotingHistogram,
+    "http_queue_wait_seconds",
+    "Time that requests waited for a thread of the app, in seconds.",
+)
+LISTEN_DEPTH = _make(
+    Gauge,
+    "listen_queue_depth",
+    "Connections that the kernel has and no worker has accepted.",
+    multiprocess_mode="livemax",
+)
+LISTEN_LIMIT = _make(
+    Gauge,
+    "listen_queue_limit",
+    "Connections that the kernel keeps for the workers at most.",
+    multiprocess_mode="livemax",
+)
 EXCEPTIONS = _make(
     Counter,
     "http_request_exceptions",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import sys
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +23,6 @@ from . import families, multiprocess
 from .access import Access
 from .exposition import make_registry
 from .histogram import NotingHistogram
-from .http_client import measure_requests
 from .kit import warn_of_clashes
 from .lock_free import read_count
 from .log_lines import count_log_lines
@@ -77,6 +77,8 @@ class Metrics:
         key = (method, handler, status)
         series = self._series.get(key)
         if series is None:
+            # A view that ran for the first time may have imported `requests`.
+            _measure_outgoing()
             known = method if method in METHODS else "_OTHER"
             series = _Series(self._names, known, handler, status)
             if known == method:
@@ -105,6 +107,7 @@ class Metrics:
         (prometheus.github.io/client_python/exporting/http/wsgi).
         """
         self.warn_of_workers(environ)
+        _measure_outgoing()
         refusal = self._access.refuse(environ)
         if refusal is not None:
             return refusal(environ, start_response)
@@ -132,6 +135,14 @@ class Metrics:
                 "the numbers differ from scrape to scrape. Start gunicorn with `-c "
                 "python:modern_flask.server.settings`, or use `modern-flask serve`."
             )
+
+
+def _measure_outgoing() -> None:
+    """Measure outgoing requests, if the service uses ``requests`` at all."""
+    if "requests.adapters" in sys.modules:
+        from .http_client import measure_requests
+
+        measure_requests()
 
 
 # These counters need no lock. A read of the gauge returns their difference.
@@ -236,7 +247,7 @@ def _observe_process() -> None:
     """Measure what belongs to the process, once, whatever the number of its apps."""
     load_methods(os.environ)
     count_log_lines()
-    measure_requests()
+    _measure_outgoing()
     expose_processes()
     warn_of_clashes()
     # The parent of the workers only checks whether the app can start.

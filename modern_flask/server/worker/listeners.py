@@ -16,6 +16,7 @@ __all__ = ["Listener", "is_shared", "read_wait"]
 _IS_LINUX = sys.platform == "linux"
 _SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 _TCP_INFO_UNACKED = slice(24, 28)  # of a listener: the length of its accept queue
+_TCP_INFO_SACKED = slice(28, 32)  # of a listener: the limit of its accept queue
 _TCP_INFO_LAST_DATA_RECEIVED = slice(52, 56)  # milliseconds
 # Classic BPF: read byte 13 of the TCP header, the flags. Drop a segment with SYN and
 # without ACK, and keep all others, among them the last ACK of a handshake under way.
@@ -68,10 +69,18 @@ class Listener:
 
     def count_waiting(self) -> int:
         """Count the connections that nobody has accepted; 0 if it is not known."""
+        return self.read_queue()[0]
+
+    def read_queue(self) -> tuple[int, int]:
+        """Return how many connections wait, and how many may wait; 0 if not known."""
         if not (_IS_LINUX and self.is_tcp):
-            return 0
+            return 0, 0
         info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-        return int.from_bytes(info[_TCP_INFO_UNACKED], sys.byteorder)
+        waiting, most = info[_TCP_INFO_UNACKED], info[_TCP_INFO_SACKED]
+        return (
+            int.from_bytes(waiting, sys.byteorder),
+            int.from_bytes(most, sys.byteorder),
+        )
 
 
 def read_wait(sock: socket.socket) -> float:

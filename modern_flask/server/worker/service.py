@@ -27,6 +27,8 @@ class Service:
         limits: The limits of the worker.
         before: Gunicorn's hook ``pre_request`` with the worker, if it is set.
         after: Its hook ``post_request``, if it is set.
+        note_wait: Measures for how many seconds a request has waited.
+        note_queue: Measures how many connections wait, and how many may wait.
     """
 
     app: WsgiApp
@@ -37,6 +39,8 @@ class Service:
     limits: Limits
     before: Callable[[Any], None] | None = None
     after: Callable[[Any, Any, Any], None] | None = None
+    note_wait: Callable[[float], None] | None = None
+    note_queue: Callable[[int, int], None] | None = None
 
 
 def make_error(status: int, reason: str, text: str = "", *fields: str) -> bytes:

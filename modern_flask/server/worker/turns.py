@@ -64,8 +64,11 @@ class Turns:
     def _answer(self, connection: Connection) -> None:
         """Call the app in this thread."""
         ident, now = threading.get_ident(), monotonic()
-        timeout = self._service.limits.queue_timeout
-        if timeout and now - connection.arrived > timeout:
+        service, waited = self._service, now - connection.arrived
+        if service.note_wait is not None:
+            service.note_wait(waited if waited > 0 else 0.0)
+        timeout = service.limits.queue_timeout
+        if timeout and waited > timeout:
             connection.keep = False
             self._loop.sender.send(connection, _TOO_LATE)
             return

@@ -88,7 +88,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         self._turns.run()
 
     def _make_service(self) -> Service:
-        pages, limits = None, Limits()
+        pages, limits, notes = None, Limits(), {}
         if self._flask is not None:
             from ...pages import get_pages
             from ...wiring import get_container
@@ -96,6 +96,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             pages = get_pages(self._flask)
             values = get_container(self._flask).config()
             limits = read_limits(values.section("SERVER_"))
+            notes = _make_notes()
         before, after = self.cfg.pre_request, self.cfg.post_request
         has_before = self.cfg.settings["pre_request"].get() is not PreRequest.default
         has_after = self.cfg.settings["post_request"].get() is not PostRequest.default
@@ -108,6 +109,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             limits=limits,
             before=(lambda request: before(self, request)) if has_before else None,
             after=(lambda *words: after(self, *words)) if has_after else None,
+            **notes,
         )
 
     def _count(self) -> None:
@@ -131,6 +133,10 @@ class Worker(GunicornWorker):  # type: ignore[misc]
     def _beat(self, now: float) -> None:
         """Tell the master that this worker lives, and see whether it must end."""
         self.notify()
+        note = self._service.note_queue
+        if note is not None:
+            queues = [each.read_queue() for each in self._loop.listeners.values()]
+            note(sum(each[0] for each in queues), sum(each[1] for each in queues))
         if late := self._find_late(now):
             self._cut(late, now)
             return
@@ -201,6 +207,16 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             except (Exception, DeadlinePassed) as error:
                 self.log.error("The components did not close: %s", error)
         os._exit(code)
+
+
+def _make_notes() -> dict[str, Any]:
+    from ...observability.metrics.families import LISTEN_DEPTH, LISTEN_LIMIT, QUEUE_WAIT
+
+    def note_queue(waiting: int, most: int) -> None:
+        LISTEN_DEPTH.set(waiting)
+        LISTEN_LIMIT.set(most)
+
+    return {"note_wait": QUEUE_WAIT.note, "note_queue": note_queue}
 
 
 def _find_reason(cfg: Any) -> str:

@@ -1,8 +1,11 @@
 """Durations of outgoing requests."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,3 +116,38 @@ def test_any_number_of_hosts(peer: str, monkeypatch: pytest.MonkeyPatch) -> None
 
     assert len(notes) == 1
     assert counted("_OTHER:", "200") == before + 1
+
+
+def test_service_that_imports_requests_late(tmp_path: Path) -> None:
+    """What a view imports is measured from its next call on."""
+    program = tmp_path / "late.py"
+    program.write_text(
+        "import sys, modern_flask\n"
+        "app = modern_flask.create_app('late', root_path='.')\n"
+        "@app.get('/')\n"
+        "def view():\n"
+        "    import requests\n"
+        "    try:\n"
+        "        requests.get('http://127.0.0.1:1/')\n"
+        "    except requests.ConnectionError:\n"
+        "        return 'refused'\n"
+        "client = app.test_client()\n"
+        "client.get('/livez')\n"
+        "assert 'requests' not in sys.modules\n"
+        "for _ in range(3):\n"
+        "    client.get('/').close()\n"
+        "for line in client.get('/metrics').text.splitlines():\n"
+        "    if line.startswith('http_client_request_duration_seconds_count{'):\n"
+        "        print(line)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+
+    (line,) = done.stdout.splitlines()
+    assert 'server_address="127.0.0.1"' in line
+    assert line.endswith(" 2.0")

@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -280,6 +281,27 @@ def test_many_ends(threads: str, kept: bool, tmp_path: Path, proof_size: Any) ->
             sent += load.counts["ok"]
 
     assert sent > 64
+
+
+def test_wait_for_the_app_is_measured(tmp_path: Path) -> None:
+    """A request that waits behind another one counts from the arrival of its bytes."""
+    with serving(tmp_path, *SETTINGS) as (_, port):
+        views = [threading.Thread(target=get, args=(port, "/wait")) for _ in range(2)]
+        views[0].start()
+        eventually((tmp_path / "begun").exists)
+        views[1].start()
+        late = time.monotonic() + 0.5
+        eventually(lambda: time.monotonic() > late)
+        (tmp_path / "release").touch()
+        for view in views:
+            view.join(60)
+        text = fetch(port, "/metrics")
+
+    numbers = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+    assert float(numbers["http_queue_wait_seconds_count"]) == 2
+    assert 0.3 < float(numbers["http_queue_wait_seconds_sum"]) < 60
+    assert float(numbers["listen_queue_limit"]) >= 1
+    assert "listen_queue_depth" in numbers
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["new", "kept"])

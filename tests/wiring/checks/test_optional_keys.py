@@ -122,7 +122,8 @@ def test_key_wins_over_the_default(
 def test_error_shows_the_spelling(tmp_path: Any, monkeypatch: Any) -> None:
     """A parameter whose default is the marker has no place for another default."""
     monkeypatch.chdir(tmp_path)
-    app = modern_flask.create_app("optional")
+    keys = {"CELERY_BROKER_URL": "memory://"}
+    app = modern_flask.create_app("optional", config=keys)
 
     @app.get("/")
     @inject
