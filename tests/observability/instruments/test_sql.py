@@ -169,6 +169,25 @@ def test_postgresql(postgresql: PostgreSQL, spans: Spans) -> None:
     assert broken["db.response.status_code"] == "42P01"
 
 
+def test_parameters_of_postgresql(postgresql: PostgreSQL, spans: Spans) -> None:
+    """The text has the placeholders of the driver, and the summary each table."""
+    engine = create_engine(postgresql.database())
+    with engine.begin() as connection:
+        connection.execute(text("create table orders (id int, name text)"))
+        connection.execute(text("create table rows (id int, name text)"))
+    trace_statements(engine)
+    with engine.begin() as connection:
+        copy = "insert into rows select * from orders where name = :name and id < 5"
+        connection.execute(text(copy), {"name": "ann"})
+    engine.dispose()
+
+    (span,) = spans
+    assert span.name == "insert rows select orders"
+    assert (span.attributes or {})["db.query.text"] == (
+        "insert into rows select * from orders where name = %(name)s and id < 5"
+    )
+
+
 @pytest.mark.parametrize(
     ("statement", "plain"),
     [
