@@ -89,7 +89,7 @@ class Tracing:
         return " ".join(parts)
 
 
-def open_tracing(settings: Mapping[str, Any], service: str) -> Iterator[Tracing]:
+def open_tracing(settings: Mapping[str, Any], service: str | None) -> Iterator[Tracing]:
     """Send spans to the back ends that the environment names, until shutdown.
 
     At this time, the ``OTEL_`` keys of the configuration are in the environment. The
@@ -100,7 +100,8 @@ def open_tracing(settings: Mapping[str, Any], service: str) -> Iterator[Tracing]
     Args:
         settings: The ``OTEL_`` section; it has the origin of each key. The values come
             from the environment, where a variable wins over a key.
-        service: The service's name if no variable sets one.
+        service: The service's name if no variable sets one; None for the name that
+            OpenTelemetry's conventions have for an unknown service.
 
     Yields:
         The destinations of the spans.
@@ -110,6 +111,7 @@ def open_tracing(settings: Mapping[str, Any], service: str) -> Iterator[Tracing]
         BadEndpoint, BadLimit, UnreadableFile: The value of a variable is wrong, so no
             span could be sent.
     """
+    service = service or "unknown_service"
     destinations = choose_destinations(os.environ, settings)
     set_propagators()
     if destinations:

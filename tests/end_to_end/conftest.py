@@ -120,6 +120,8 @@ def make_service(
             "CELERY_BROKER_URL": rabbitmq.url,
             "CELERY_TASK_DEFAULT_QUEUE": f"files-{uuid4().hex}",
             "UPLOAD_LIMIT": LIMIT,
+            # Tests wait until the readiness changes.
+            "HEALTH_PERIOD": 0.2,
             **in_folder(folder / "objects").settings,
         }
         service = Service(folder, standard | settings, dict(environ or {}))

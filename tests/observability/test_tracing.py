@@ -463,3 +463,14 @@ def test_off_costs_nothing(
             observe(Untouchable())
 
     assert not tracing.on
+
+
+def test_service_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container without SERVICE_NAME opens beside services that have a name."""
+    for name in (None, "shop"):
+        with open_resource(open_tracing({}, name)):
+            pass
+    monkeypatch.setenv("OTEL_EXPORTER", "console")
+
+    with open_resource(open_tracing({}, "till")) as tracing:
+        assert str(tracing).startswith("Traces are sent")
