@@ -47,7 +47,9 @@ from tests.servers.tree import descendants
 CLIENTS = 4
 VIEWS = ("hello", "select", "get", "all")
 OURS = ("-k", "modern_flask.server.Worker")
-SETTINGS = ("-c", "python:modern_flask.server.settings", "--access-logfile", "None")
+SETTINGS = ("-c", "quiet.py")
+# No server writes an access log.
+QUIET = "from modern_flask.server.settings import *\naccesslog = None\n"
 BIND = ("--no-control-socket", "--bind", "127.0.0.1:{port}")
 FLASK = """
 import os
@@ -195,6 +197,7 @@ def start(
 ) -> None:
     folder.mkdir()
     (folder / "shop.py").write_text(variant.program)
+    (folder / "quiet.py").write_text(QUIET)
     variant.port = free_port()
     environ: dict[str, str | None] = {"FLASK_REDIS_URL": redis}
     if variant.traced:

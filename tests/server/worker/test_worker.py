@@ -368,7 +368,7 @@ def test_many_idle_connections(tmp_path: Path, proof_size: Any) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
     request = b"GET /livez HTTP/1.1\r\n\r\n"
     with (
-        serving(tmp_path, *SETTINGS, "--access-logfile", "None") as (process, port),
+        serving(tmp_path, *SETTINGS, "--access-logfile", "/dev/null") as (process, port),
         ExitStack() as stack,
     ):
         for _ in range(number):
