@@ -367,8 +367,9 @@ def test_many_idle_connections(tmp_path: Path, proof_size: Any) -> None:
         assert wanted <= hard, f"{hard} open files are too few: raise `ulimit -Hn`"
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
     request = b"GET /livez HTTP/1.1\r\n\r\n"
+    words = (*SETTINGS, "--access-logfile", "/dev/null")
     with (
-        serving(tmp_path, *SETTINGS, "--access-logfile", "/dev/null") as (process, port),
+        serving(tmp_path, *words) as (process, port),
         ExitStack() as stack,
     ):
         for _ in range(number):
