@@ -14,14 +14,14 @@ from time import monotonic
 from typing import Any
 
 from gunicorn.http import wsgi
-from gunicorn.http.body import Body, ChunkedReader, LengthReader
-from gunicorn.http.errors import NoMoreData
+from gunicorn.http.body import Body, ChunkedReader, EOFReader, LengthReader
+from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import IterUnreader
 
 from .bodies import ChunkedBody, CountedBody
 from .connection import Connection, State
-from .heads import PlainHeads
+from .heads import PlainHeads, has_bare_line_feed
 from .outgoing import DONT_WAIT
 from .sender import Sender
 from .service import Service, make_error
@@ -31,7 +31,6 @@ __all__ = ["Receiver", "Refused"]
 _READ = 65536  # bytes in one call of recv
 _LONGEST_HEAD = 131072  # bytes; then gunicorn's parser names the limit
 _END = b"\r\n\r\n"
-_BAD = make_error(400, "Bad Request")
 _TIMEOUT = make_error(408, "Request Timeout")
 
 
@@ -98,7 +97,7 @@ class Receiver:
                 connection.state = State.HEAD
                 timeout = self._service.limits.head_timeout
                 connection.deadline = monotonic() + timeout
-            is_hopeless = len(buffer) > _LONGEST_HEAD or _has_bare_line_feed(
+            is_hopeless = len(buffer) > _LONGEST_HEAD or has_bare_line_feed(
                 buffer, searched
             )
             return self._read_unusual(connection, buffer) if is_hopeless else False
@@ -180,11 +179,14 @@ class Receiver:
         body, limits = connection.body, self._service.limits
         assert body is not None
         assert connection.environ is not None
-        rest = body.feed(data)
+        try:
+            rest = body.feed(data)
+        except ParseException as error:
+            raise self._refuse(connection.request, connection, error) from None
         if rest is None:
             if body.received > limits.body_file and isinstance(body, ChunkedBody):
-                parts = chain(body.take_raw(), self._read_slowly(connection))
-                reader = ChunkedReader(connection.request, IterUnreader(parts))
+                parts = body.stream(self._read_slowly(connection))
+                reader = EOFReader(IterUnreader(parts))
                 connection.environ["wsgi.input"] = Body(reader)
                 connection.keep = False
                 return True
@@ -194,14 +196,7 @@ class Receiver:
             )
             return False
         connection.buffer = rest
-        if isinstance(body, ChunkedBody) and body.is_malformed:
-            connection.keep = False
-        try:
-            connection.environ["wsgi.input"] = body.open()
-        except NoMoreData:
-            raise Refused(_BAD) from None
-        except Exception as error:
-            raise self._refuse(connection.request, connection, error) from None
+        connection.environ["wsgi.input"] = body.open()
         return True
 
     def _read_slowly(self, connection: Connection) -> Iterator[bytes]:
@@ -221,12 +216,6 @@ class Receiver:
                 return
             received += len(data)
             yield data
-
-
-def _has_bare_line_feed(buffer: bytes, searched: int) -> bool:
-    """Whether a line ends without CR, so that the head can't become valid."""
-    start = buffer.rfind(b"\n", 0, searched) + 1
-    return buffer.count(b"\n", start) != buffer.count(b"\r\n", start)
 
 
 class _Writer:

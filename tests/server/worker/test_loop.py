@@ -424,7 +424,7 @@ def test_error_of_the_worker_ends_one_connection(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("modern_flask.server.worker.bodies.make_file", fail)
+        patch.setattr("modern_flask.server.worker.spool.make_file", fail)
         big = b"POST / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n"
         assert worker.talk(big).startswith(b"HTTP/1.1 500 ")
 
