@@ -72,7 +72,7 @@ class ChunkDecoder:
                 self._needs_line_end = False
             # A line that comes in many parts is not searched again for each of them.
             match = None if searched else _PLAIN.match(data, position)
-            if match is not None:
+            if match is not None and match.end() - position <= _LONGEST_LINE:
                 position, size = match.end(), int(match[1], 16)
             else:
                 end = _find_line_end(data, position, searched)

@@ -188,7 +188,8 @@ def compare(ours: Found, gunicorn: Found) -> str:
 
     Returns:
         ``same``; ``stricter`` if only the worker refuses; ``later`` if gunicorn refuses
-        what the worker still waits for; otherwise what is wrong, with ``WRONG``.
+        what the worker still waits for, ``earlier`` if it is the other way; otherwise
+        what is wrong, with ``WRONG``.
     """
     number = len(ours.requests)
     if ours.requests != gunicorn.requests[:number]:
@@ -198,7 +199,7 @@ def compare(ours: Found, gunicorn: Found) -> str:
     if ours.end == gunicorn.end:
         return "same"
     if ours.end == "refused":
-        return "stricter"
+        return "earlier" if gunicorn.end == "wait" else "stricter"
     if gunicorn.end == "refused" and ours.end == "wait":
         return "later"
     return f"WRONG: {ours.end}, not {gunicorn.end}"
