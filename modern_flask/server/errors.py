@@ -15,6 +15,7 @@ __all__ = [
     "USE_ANOTHER_REDIS",
     "AddressUnusable",
     "BadLimit",
+    "ClientGone",
     "FolderUnusable",
     "RedisDidNotStart",
     "RedisNotFound",
@@ -65,6 +66,16 @@ class BadLimit(ConfigurationError):
             ("set in", origin or ""),
             ("fix", "use a number of seconds or bytes, or remove the key"),
         )
+
+
+class ClientGone(ConnectionError):
+    """A client closed its connection before its request or its response was complete.
+
+    The app gets it where it reads the rest of the request or writes the response.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("The client has closed the connection.")
 
 
 class RequestCut(Exception):

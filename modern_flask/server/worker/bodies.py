@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from gunicorn.http.errors import NoMoreData
-
 from .chunks import ChunkDecoder
 from .spool import Spool
 
@@ -85,7 +83,6 @@ class ChunkedBody:
                 yield part
             if decoder.is_complete:
                 return
-        raise NoMoreData
 
     def close(self) -> None:
         self._spool.close()

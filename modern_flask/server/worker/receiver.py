@@ -15,10 +15,11 @@ from typing import Any
 
 from gunicorn.http import wsgi
 from gunicorn.http.body import Body, ChunkedReader, EOFReader, LengthReader
-from gunicorn.http.errors import NoMoreData, ParseException
+from gunicorn.http.errors import LimitRequestHeaders, NoMoreData, ParseException
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import IterUnreader
 
+from ..errors import ClientGone
 from .bodies import ChunkedBody, CountedBody
 from .connection import Connection, State
 from .heads import PlainHeads, has_bare_line_feed
@@ -29,7 +30,7 @@ from .service import Service, make_error
 __all__ = ["Receiver", "Refused"]
 
 _READ = 65536  # bytes in one call of recv
-_LONGEST_HEAD = 131072  # bytes; then gunicorn's parser names the limit
+_LONGEST_HEAD = 131072  # bytes, unless limits of gunicorn are larger
 _END = b"\r\n\r\n"
 _TIMEOUT = make_error(408, "Request Timeout")
 
@@ -59,6 +60,8 @@ class Receiver:
     ) -> None:
         self._service, self._sender, self._report = service, sender, report
         self._heads = PlainHeads(service.cfg, os.environ.get("SCRIPT_NAME", ""))
+        limits = service.cfg.limit_request_line, service.cfg.limit_request_field_size
+        self._longest_head = max(_LONGEST_HEAD, 2 * sum(limits))
 
     def receive(self, connection: Connection) -> bool:
         """Read what has come; return whether a request is complete.
@@ -97,10 +100,10 @@ class Receiver:
                 connection.state = State.HEAD
                 timeout = self._service.limits.head_timeout
                 connection.deadline = monotonic() + timeout
-            is_hopeless = len(buffer) > _LONGEST_HEAD or has_bare_line_feed(
-                buffer, searched
-            )
-            return self._read_unusual(connection, buffer) if is_hopeless else False
+            is_too_long = len(buffer) > self._longest_head
+            if is_too_long or has_bare_line_feed(buffer, searched):
+                return self._read_unusual(connection, buffer)
+            return False
         listener = connection.listener
         environ = None
         if listener.is_tcp:
@@ -133,7 +136,8 @@ class Receiver:
                 request, writer, connection.address, name, service.cfg
             )
         except (NoMoreData, StopIteration):
-            raise Refused from None
+            error: Exception = LimitRequestHeaders("limit request head size")
+            raise self._refuse(None, connection, error) from None
         except Exception as error:
             raise self._refuse(request, connection, error) from None
         connection.request, connection.environ = request, environ
@@ -164,6 +168,7 @@ class Receiver:
             first = [connection.buffer] if connection.buffer else []
             parts = chain(first, self._read_slowly(connection))
             connection.buffer, connection.keep = b"", False
+            connection.is_streamed = True
             reader = LengthReader(IterUnreader(parts), length)
             connection.environ["wsgi.input"] = Body(reader)  # type: ignore[index]
             return True
@@ -188,7 +193,7 @@ class Receiver:
                 parts = body.stream(self._read_slowly(connection))
                 reader = EOFReader(IterUnreader(parts))
                 connection.environ["wsgi.input"] = Body(reader)
-                connection.keep = False
+                connection.keep, connection.is_streamed = False, True
                 return True
             allowed = limits.body_timeout + body.received / limits.body_rate
             connection.deadline = min(
@@ -208,12 +213,18 @@ class Receiver:
             allowed = begun + limits.body_timeout + received / limits.body_rate
             left = min(limits.body_timeout, allowed - monotonic())
             if left <= 0 or not poll.poll(left * 1000):
-                self._sender.send(connection, _TIMEOUT)
+                if not connection.has_begun:
+                    self._sender.send(connection, _TIMEOUT)
                 connection.is_broken = True
                 raise TimeoutError("The client sends the body too slowly.")
-            data = connection.sock.recv(_READ, DONT_WAIT)
+            try:
+                data = connection.sock.recv(_READ, DONT_WAIT)
+            except BlockingIOError:
+                continue
+            except OSError:
+                data = b""
             if not data:
-                return
+                raise ClientGone
             received += len(data)
             yield data
 

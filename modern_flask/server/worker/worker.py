@@ -153,7 +153,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             for ident, (connection, begun) in list(self._turns.calls.items())
             if timeout
             and now - connection.active > timeout
-            and "HTTP_UPGRADE" not in (connection.environ or ())
+            and not _is_websocket(connection.environ)
         ]
 
     def _cut(self, late: list[tuple[int, Call]], now: float) -> None:
@@ -197,6 +197,11 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             except (Exception, DeadlinePassed) as error:
                 self.log.error("The components did not close: %s", error)
         os._exit(code)
+
+
+def _is_websocket(environ: Any) -> bool:
+    # Other upgrades, such as that to HTTP/2, are offers which this worker ignores.
+    return bool(environ) and environ.get("HTTP_UPGRADE", "").lower() == "websocket"
 
 
 def _find_reason(cfg: Any) -> str:

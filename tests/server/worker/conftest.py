@@ -127,6 +127,8 @@ def running(
     logger: Any = Logger,
     path: str = "",
     settings: dict[str, Any] | None = None,
+    before: Any = None,
+    after: Any = None,
     **limits: Any,
 ) -> Iterator[Running]:
     """Serve ``app`` during the block, with settings of gunicorn and limits."""
@@ -144,6 +146,8 @@ def running(
         log=log,
         access_log=AccessLog(log, cfg),
         limits=Limits(**limits),
+        before=before,
+        after=after,
     )
     found = Running(service, threads, path)
     try:

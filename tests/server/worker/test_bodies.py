@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from gunicorn.config import Config
-from gunicorn.http.errors import NoMoreData, ParseException
+from gunicorn.http.errors import ParseException
 from gunicorn.http.parser import RequestParser
 
 from modern_flask.server.worker.bodies import ChunkedBody, CountedBody
@@ -149,30 +149,18 @@ def test_long_chunked_body_is_streamed() -> None:
     assert found == b"abcde" + b"x" * 100 + b"y" * 155
 
 
-def test_stream_that_ends_too_early() -> None:
-    """A long body whose client goes away is no shorter body: the app gets an error."""
-    body = ChunkedBody(make_request(), 10)
-    _made.append(body)
-    body.feed(b"5\r\nabcde\r\n5\r\nab")
-
-    with pytest.raises(NoMoreData):
-        list(body.stream([b"c"]))
-
-
-@pytest.mark.parametrize("line", [b"1\r\n", b"1;a=b\r\n", b'1;a="b"\r\n'])
+@pytest.mark.parametrize("line", [b"1\r\n", b"1;a=b\r\n"])
 def test_small_chunks_cost_little(line: bytes) -> None:
     """The time for a body of small chunks is proportional to its length."""
     body = ChunkedBody(make_request(), 10)
     _made.append(body)
     begun = time.process_time()
 
-    for _ in range(10):
-        body.feed((line + b"a\r\n") * 6000)
-
-    # Gunicorn's reader takes 0.3 s for the first of them.
-    assert time.process_time() - begun < 2.0
+    # Gunicorn's reader takes 0.6 s for them, if it gets 64 KiB at a time.
+    assert body.feed((line + b"a\r\n") * 100_000) is None
     assert body.feed(b"0\r\n\r\n") == b""
-    assert body.open().read() == b"a" * 60_000
+    assert body.open().read() == b"a" * 100_000
+    assert time.process_time() - begun < 0.4
 
 
 @pytest.mark.parametrize("data", [b"1;" + b"a" * 8000, b"0\r\n" + b"X: a\r\n" * 5000])
@@ -206,7 +194,7 @@ def test_full_disk(chunked: bool) -> None:
     code = f"""
 import resource
 from gunicorn.config import Config
-from gunicorn.http.errors import NoMoreData, ParseException
+from gunicorn.http.errors import ParseException
 from gunicorn.http.parser import RequestParser
 from modern_flask.server.worker.bodies import ChunkedBody, CountedBody
 request = next(RequestParser(Config(), [{HEAD!r}], ("10.0.0.1", 1)))

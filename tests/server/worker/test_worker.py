@@ -86,11 +86,11 @@ def serving(
         yield process, port
 
 
-def get(port: int, path: str) -> int:
+def get(port: int, path: str, **headers: str) -> int:
     """The status of a response; 0 for none."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         response.read()
         return response.status
@@ -131,7 +131,11 @@ def test_call_that_takes_too_long(tmp_path: Path, zipkin: ZipkinCollector) -> No
         statuses: list[int] = []
 
         def ask(path: str) -> threading.Thread:
-            thread = threading.Thread(target=lambda: statuses.append(get(port, path)))
+            # An offer of HTTP/2, as that of Java's client, is no websocket.
+            offer = {"Connection": "Upgrade", "Upgrade": "h2c"}
+            thread = threading.Thread(
+                target=lambda: statuses.append(get(port, path, **offer))
+            )
             thread.start()
             return thread
 
