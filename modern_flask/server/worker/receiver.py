@@ -149,12 +149,13 @@ class Receiver:
             connection.sock.setblocking(True)
         reader = request.body.reader
         if isinstance(reader, ChunkedReader):
+            # The reader, its generator and the request would keep each other alive.
+            reader.parser = request.body = None
             memory = service.limits.body_memory
             return self._begin(connection, ChunkedBody(request, memory))
         if reader.length:
             return self._begin_counted(connection, reader.length)
-        environ["wsgi.input"] = BytesIO()
-        return True
+        return _give_body(connection, BytesIO())
 
     def _refuse(self, request: Any, connection: Connection, error: Any) -> Refused:
         """Log and answer a bad request as gunicorn does."""
@@ -170,8 +171,7 @@ class Receiver:
             connection.buffer, connection.keep = b"", False
             connection.is_streamed = True
             reader = LengthReader(IterUnreader(parts), length)
-            connection.environ["wsgi.input"] = Body(reader)  # type: ignore[index]
-            return True
+            return _give_body(connection, Body(reader))
         return self._begin(connection, CountedBody(length, limits.body_memory))
 
     def _begin(self, connection: Connection, body: CountedBody | ChunkedBody) -> bool:
@@ -183,7 +183,6 @@ class Receiver:
     def _add_to_body(self, connection: Connection, data: bytes) -> bool:
         body, limits = connection.body, self._service.limits
         assert body is not None
-        assert connection.environ is not None
         try:
             rest = body.feed(data)
         except ParseException as error:
@@ -192,17 +191,15 @@ class Receiver:
             if body.received > limits.body_file and isinstance(body, ChunkedBody):
                 parts = body.stream(self._read_slowly(connection))
                 reader = EOFReader(IterUnreader(parts))
-                connection.environ["wsgi.input"] = Body(reader)
                 connection.keep, connection.is_streamed = False, True
-                return True
+                return _give_body(connection, Body(reader))
             allowed = limits.body_timeout + body.received / limits.body_rate
             connection.deadline = min(
                 monotonic() + limits.body_timeout, connection.begun + allowed
             )
             return False
         connection.buffer = rest
-        connection.environ["wsgi.input"] = body.open()
-        return True
+        return _give_body(connection, body.open())
 
     def _read_slowly(self, connection: Connection) -> Iterator[bytes]:
         """Yield what comes, in the app's thread, until the client is too slow."""
@@ -227,6 +224,15 @@ class Receiver:
                 raise ClientGone
             received += len(data)
             yield data
+
+
+def _give_body(connection: Connection, file: Any) -> bool:
+    """Set the body of a request that is complete."""
+    assert connection.environ is not None
+    connection.environ["wsgi.input"] = file
+    if connection.request is not None:
+        connection.request.body = file
+    return True
 
 
 class _Writer:

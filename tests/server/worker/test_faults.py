@@ -1,7 +1,10 @@
 """Apps, hooks and clients that misbehave end one request, and never the worker."""
 
+import gc
+import os
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -279,3 +282,53 @@ def test_part_of_the_body_is_read(tmp_path: Path) -> None:
 
     assert found.count(b"HTTP/1.1 200 ") == 4
     assert found.count(b"\r\n\r\nabc") == 3
+
+
+CHUNKED = (
+    b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b'3;a="b"\r\nabc\r\n%x\r\n%b\r\n0\r\nX: y\r\n\r\n' % (9000, b"x" * 9000)
+)
+KINDS = {
+    "plain": GET,
+    "old": b"GET / HTTP/1.0\r\n\r\n",
+    "long": b"POST /a HTTP/1.1\r\nContent-Length: 9000\r\n\r\n" + b"x" * 9000,
+    "chunked": CHUNKED,
+    "malformed chunk": CHUNKED.replace(b"9000", b"90-0"),
+    "malformed head": b"GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+    "half": CHUNKED[:-3],
+}
+
+
+@pytest.mark.parametrize("limits", [{"body_memory": 1000}, {"body_file": 1000}])
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_left(kind: str, limits: dict[str, int]) -> None:
+    """No request leaves a descriptor, a file or objects for the garbage collector."""
+    number, found = 40, []
+
+    def ask() -> None:
+        with worker.connect() as client:
+            client.sendall(KINDS[kind] + LAST)
+            client.shutdown(socket.SHUT_WR)
+            with suppress(ConnectionResetError):
+                read_all(client)
+
+    with running(answer, **limits) as worker:
+        for _ in range(3):
+            ask()
+        eventually(lambda: not worker.loop.connections)
+        gc.collect()
+        gc.disable()
+        try:
+            before = os.listdir("/proc/self/fd")
+            # What the tests before have left is found in the first round.
+            for _ in range(2):
+                for _ in range(number):
+                    ask()
+                eventually(lambda: not worker.loop.connections)
+                found.append(gc.collect())
+            after = os.listdir("/proc/self/fd")
+        finally:
+            gc.enable()
+
+    assert len(after) == len(before)
+    assert found[1] < number
