@@ -330,5 +330,5 @@ def test_nothing_is_left(kind: str, limits: dict[str, int]) -> None:
         finally:
             gc.enable()
 
-    assert len(after) == len(before)
+    assert len(after) <= len(before)
     assert found[1] < number
