@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from gunicorn.http.body import ChunkedReader
+from gunicorn.http.body import CHUNK_EXT_RE, ChunkedReader
 from gunicorn.http.errors import (
     ChunkMissingTerminator,
     InvalidChunkSize,
@@ -18,9 +18,9 @@ from .heads import has_bare_line_feed
 
 __all__ = ["ChunkDecoder"]
 
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
-_PLAIN = re.compile(
-    rb"([0-9a-fA-F]{1,15})(?:;" + _TOKEN + rb"(?:=" + _TOKEN + rb")?+)*+\r\n"
+# The group is atomic, so that a line that does not end costs no more than its length.
+_LINE = re.compile(
+    rb"([0-9a-fA-F]{1,15})(?>%b)\r\n" % CHUNK_EXT_RE.pattern  # gunicorn's grammar
 )
 _LONGEST_LINE = 8192
 _LONGEST_TRAILERS = 4 * _LONGEST_LINE
@@ -30,8 +30,8 @@ class ChunkDecoder:
     """Decodes the bytes of a chunked body as they come.
 
     Gunicorn's reader copies all bytes that it holds for each chunk, so a body of small
-    chunks would stop the loop. Here only the lines that are not plain are left to it,
-    and the trailers: it decides what is valid.
+    chunks would stop the loop. Here only malformed lines and the trailers are left to
+    it: it decides what is valid.
 
     Args:
         request: Gunicorn's request, which gets the trailers.
@@ -71,7 +71,7 @@ class ChunkDecoder:
                 position += 2
                 self._needs_line_end = False
             # A line that comes in many parts is not searched again for each of them.
-            match = None if searched else _PLAIN.match(data, position)
+            match = None if searched else _LINE.match(data, position)
             if match is not None and match.end() - position <= _LONGEST_LINE:
                 position, size = match.end(), int(match[1], 16)
             else:
@@ -90,7 +90,7 @@ class ChunkDecoder:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _read_size(self, line: bytes) -> int:
-        """Let gunicorn read a line that is not plain."""
+        """Let gunicorn read a line that is malformed, or that came in parts."""
         reader = _make_reader(self._request)
         # The second line end is that of the trailers, if the size is 0.
         size, _ = reader.parse_chunk_size(IterUnreader(()), line + b"\r\n")

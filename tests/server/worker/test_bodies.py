@@ -149,7 +149,7 @@ def test_long_chunked_body_is_streamed() -> None:
     assert found == b"abcde" + b"x" * 100 + b"y" * 155
 
 
-@pytest.mark.parametrize("line", [b"1\r\n", b"1;a=b\r\n"])
+@pytest.mark.parametrize("line", [b"1\r\n", b'1 ;a="b"\r\n'])
 def test_small_chunks_cost_little(line: bytes) -> None:
     """The time for a body of small chunks is proportional to its length."""
     body = ChunkedBody(make_request(), 10)
@@ -163,7 +163,18 @@ def test_small_chunks_cost_little(line: bytes) -> None:
     assert time.process_time() - begun < 0.4
 
 
-@pytest.mark.parametrize("data", [b"1;" + b"a" * 8000, b"0\r\n" + b"X: a\r\n" * 5000])
+LONG_LINES = [
+    b"1;" + b"a" * 8000,
+    b"1" + b";a" * 4000,
+    b"1" + b" ;" * 4000,
+    b'1;a="' + b"a" * 8000,
+    b'1;a="' + b"\\a" * 4000,
+    b"1" + b" " * 8000,
+    b"1;a" + b" " * 8000,
+]
+
+
+@pytest.mark.parametrize("data", [*LONG_LINES, b"0\r\n" + b"X: a\r\n" * 5000])
 def test_byte_by_byte_costs_little(data: bytes) -> None:
     """A long line that comes byte by byte is not searched again for each byte."""
     body = ChunkedBody(make_request(), 10)
