@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -305,6 +306,35 @@ def test_limit_of_requests_loses_no_request(tmp_path: Path) -> None:
 
         assert load.lost() == {}
         assert load.counts["refused"] == 0
+
+
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_quick_end_loses_no_short_request(threads: str, tmp_path: Path) -> None:
+    """At SIGINT no view is interrupted: what is under way has a second to end."""
+    with serving(tmp_path, *SETTINGS, "--threads", threads) as (process, port):
+        with Load(port, 8, kept=True) as load:
+            eventually(lambda: get(port, "/short") == 200)
+            code = process.stop(signal.SIGINT)
+
+        assert load.lost() == {}
+        assert "Traceback" not in process.output
+        assert code == 0
+
+
+def test_quick_end_of_a_long_call(tmp_path: Path) -> None:
+    """At SIGINT a long call is cut after a second, and logged."""
+    words = (*SETTINGS, "--graceful-timeout", "60", "--timeout", "60")
+    with serving(tmp_path, *words) as (process, port):
+        view = threading.Thread(target=get, args=(port, "/report/7"))
+        view.start()
+        eventually((tmp_path / "begun").exists)
+        begun = time.monotonic()
+        process.stop(signal.SIGINT)
+        seconds = time.monotonic() - begun
+        view.join(60)
+
+    assert seconds < 20
+    assert re.search(r"GET /report/<int:number> .*was cut after", process.output)
 
 
 def test_not_ready_before_the_end(tmp_path: Path) -> None:
