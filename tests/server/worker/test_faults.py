@@ -3,6 +3,7 @@
 import gc
 import os
 import socket
+import struct
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -334,3 +335,98 @@ def test_nothing_is_left(kind: str, limits: dict[str, int]) -> None:
 
     assert len(after) <= len(before)
     assert min(found) < number
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("kind", ["plain", "long", "chunked"])
+def test_reset_at_every_moment(kind: str, threads: int) -> None:
+    """Wherever a client resets its connection, the next one is served."""
+    request, limits = KINDS[kind], {"body_memory": 1000, "body_file": 5000}
+    step = max(1, len(request) // 60)
+
+    with running(answer, threads=threads, **limits) as worker:
+        for at in range(0, len(request) + step, step):
+            with worker.connect() as client:
+                # A close with this option is a reset (socket(7)).
+                reset = struct.pack("ii", 1, 0)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+                client.sendall(request[:at])
+        eventually(lambda: not worker.loop.connections)
+
+        assert worker.talk(LAST).endswith(b"GET /last 0\n")
+
+
+SLOW = {
+    "nothing": b"",
+    "line": b"GET / HT",
+    "field": b"GET / HTTP/1.1\r\nX: ",
+    "body": KINDS["long"][:60],
+    "size of a chunk": CHUNKED[:52],
+    "chunk": CHUNKED[:70],
+    "trailers": CHUNKED[:-3],
+}
+
+
+@pytest.mark.parametrize("every", [0.0, 0.05])
+def test_slow_clients(every: float) -> None:
+    """A client that stops, or sends byte by byte, is cut; it costs no thread."""
+    limits = {"head_timeout": 0.3, "body_timeout": 0.3, "body_rate": 1e6}
+    stop = threading.Event()
+
+    def trickle(client: socket.socket) -> None:
+        with suppress(OSError):
+            while every and not stop.wait(every):
+                client.sendall(b"1")
+
+    with running(answer, **limits) as worker:
+        clients = {kind: worker.connect() for kind in SLOW}
+        for kind, client in clients.items():
+            client.sendall(SLOW[kind])
+            if kind != "nothing":
+                threading.Thread(target=trickle, args=(client,)).start()
+        assert worker.talk(LAST).endswith(b"GET /last 0\n")
+        found = {kind: client.recv(100)[:13] for kind, client in clients.items()}
+        stop.set()
+        eventually(lambda: not worker.loop.connections)
+        for client in clients.values():
+            client.close()
+
+    assert found.pop("nothing") == b""
+    assert set(found.values()) <= {b"HTTP/1.1 408 ", b"HTTP/1.1 400 "}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(
+    "limits",
+    [{}, {"body_memory": 100}, {"body_memory": 100, "body_file": 1000}],
+    ids=["memory", "file", "stream"],
+)
+def test_ways_to_read_a_body(limits: dict[str, int], chunked: bool) -> None:
+    """``wsgi.input`` reads blocks, lines and nothing after its end (PEP 3333)."""
+    seen: list[Any] = []
+    text = b"".join(b"line %d\n" % number for number in range(4000)) + b"end"
+
+    def app(environ: Any, start_response: Any) -> Any:
+        body = environ["wsgi.input"]
+        seen.append(body.read(3) + body.read(0) + body.readline())
+        seen.append(body.readline(2) + body.readline())
+        seen.append(next(iter(body)))
+        lines = list(body)
+        seen.extend((lines[0], lines[-1], len(lines)))
+        seen.extend((body.read(), body.read(5), body.readline(), list(body)))
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    head = b"POST / HTTP/1.1\r\nConnection: close\r\n"
+    if chunked:
+        head += b"Transfer-Encoding: chunked\r\n\r\n"
+        sent = head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(text), text)
+    else:
+        sent = head + b"Content-Length: %d\r\n\r\n%b" % (len(text), text)
+    with running(app, **limits) as worker:
+        assert worker.talk(sent).startswith(b"HTTP/1.1 200 ")
+
+    assert seen == [
+        *(b"line 0\n", b"line 1\n", b"line 2\n", b"line 3\n", b"end", 3998),
+        *(b"", b"", b"", []),
+    ]

@@ -472,8 +472,13 @@ def test_liveness_while_other_pages_hang() -> None:
     assert all(each.endswith(b"alive") for each in found + rest)
 
 
-def check_takeovers(number: int) -> None:
-    """Call the app while another thread takes the loop over again and again."""
+@pytest.mark.proof
+def test_many_takeovers(proof_size: Any) -> None:
+    """Never two calls of the app at once, and all of them in the main thread.
+
+    The calls last 40 to 80 ms, so that another thread takes the loop over.
+    """
+    number = proof_size(2000)
     chance, running_now, idents, seen = random.Random(5), [0], set(), []
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
@@ -505,14 +510,3 @@ def check_takeovers(number: int) -> None:
 
     assert len(done) == 6
     assert idents == {main}
-
-
-def test_takeovers() -> None:
-    """Never two calls of the app at once, and all of them in the main thread."""
-    check_takeovers(20)
-
-
-@pytest.mark.proof
-def test_many_takeovers(proof_size: Any) -> None:
-    """The same for thousands of calls of 40 to 80 ms."""
-    check_takeovers(proof_size(2000))

@@ -134,11 +134,13 @@ BODIES = {
 }
 
 
-def read(data: bytes, pieces: list[bytes], cfg: Any = None) -> tuple[str, Any, Any]:
-    cfg = cfg or make_config()
-    gunicorn = read_as_gunicorn(data, cfg)
-    found = Ours(cfg).read(pieces)
-    return compare(found, gunicorn), found, gunicorn
+CONFIG = make_config()
+
+
+@pytest.fixture(scope="module")
+def ours() -> Ours:
+    """The worker's receiver."""
+    return Ours(CONFIG)
 
 
 STREAMS = SMUGGLING | {name: CHUNKED + b"\r\n" + body for name, body in BODIES.items()}
@@ -149,7 +151,7 @@ STRICTER = {"long extension"}
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_ambiguous_request(name: str) -> None:
+def test_ambiguous_request(name: str, ours: Ours) -> None:
     """What may be read in two ways is read as gunicorn does, or ends the connection.
 
     It makes no difference where the bytes are cut.
@@ -158,16 +160,18 @@ def test_ambiguous_request(name: str) -> None:
     every = [data[at : at + 1] for at in range(len(data))]
     halves = [[data[:at], data[at:]] for at in range(1, min(len(data), 300))]
 
-    found = {read(data, way)[0] for way in ([data], every, *halves)}
+    gunicorn = read_as_gunicorn(data, CONFIG)
+    found = {compare(ours.read(way), gunicorn) for way in ([data], every, *halves)}
 
     assert found == {"stricter" if name in STRICTER else "same"}
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_nothing_follows_what_is_refused(name: str) -> None:
+def test_nothing_follows_what_is_refused(name: str, ours: Ours) -> None:
     """After a request that is refused, no byte of the connection is a request."""
     data = STREAMS[name] + NEXT
-    _, found, _ = read(data, [data])
+
+    found = ours.read([data])
 
     assert len(found.requests) <= 2
     if found.end == "refused":
@@ -223,8 +227,7 @@ def mutate(data: bytes, chance: random.Random) -> bytes:
 def fuzz(seed: int, number: int) -> tuple[Counter[str], dict[str, bytes]]:
     """Compare streams; count the verdicts, and keep one stream for each reason."""
     chance, counts, kept = random.Random(seed), Counter[str](), {}
-    cfg = make_config()
-    readers = Ours(cfg), Ours(cfg, body_memory=4, body_file=1 << 20)
+    readers = Ours(CONFIG), Ours(CONFIG, body_memory=4)
     for _ in range(number):
         data = b"".join(chance.choices(VALID, k=chance.randint(1, 4)))
         for _ in range(chance.choice((0, 1, 1, 1, 2, 3))):
@@ -233,7 +236,7 @@ def fuzz(seed: int, number: int) -> tuple[Counter[str], dict[str, bytes]]:
         pieces = [
             data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)
         ]
-        gunicorn = read_as_gunicorn(data, cfg)
+        gunicorn = read_as_gunicorn(data, CONFIG)
         verdict = compare(chance.choice(readers).read(pieces), gunicorn)
         counts[verdict] += 1
         counts["requests"] += len(gunicorn.requests)

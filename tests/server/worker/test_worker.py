@@ -7,6 +7,7 @@ import re
 import resource
 import signal
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -76,12 +77,13 @@ CLASS = ("-k", "modern_flask.server.Worker")
 
 @contextmanager
 def serving(
-    folder: Path, *words: str, **environ: str | None
+    folder: Path, *words: str, program: Any = None, **environ: str | None
 ) -> Iterator[tuple[Process, int]]:
     """A gunicorn with the program, and its port."""
     (folder / "shop.py").write_text(PROGRAM)
     port = free_port()
-    command = python("-m", "gunicorn", *words, "--bind", f"127.0.0.1:{port}")
+    start = [program] if program else python("-m", "gunicorn")
+    command = [*start, *words, "--bind", f"127.0.0.1:{port}"]
     with Process(
         *command, "shop:create_app()", log=folder / "log", env=environ, cwd=folder
     ) as process:
@@ -203,6 +205,9 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
         self._done.set()
         for thread in self._threads:
             thread.join(60)
@@ -443,3 +448,35 @@ def test_other_apps(tmp_path: Path) -> None:
 
         assert fetch(port, "/livez") == "ok"
         assert process.stop() == 0
+
+
+def test_signals_lose_no_request(tmp_path: Path) -> None:
+    """Log files opened again, workers added and removed, and an upgrade: none fails."""
+    # As a module, gunicorn can't start itself again: its folder hides `http`.
+    program, pid = Path(sys.executable).with_name("gunicorn"), tmp_path / "pid"
+    words = ("-p", str(pid), *SETTINGS)
+    with (
+        serving(tmp_path, *words, program=program) as (old, port),
+        Load(port, 8, kept=True) as load,
+    ):
+        os.kill(old.pid, signal.SIGUSR1)
+        os.kill(old.pid, signal.SIGTTIN)
+        eventually(lambda: len(descendants(old.pid)) == 2, timeout=60)
+        os.kill(old.pid, signal.SIGTTOU)
+        eventually(lambda: len(descendants(old.pid)) == 1, timeout=60)
+        os.kill(old.pid, signal.SIGUSR2)
+        eventually((tmp_path / "pid.2").exists, timeout=60)
+        new = int((tmp_path / "pid.2").read_text())
+        try:
+            eventually(lambda: len(descendants(new)) == 1, timeout=60)
+            eventually(lambda: old.output.count("startup") > 2, timeout=60)
+            os.kill(old.pid, signal.SIGTERM)
+            eventually(lambda: old.returncode == 0, timeout=60)
+            eventually(lambda: get(port, "/short") == 200)
+        finally:
+            load.stop()
+            os.kill(new, signal.SIGTERM)
+            eventually(lambda: not Path(f"/proc/{new}").exists(), timeout=60)
+
+    assert load.lost() == {}
+    assert load.counts["refused"] == 0
