@@ -16,6 +16,7 @@ __all__ = [
     "AddressUnusable",
     "BadLimit",
     "BadOption",
+    "ClientGone",
     "FolderUnusable",
     "RedisDidNotStart",
     "RedisNotFound",
@@ -83,6 +84,16 @@ class BadOption(Fault):
             ("set in", source),
             ("fix", "see `gunicorn --help`; the app is named by --app"),
         )
+
+
+class ClientGone(ConnectionError):
+    """A client closed its connection before its request or its response was complete.
+
+    The app gets it where it reads the rest of the request or writes the response.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("The client has closed the connection.")
 
 
 class RequestCut(Exception):

@@ -44,6 +44,7 @@ class Connection:
         begun: When the body began.
         idle_since: When the last request was answered, or the connection was made.
         has_begun: Whether bytes of the response were sent.
+        is_streamed: The app reads the body itself, so some of it may be unread.
         is_broken: The client is gone, or the stream of bytes makes no sense anymore.
     """
 
@@ -61,6 +62,7 @@ class Connection:
         "idle_since",
         "interest",
         "is_broken",
+        "is_streamed",
         "keep",
         "listener",
         "outgoing",
@@ -78,7 +80,7 @@ class Connection:
         self.buffer = b""
         self.state = State.IDLE
         self.interest = 0
-        self.keep = self.is_broken = self.has_begun = False
+        self.keep = self.is_broken = self.has_begun = self.is_streamed = False
         self.active = self.arrived = self.begun = 0.0
         self.environ: dict[str, Any] | None = None
         self.request: Any = None

@@ -8,6 +8,7 @@ from .loop import Loop
 __all__ = ["Drain"]
 
 _QUIET = 0.25  # seconds without a new connection or request before the end
+_QUICK = 1.0  # seconds for the requests under way if somebody waits at a terminal
 _MARGIN = 1.0  # seconds of the grace that are left for closing the components
 
 
@@ -43,13 +44,18 @@ class Drain:
     def has_begun(self) -> bool:
         return self._begun > 0
 
-    def begin(self, now: float, quick: bool = False) -> None:
-        """Begin to stop; a second call has no effect.
+    def begin(self, now: float, delay: bool = True, quick: bool = False) -> None:
+        """Begin to stop; a second call can only make it quicker.
 
         Args:
             now: The monotonic time.
-            quick: Whether to leave out the delay.
+            delay: Whether to serve on for the delay.
+            quick: Whether requests under way have only a short grace, as at SIGINT.
         """
+        if quick:
+            self._delay = 0.0
+            passed = now - self._begun if self.has_begun else 0.0
+            self._grace = min(self._grace, passed + _QUICK + _MARGIN)
         if self.has_begun:
             return
         self._begun = now
@@ -58,7 +64,7 @@ class Drain:
         if not self._is_inherited:
             shared = is_shared(list(self._loop.listeners.values()))
         self._is_whole = None if shared is None else not shared
-        if quick or shared:
+        if shared or not delay:
             self._delay = 0.0
         self._loop.beat_now()
 

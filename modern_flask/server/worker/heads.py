@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from gunicorn.http.message import _ip_in_allow_list
 
-__all__ = ["PlainHeads"]
+__all__ = ["PlainHeads", "has_bare_line_feed"]
 
 _PLAIN = re.compile(
     rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[\x21-\x7e]*) HTTP/1\.1\r\n"
@@ -125,3 +125,15 @@ class PlainHeads:
         cfg = self._cfg
         networks = cfg.forwarded_allow_networks()
         return bool(_ip_in_allow_list(peer[0], cfg.forwarded_allow_ips, networks))
+
+
+def has_bare_line_feed(data: bytes, searched: int) -> bool:
+    """Whether a line ends without CR, so that a head can't become valid.
+
+    Args:
+        data: Lines.
+        searched: The number of bytes that were searched before.
+    """
+    if data[searched - 1 : searched] == b"\r":
+        searched -= 1
+    return data.count(b"\n", searched) != data.count(b"\r\n", searched)

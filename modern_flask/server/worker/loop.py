@@ -17,6 +17,7 @@ from time import monotonic
 
 from .connection import Connection, State
 from .listeners import Listener, read_wait
+from .outgoing import DONT_WAIT
 from .poller import READ, WRITE, Poller
 from .receiver import Receiver, Refused
 from .sender import Sender
@@ -34,6 +35,8 @@ _TIMEOUT = make_error(408, "Request Timeout")
 _OVERLOADED = make_error(
     503, "Service Unavailable", "too many requests wait", "Retry-After: 1"
 )
+# What is closed first when there are too many connections.
+_WEIGHTS = {State.LINGER: 0, State.IDLE: 1, State.HEAD: 2, State.BODY: 3}
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -118,7 +121,8 @@ class Loop:
                 self._guard(connection, self._handle, event)
         while self.sender.unsent:
             self._watch_unsent(self.sender.unsent.popleft())
-        while self.returned:
+        # Once for each: one connection may have thousands of requests for a page.
+        for _ in range(len(self.returned)):
             self.finish(self.returned.popleft())
         self.polled = monotonic()
 
@@ -146,7 +150,7 @@ class Loop:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in _FULL and self._close_one_idle():
+                if error.errno in _FULL and self._make_room():
                     continue
                 if error.errno != errno.ECONNABORTED:
                     self._service.log.error("accept: %s", error)
@@ -154,20 +158,30 @@ class Loop:
                 return
             connection = Connection(sock, address, listener, self._begun)
             connection.deadline += self._service.limits.head_timeout
-            if len(self.connections) >= most and not self._close_one_idle():
+            if len(self.connections) >= most and not self._make_room():
                 self._pause_accepting()
             self.connections[connection.fd] = connection
             self._guard(connection, self._receive)
             if not self._accepting:
                 return
 
-    def _close_one_idle(self) -> bool:
-        """Make room for a connection; return False if none is idle."""
-        for connection in self.connections.values():
-            if connection.state == State.IDLE and not connection.buffer:
-                self.close(connection)
-                return True
-        return False
+    def _make_room(self) -> bool:
+        """Close a connection for a new one; return False if each has a request.
+
+        An idle one goes first. Then one goes of which a part of a request has come, the
+        one with the least time left: many slow clients must not keep a probe out.
+        """
+        found = min(
+            (each for each in self.connections.values() if each.state in _WEIGHTS),
+            key=lambda each: (_WEIGHTS[each.state], each.deadline),
+            default=None,
+        )
+        if found is None:
+            return False
+        if found.state in (State.HEAD, State.BODY):
+            self.sender.send(found, _OVERLOADED)
+        self.close(found)
+        return True
 
     def _guard(
         self, connection: Connection, handle: Callable[..., None], *words: int
@@ -273,6 +287,16 @@ class Loop:
         except Refused as refused:
             self._end(connection, refused.response)
 
+    @staticmethod
+    def _has_unread(connection: Connection) -> bool:
+        """Whether the client has sent more than what was read, or still sends."""
+        if connection.buffer or connection.is_streamed:
+            return True
+        try:
+            return bool(connection.sock.recv(1, socket.MSG_PEEK | DONT_WAIT))
+        except OSError:
+            return False
+
     def _end(self, connection: Connection, last: bytes = b"") -> None:
         """Send the last bytes, and close in a way that lets the client read them.
 
@@ -289,7 +313,7 @@ class Loop:
             connection.state = State.WRITE
             connection.deadline = monotonic() + self._service.limits.write_timeout
             self._watch(connection, WRITE)
-        elif last or connection.buffer:
+        elif last or self._has_unread(connection):
             self._linger(connection)
         else:
             self.close(connection)
@@ -306,7 +330,7 @@ class Loop:
 
     def _drop_input(self, connection: Connection) -> None:
         try:
-            data = connection.sock.recv(65536, socket.MSG_DONTWAIT)
+            data = connection.sock.recv(65536, DONT_WAIT)
         except BlockingIOError:
             return
         except OSError:

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from typing import Any
 
-from .bodies import make_file
+from .spool import make_file, write_all
 
 __all__ = ["DONT_WAIT", "Outgoing"]
 
@@ -66,7 +66,7 @@ class Outgoing:
                 self._spool = make_file()
                 # sendfile has no flag that keeps it from waiting.
                 self._sock.setblocking(False)
-            self._spool.write(data)
+            write_all(self._spool, data)
             last = self._parts[-1] if self._parts else None
             if isinstance(last, _FilePart) and last.file == self._spool.fileno():
                 last.count += len(data)

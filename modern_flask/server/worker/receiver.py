@@ -14,14 +14,15 @@ from time import monotonic
 from typing import Any
 
 from gunicorn.http import wsgi
-from gunicorn.http.body import Body, ChunkedReader, LengthReader
-from gunicorn.http.errors import NoMoreData
+from gunicorn.http.body import Body, ChunkedReader, EOFReader, LengthReader
+from gunicorn.http.errors import LimitRequestHeaders, NoMoreData, ParseException
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import IterUnreader
 
+from ..errors import ClientGone
 from .bodies import ChunkedBody, CountedBody
 from .connection import Connection, State
-from .heads import PlainHeads
+from .heads import PlainHeads, has_bare_line_feed
 from .outgoing import DONT_WAIT
 from .sender import Sender
 from .service import Service, make_error
@@ -29,9 +30,8 @@ from .service import Service, make_error
 __all__ = ["Receiver", "Refused"]
 
 _READ = 65536  # bytes in one call of recv
-_LONGEST_HEAD = 131072  # bytes; then gunicorn's parser names the limit
+_LONGEST_HEAD = 131072  # bytes, unless limits of gunicorn are larger
 _END = b"\r\n\r\n"
-_BAD = make_error(400, "Bad Request")
 _TIMEOUT = make_error(408, "Request Timeout")
 
 
@@ -60,6 +60,8 @@ class Receiver:
     ) -> None:
         self._service, self._sender, self._report = service, sender, report
         self._heads = PlainHeads(service.cfg, os.environ.get("SCRIPT_NAME", ""))
+        limits = service.cfg.limit_request_line, service.cfg.limit_request_field_size
+        self._longest_head = max(_LONGEST_HEAD, 2 * sum(limits))
 
     def receive(self, connection: Connection) -> bool:
         """Read what has come; return whether a request is complete.
@@ -98,10 +100,10 @@ class Receiver:
                 connection.state = State.HEAD
                 timeout = self._service.limits.head_timeout
                 connection.deadline = monotonic() + timeout
-            is_hopeless = len(buffer) > _LONGEST_HEAD or _has_bare_line_feed(
-                buffer, searched
-            )
-            return self._read_unusual(connection, buffer) if is_hopeless else False
+            is_too_long = len(buffer) > self._longest_head
+            if is_too_long or has_bare_line_feed(buffer, searched):
+                return self._read_unusual(connection, buffer)
+            return False
         listener = connection.listener
         environ = None
         if listener.is_tcp:
@@ -134,7 +136,8 @@ class Receiver:
                 request, writer, connection.address, name, service.cfg
             )
         except (NoMoreData, StopIteration):
-            raise Refused from None
+            error: Exception = LimitRequestHeaders("limit request head size")
+            raise self._refuse(None, connection, error) from None
         except Exception as error:
             raise self._refuse(request, connection, error) from None
         connection.request, connection.environ = request, environ
@@ -146,12 +149,13 @@ class Receiver:
             connection.sock.setblocking(True)
         reader = request.body.reader
         if isinstance(reader, ChunkedReader):
+            # The reader, its generator and the request would keep each other alive.
+            reader.parser = request.body = None
             memory = service.limits.body_memory
             return self._begin(connection, ChunkedBody(request, memory))
         if reader.length:
             return self._begin_counted(connection, reader.length)
-        environ["wsgi.input"] = BytesIO()
-        return True
+        return _give_body(connection, BytesIO())
 
     def _refuse(self, request: Any, connection: Connection, error: Any) -> Refused:
         """Log and answer a bad request as gunicorn does."""
@@ -165,9 +169,9 @@ class Receiver:
             first = [connection.buffer] if connection.buffer else []
             parts = chain(first, self._read_slowly(connection))
             connection.buffer, connection.keep = b"", False
+            connection.is_streamed = True
             reader = LengthReader(IterUnreader(parts), length)
-            connection.environ["wsgi.input"] = Body(reader)  # type: ignore[index]
-            return True
+            return _give_body(connection, Body(reader))
         return self._begin(connection, CountedBody(length, limits.body_memory))
 
     def _begin(self, connection: Connection, body: CountedBody | ChunkedBody) -> bool:
@@ -179,30 +183,23 @@ class Receiver:
     def _add_to_body(self, connection: Connection, data: bytes) -> bool:
         body, limits = connection.body, self._service.limits
         assert body is not None
-        assert connection.environ is not None
-        rest = body.feed(data)
+        try:
+            rest = body.feed(data)
+        except ParseException as error:
+            raise self._refuse(connection.request, connection, error) from None
         if rest is None:
             if body.received > limits.body_file and isinstance(body, ChunkedBody):
-                parts = chain(body.take_raw(), self._read_slowly(connection))
-                reader = ChunkedReader(connection.request, IterUnreader(parts))
-                connection.environ["wsgi.input"] = Body(reader)
-                connection.keep = False
-                return True
+                parts = body.stream(self._read_slowly(connection))
+                reader = EOFReader(IterUnreader(parts))
+                connection.keep, connection.is_streamed = False, True
+                return _give_body(connection, Body(reader))
             allowed = limits.body_timeout + body.received / limits.body_rate
             connection.deadline = min(
                 monotonic() + limits.body_timeout, connection.begun + allowed
             )
             return False
         connection.buffer = rest
-        if isinstance(body, ChunkedBody) and body.is_malformed:
-            connection.keep = False
-        try:
-            connection.environ["wsgi.input"] = body.open()
-        except NoMoreData:
-            raise Refused(_BAD) from None
-        except Exception as error:
-            raise self._refuse(connection.request, connection, error) from None
-        return True
+        return _give_body(connection, body.open())
 
     def _read_slowly(self, connection: Connection) -> Iterator[bytes]:
         """Yield what comes, in the app's thread, until the client is too slow."""
@@ -213,20 +210,29 @@ class Receiver:
             allowed = begun + limits.body_timeout + received / limits.body_rate
             left = min(limits.body_timeout, allowed - monotonic())
             if left <= 0 or not poll.poll(left * 1000):
-                self._sender.send(connection, _TIMEOUT)
+                if not connection.has_begun:
+                    self._sender.send(connection, _TIMEOUT)
                 connection.is_broken = True
                 raise TimeoutError("The client sends the body too slowly.")
-            data = connection.sock.recv(_READ, DONT_WAIT)
+            try:
+                data = connection.sock.recv(_READ, DONT_WAIT)
+            except BlockingIOError:
+                continue
+            except OSError:
+                data = b""
             if not data:
-                return
+                raise ClientGone
             received += len(data)
             yield data
 
 
-def _has_bare_line_feed(buffer: bytes, searched: int) -> bool:
-    """Whether a line ends without CR, so that the head can't become valid."""
-    start = buffer.rfind(b"\n", 0, searched) + 1
-    return buffer.count(b"\n", start) != buffer.count(b"\r\n", start)
+def _give_body(connection: Connection, file: Any) -> bool:
+    """Set the body of a request that is complete."""
+    assert connection.environ is not None
+    connection.environ["wsgi.input"] = file
+    if connection.request is not None:
+        connection.request.body = file
+    return True
 
 
 class _Writer:

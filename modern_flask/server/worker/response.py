@@ -16,6 +16,7 @@ from gunicorn.http.message import TOKEN_RE
 from gunicorn.http.wsgi import HEADER_VALUE_RE, STATUS_RE, FileWrapper
 from gunicorn.util import is_hoppish
 
+from ..errors import ClientGone
 from .connection import Connection
 from .sender import Sender
 
@@ -96,7 +97,7 @@ class Answer:
             if isinstance(parts, FileWrapper) and self._send_wrapped(parts):
                 return parts
             for part in parts:
-                if part:
+                if part or not isinstance(part, bytes):
                     self.write(part)
             self.finish()
         except BaseException:
@@ -107,9 +108,14 @@ class Answer:
         return parts
 
     def write(self, part: bytes) -> None:
-        """Send a part of the body, the first one together with the head."""
+        """Send a part of the body, the first one together with the head.
+
+        Raises:
+            ClientGone: Nobody gets the rest, so a stream without end must not go on.
+        """
         if not isinstance(part, bytes):
-            raise TypeError(f"{part!r} is not a byte")
+            # Not the part itself: it may contain a secret.
+            raise TypeError(f"a part of the body is {type(part).__name__}, not bytes")
         head = b""
         if not self._head_is_sent:
             head = self._make_head()
@@ -122,6 +128,8 @@ class Answer:
             part = b"%X\r\n%b\r\n" % (len(part), part)
         if data := head + part:
             self._send(self._connection, data)
+        if self._connection.is_broken:
+            raise ClientGone
         self._connection.active = time.monotonic()
 
     def send_hints(self, headers: Iterable[tuple[Any, Any]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 
 from .connection import Connection
 from .limits import Limits
@@ -92,3 +93,5 @@ class Sender:
                 connection.is_broken = True
             if self.flush(connection):
                 return
+            # The client takes it, so this is no call that hangs.
+            connection.active = monotonic()

@@ -66,6 +66,14 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         The main thread may be in a call of the app, where no handler can run.
         """
 
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """Stop quickly at SIGINT and SIGQUIT; their numbers reach the loop as well.
+
+        Gunicorn raises SystemExit here, in the middle of a view.
+        """
+        self.alive = False
+        self.cfg.worker_int(self)
+
     def run(self) -> None:
         """Serve until a signal, a call that takes too long, or the request limit."""
         self._flask = find_app(self.app.callable)
@@ -121,14 +129,14 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         """Act on signals, whose numbers gunicorn's wake-up pipe has."""
         if signal.SIGTERM in data:
             self._stop()
-        elif not self.alive:
-            # SIGINT, SIGQUIT or the reloader.
+        if not self.alive or signal.SIGINT in data or signal.SIGQUIT in data:
+            # One of these signals, or the reloader.
             self._stop(quick=True)
 
-    def _stop(self, quick: bool = False) -> None:
+    def _stop(self, delay: bool = True, quick: bool = False) -> None:
         if self._service.pages is not None:
             self._service.pages.is_stopping = True
-        self._drain.begin(monotonic(), quick)
+        self._drain.begin(monotonic(), delay, quick)
 
     def _beat(self, now: float) -> None:
         """Tell the master that this worker lives, and see whether it must end."""
@@ -143,7 +151,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         if self.nr >= self.max_requests and not self._drain.has_begun:
             self.log.info("Autorestarting worker after current request.")
             self._stop()
-        if self.ppid != os.getppid() or not self.alive:
+        if self.ppid != os.getppid():
+            self._stop(delay=False)
+        if not self.alive:
             self._stop(quick=True)
         if self._drain.is_done(now):
             calls = list(self._turns.calls.items())
@@ -163,7 +173,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             for ident, (connection, begun) in list(self._turns.calls.items())
             if timeout
             and now - connection.active > timeout
-            and "HTTP_UPGRADE" not in (connection.environ or ())
+            and not _is_websocket(connection.environ)
         ]
 
     def _cut(self, late: list[tuple[int, Call]], now: float) -> None:
@@ -217,6 +227,11 @@ def _make_notes() -> dict[str, Any]:
         LISTEN_LIMIT.set(most)
 
     return {"note_wait": QUEUE_WAIT.note, "note_queue": note_queue}
+
+
+def _is_websocket(environ: Any) -> bool:
+    # Other upgrades, such as that to HTTP/2, are offers which this worker ignores.
+    return bool(environ) and environ.get("HTTP_UPGRADE", "").lower() == "websocket"
 
 
 def _find_reason(cfg: Any) -> str:

@@ -46,7 +46,7 @@ class Running:
         )
         listener = Listener(SimpleNamespace(sock=self.socket), service.cfg)
         self.signals = b""
-        self.is_draining = False
+        self.is_draining = self.is_closing = False
         self.loop = Loop(service, [listener], self.pipe, report, self._note, self._beat)
         self.drain = Drain(self.loop, delay=0.0, grace=20.0)
         self.turns: Turns = make_turns(self.loop, service, lambda: None, threads)
@@ -59,11 +59,15 @@ class Running:
     def _beat(self, now: float) -> None:
         if self.is_draining and not self.drain.has_begun:
             self.drain.begin(monotonic())
-        if self.drain.is_done(now):
+        # A test that is over need not wait until it is quiet for a while.
+        is_quiet = (
+            self.is_closing and not self.loop.ready and not self.loop.count_busy()
+        )
+        if self.drain.is_done(now) or is_quiet:
             self.turns.stop()
 
     def stop(self) -> None:
-        self.is_draining = True
+        self.is_draining = self.is_closing = True
         self.loop.beat_now()
         self.loop.wake()
         self.thread.join(60)
@@ -127,6 +131,8 @@ def running(
     logger: Any = Logger,
     path: str = "",
     settings: dict[str, Any] | None = None,
+    before: Any = None,
+    after: Any = None,
     **limits: Any,
 ) -> Iterator[Running]:
     """Serve ``app`` during the block, with settings of gunicorn and limits."""
@@ -144,6 +150,8 @@ def running(
         log=log,
         access_log=AccessLog(log, cfg),
         limits=Limits(**limits),
+        before=before,
+        after=after,
     )
     found = Running(service, threads, path)
     try:

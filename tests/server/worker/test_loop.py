@@ -1,6 +1,7 @@
 """What a client sees of the worker: connections, bodies, deadlines, bad requests."""
 
 import os
+import random
 import socket
 import threading
 import time
@@ -424,9 +425,88 @@ def test_error_of_the_worker_ends_one_connection(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("modern_flask.server.worker.bodies.make_file", fail)
+        patch.setattr("modern_flask.server.worker.spool.make_file", fail)
         big = b"POST / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n"
         assert worker.talk(big).startswith(b"HTTP/1.1 500 ")
 
     assert "No space left" in caplog.text
     assert worker.talk(LAST).endswith(b"GET /last 0\n")
+
+
+class _Pages:
+    """Pages that are answered beside the app; all but /livez wait."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+
+    def takes(self, environ: dict[str, Any]) -> bool:
+        return environ["PATH_INFO"] in ("/livez", "/metrics")
+
+    def is_instant(self, environ: dict[str, Any]) -> bool:
+        return bool(environ["PATH_INFO"] == "/livez")
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] != "/livez":
+            self.release.wait(60)
+        start_response("200 OK", [("Content-Length", "5")])
+        return [b"alive"]
+
+
+def test_liveness_while_other_pages_hang() -> None:
+    """A collector that hangs holds the metrics, and no liveness probe."""
+    pages = _Pages()
+
+    with running(answer, pages=pages) as worker:
+        others = [worker.connect() for _ in range(10)]
+        for client in others:
+            client.sendall(b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n")
+        found = [
+            worker.talk(b"GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n")
+            for _ in range(3)
+        ]
+        pages.release.set()
+        rest = [read_all(client) for client in others]
+        for client in others:
+            client.close()
+
+    assert all(each.endswith(b"alive") for each in found + rest)
+
+
+@pytest.mark.proof
+def test_many_takeovers(proof_size: Any) -> None:
+    """Never two calls of the app at once, and all of them in the main thread.
+
+    The calls last 40 to 80 ms, so that another thread takes the loop over.
+    """
+    number = proof_size(2000)
+    chance, running_now, idents, seen = random.Random(5), [0], set(), []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        running_now[0] += 1
+        assert running_now[0] == 1
+        idents.add(threading.get_ident())
+        time.sleep(chance.uniform(0.04, 0.08))
+        running_now[0] -= 1
+        return answer(environ, start_response)
+
+    def ask(path: bytes, expected: bytes) -> None:
+        with worker.connect() as client:
+            while len(seen) < number:
+                client.sendall(b"GET " + path + b" HTTP/1.1\r\n\r\n")
+                assert read_response(client)[1] == expected
+                seen.extend([path] if path != b"/livez" else [])
+            done.append(path)
+
+    done: list[bytes] = []
+    with running(app, pages=_Pages()) as worker:
+        asked = [(b"/%d" % each, b"GET /%d 0\n" % each) for each in range(4)]
+        asked += [(b"/livez", b"alive")] * 2
+        threads = [threading.Thread(target=ask, args=each) for each in asked]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(600)
+        main = worker.thread.ident
+
+    assert len(done) == 6
+    assert idents == {main}

@@ -356,23 +356,19 @@ def test_access_log(number: int) -> None:
 
 def test_hooks_of_gunicorn() -> None:
     """``pre_request`` and ``post_request`` get what gunicorn gives them."""
-    from dataclasses import replace
-
     seen: list[Any] = []
 
     def app(environ: Any, start_response: Any) -> Any:
         start_response("200 OK", [("Content-Length", "0")])
         return []
 
-    with running(app) as worker:
-        caller = worker.turns._caller
-        caller._service = replace(
-            caller._service,
-            before=lambda request: seen.append((request.method, request.uri)),
-            after=lambda request, environ, response: seen.append(
-                (request.path, environ["RAW_URI"], response.status)
-            ),
-        )
+    def before(request: Any) -> None:
+        seen.append((request.method, request.uri))
+
+    def after(request: Any, environ: Any, response: Any) -> None:
+        seen.append((request.path, environ["RAW_URI"], response.status))
+
+    with running(app, before=before, after=after) as worker:
         worker.talk(b"GET /a?b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
     assert seen == [("GET", "/a?b"), ("/a", "/a?b", "200 OK")]

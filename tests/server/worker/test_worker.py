@@ -7,6 +7,7 @@ import re
 import resource
 import signal
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -76,12 +77,13 @@ CLASS = ("-k", "modern_flask.server.Worker")
 
 @contextmanager
 def serving(
-    folder: Path, *words: str, **environ: str | None
+    folder: Path, *words: str, program: Any = None, **environ: str | None
 ) -> Iterator[tuple[Process, int]]:
     """A gunicorn with the program, and its port."""
     (folder / "shop.py").write_text(PROGRAM)
     port = free_port()
-    command = python("-m", "gunicorn", *words, "--bind", f"127.0.0.1:{port}")
+    start = [program] if program else python("-m", "gunicorn")
+    command = [*start, *words, "--bind", f"127.0.0.1:{port}"]
     with Process(
         *command, "shop:create_app()", log=folder / "log", env=environ, cwd=folder
     ) as process:
@@ -89,11 +91,11 @@ def serving(
         yield process, port
 
 
-def get(port: int, path: str) -> int:
+def get(port: int, path: str, **headers: str) -> int:
     """The status of a response; 0 for none."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         response.read()
         return response.status
@@ -134,7 +136,11 @@ def test_call_that_takes_too_long(tmp_path: Path, zipkin: ZipkinCollector) -> No
         statuses: list[int] = []
 
         def ask(path: str) -> threading.Thread:
-            thread = threading.Thread(target=lambda: statuses.append(get(port, path)))
+            # An offer of HTTP/2, as that of Java's client, is no websocket.
+            offer = {"Connection": "Upgrade", "Upgrade": "h2c"}
+            thread = threading.Thread(
+                target=lambda: statuses.append(get(port, path, **offer))
+            )
             thread.start()
             return thread
 
@@ -199,6 +205,9 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
         self._done.set()
         for thread in self._threads:
             thread.join(60)
@@ -327,6 +336,35 @@ def test_limit_of_requests_loses_no_request(tmp_path: Path) -> None:
         assert load.counts["refused"] == 0
 
 
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_quick_end_loses_no_short_request(threads: str, tmp_path: Path) -> None:
+    """At SIGINT no view is interrupted: what is under way has a second to end."""
+    with serving(tmp_path, *SETTINGS, "--threads", threads) as (process, port):
+        with Load(port, 8, kept=True) as load:
+            eventually(lambda: get(port, "/short") == 200)
+            code = process.stop(signal.SIGINT)
+
+        assert load.lost() == {}
+        assert "Traceback" not in process.output
+        assert code == 0
+
+
+def test_quick_end_of_a_long_call(tmp_path: Path) -> None:
+    """At SIGINT a long call is cut after a second, and logged."""
+    words = (*SETTINGS, "--graceful-timeout", "60", "--timeout", "60")
+    with serving(tmp_path, *words) as (process, port):
+        view = threading.Thread(target=get, args=(port, "/report/7"))
+        view.start()
+        eventually((tmp_path / "begun").exists)
+        begun = time.monotonic()
+        process.stop(signal.SIGINT)
+        seconds = time.monotonic() - begun
+        view.join(60)
+
+    assert seconds < 20
+    assert re.search(r"GET /report/<int:number> .*was cut after", process.output)
+
+
 def test_not_ready_before_the_end(tmp_path: Path) -> None:
     """At SIGTERM the service is not ready at once, and still serves for the delay."""
     with serving(tmp_path, *SETTINGS, FLASK_SERVER_SHUTDOWN_DELAY="60") as (
@@ -432,3 +470,35 @@ def test_other_apps(tmp_path: Path) -> None:
 
         assert fetch(port, "/livez") == "ok"
         assert process.stop() == 0
+
+
+def test_signals_lose_no_request(tmp_path: Path) -> None:
+    """Log files opened again, workers added and removed, and an upgrade: none fails."""
+    # As a module, gunicorn can't start itself again: its folder hides `http`.
+    program, pid = Path(sys.executable).with_name("gunicorn"), tmp_path / "pid"
+    words = ("-p", str(pid), *SETTINGS)
+    with (
+        serving(tmp_path, *words, program=program) as (old, port),
+        Load(port, 8, kept=True) as load,
+    ):
+        os.kill(old.pid, signal.SIGUSR1)
+        os.kill(old.pid, signal.SIGTTIN)
+        eventually(lambda: len(descendants(old.pid)) == 2, timeout=60)
+        os.kill(old.pid, signal.SIGTTOU)
+        eventually(lambda: len(descendants(old.pid)) == 1, timeout=60)
+        os.kill(old.pid, signal.SIGUSR2)
+        eventually((tmp_path / "pid.2").exists, timeout=60)
+        new = int((tmp_path / "pid.2").read_text())
+        try:
+            eventually(lambda: len(descendants(new)) == 1, timeout=60)
+            eventually(lambda: old.output.count("startup") > 2, timeout=60)
+            os.kill(old.pid, signal.SIGTERM)
+            eventually(lambda: old.returncode == 0, timeout=60)
+            eventually(lambda: get(port, "/short") == 200)
+        finally:
+            load.stop()
+            os.kill(new, signal.SIGTERM)
+            eventually(lambda: not Path(f"/proc/{new}").exists(), timeout=60)
+
+    assert load.lost() == {}
+    assert load.counts["refused"] == 0
