@@ -1,0 +1,224 @@
+"""What a container runs: the words of its command line, and what they mean."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import PurePosixPath
+
+import click
+
+from ...errors import find_nearest, join_names
+from .. import settings
+from ..address import check_address
+from ..errors import AddressUnusable
+from .service import Service, find_module
+
+__all__ = ["Program", "names_service", "read_program"]
+
+_SHELLS = frozenset({"sh", "bash", "ash", "dash"})
+_SETTINGS = settings.__name__
+
+_INIT = frozenset({"tini", "dumb-init", "catatonit", "--", "-g", "exec"})
+"""Words before the program that pass its signals on."""
+
+
+@dataclass
+class Program:
+    """A command line of the service, or of something else.
+
+    Args:
+        words: The words, with the shell removed.
+        by_shell: Whether a shell stands between the kubelet and the program.
+
+    Attributes:
+        verb: ``serve``, ``gunicorn``, ``worker``, another command of the service, or
+            empty for another program.
+        app: The app that it names; empty if it names none.
+        host: The host where it listens; empty if that is not known.
+        port: The port where it listens; None if that is not known.
+        workers: The number of processes that serve.
+        by_kit: Whether gunicorn has the kit's settings.
+        graceful: Gunicorn's graceful timeout in seconds; None if it is not known.
+        problem: Why the command line is wrong; empty if it is not known to be.
+        fix: What to do about it.
+    """
+
+    words: list[str]
+    by_shell: bool = False
+    verb: str = ""
+    app: str = ""
+    host: str = ""
+    port: int | None = None
+    workers: int = 1
+    by_kit: bool = False
+    graceful: float | None = None
+    problem: str = ""
+    fix: str = ""
+
+    @property
+    def serves(self) -> bool:
+        """Whether it answers requests."""
+        return self.verb in ("serve", "gunicorn")
+
+
+def read_program(words: Sequence[str], service: Service, options: str = "") -> Program:
+    """Read a command line.
+
+    Args:
+        words: The words of the container, entry point first.
+        service: The service.
+        options: The value of ``GUNICORN_CMD_ARGS``.
+    """
+    inner, by_shell = _remove_shell(list(words))
+    while inner and PurePosixPath(inner[0]).name in _INIT:
+        inner = inner[1:]
+    program = Program(inner, by_shell)
+    name = PurePosixPath(inner[0]).name if inner else ""
+    if name in ("python", "python3") and inner[1:2] == ["-m"]:
+        inner, name = inner[2:], inner[2] if len(inner) > 2 else ""
+    if name in ("modern-flask", "modern_flask.cli", "flask"):
+        _read_kit(program, inner[1:], service, options)
+    elif name in ("gunicorn", "gunicorn.app.wsgiapp"):
+        _read_gunicorn(program, inner[1:], options)
+    elif get_close_matches(name, ["modern-flask"], 1, 0.9):
+        program.problem, program.fix = f"{name} is no program", "use modern-flask"
+    return program
+
+
+def _remove_shell(words: list[str]) -> tuple[list[str], bool]:
+    """Return the words of ``sh -c "exec PROGRAM"``, and whether the shell stays."""
+    is_shell = bool(words) and PurePosixPath(words[0]).name in _SHELLS
+    flags = words[1] if len(words) > 2 else ""
+    if not is_shell or not flags.startswith("-") or not flags.endswith("c"):
+        return words, False
+    try:
+        inner = shlex.split(words[2])
+    except ValueError:
+        return words, False
+    separators = [n for n, word in enumerate(inner) if word in ("&&", ";", "||")]
+    if separators:
+        # The program of the service is the last one.
+        inner = inner[separators[-1] + 1 :]
+    if inner[:1] == ["exec"]:
+        return inner[1:], False
+    return inner, True
+
+
+def _read_kit(
+    program: Program, words: list[str], service: Service, options: str
+) -> None:
+    """Read the words after ``modern-flask``."""
+    while words and words[0].startswith("-"):
+        name, found, value = words[0].partition("=")
+        if name in ("--app", "-A"):
+            if not found:
+                value, words = (words[1] if len(words) > 1 else ""), words[1:]
+            program.app = value
+        elif name in ("-e", "--env-file") and not found:
+            words = words[1:]
+        elif name not in ("--verbose", "--debug", "--no-debug", "-e", "--env-file"):
+            near = find_nearest(name, ["--app", "--verbose"], 1)
+            if near:
+                program.problem = f"modern-flask has no option {name}"
+                program.fix = f"did you mean {near[0]}?"
+            return
+        words = words[1:]
+    if not words:
+        return
+    program.verb = words[0]
+    command = service.commands.get(program.verb)
+    if command is None:
+        near = find_nearest(program.verb, service.commands)
+        if near:
+            program.problem = f"{program.verb} is not a command"
+            program.fix = f"did you mean {join_names(near, 'or')}?"
+    elif program.verb == "serve":
+        _read_serve(program, words[1:], command, options)
+
+
+def _read_serve(
+    program: Program, words: list[str], command: click.Command, options: str
+) -> None:
+    """Read the words after ``modern-flask serve`` as the command itself does."""
+    parser = command.make_parser(click.Context(command))
+    try:
+        given, _, _ = parser.parse_args(list(words))
+    except click.UsageError as error:
+        program.problem = error.format_message().rstrip(".")
+        program.fix = "use the options that `modern-flask serve --help` lists"
+        return
+    defaults = {
+        each.name: each.default
+        for each in command.params
+        if isinstance(each, click.Option)
+    }
+    _set_address(program, str(given.get("bind", defaults.get("bind", ""))))
+    with suppress(ValueError):
+        program.workers = int(given.get("workers", 1))
+    graceful = _find_option([*shlex.split(options), *words], "--graceful-timeout")
+    program.graceful = float(settings.graceful_timeout)
+    with suppress(TypeError, ValueError):
+        program.graceful = float(graceful or program.graceful)
+
+
+def _read_gunicorn(program: Program, words: list[str], options: str) -> None:
+    """Read the words after ``gunicorn``. A file may set what they do not."""
+    program.verb = "gunicorn"
+    positional = [word for word in words if ":" in word and word[0] not in "-/"]
+    named = [word for word in positional if word.split(":")[0].isidentifier()]
+    program.app = named[-1] if named else ""
+    with suppress(ValueError):
+        words = [*shlex.split(options), *words]
+    config = _find_option(words, "--config", "-c")
+    program.by_kit = config == f"python:{_SETTINGS}"
+    bind = _find_option(words, "--bind", "-b")
+    if bind:
+        _set_address(program, bind)
+    graceful = _find_option(words, "--graceful-timeout")
+    if program.by_kit and not graceful:
+        program.graceful = float(settings.graceful_timeout)
+    with suppress(TypeError, ValueError):
+        program.workers = int(_find_option(words, "--workers", "-w") or 1)
+        program.graceful = float(graceful) if graceful else program.graceful
+
+
+def _set_address(program: Program, bind: str) -> None:
+    if "$" in bind:
+        return
+    try:
+        address = check_address(bind)
+    except AddressUnusable as fault:
+        program.problem, program.fix = fault.what.rstrip("."), "use 0.0.0.0:PORT"
+        return
+    if address is not None:
+        program.host, program.port = address
+
+
+def _find_option(words: Sequence[str], *names: str) -> str:
+    """Return the last value of an option; empty if it is not there."""
+    found = ""
+    for value in _find_values(list(words), names):
+        found = value
+    return found
+
+
+def _find_values(words: list[str], names: Sequence[str]) -> Iterator[str]:
+    for number, word in enumerate(words):
+        name, given, value = word.partition("=")
+        if name in names and given:
+            yield value
+        elif word in names and number + 1 < len(words):
+            yield words[number + 1]
+        elif any(
+            len(each) == 2 and word.startswith(each) and len(word) > 2 for each in names
+        ):
+            yield word[2:]
+
+
+def names_service(program: Program, service: Service) -> bool:
+    """Whether the command line names the service by its module."""
+    return find_module(program.app) == find_module(service.app) != ""
