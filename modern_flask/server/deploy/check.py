@@ -14,7 +14,7 @@ from .documents import Document, Finding, read_documents, read_text
 from .image import Image, check_image, is_dockerfile, read_image
 from .service import Service
 
-__all__ = ["check_files"]
+__all__ = ["check_documents", "check_files"]
 
 
 def check_files(service: Service, files: Sequence[str]) -> list[Finding]:
@@ -43,23 +43,41 @@ def check_files(service: Service, files: Sequence[str]) -> list[Finding]:
             images.append(read_image(file, text))
         else:
             documents += read_documents(file, text)
-    return list(dict.fromkeys(_check(service, documents, images, files)))
+    return check_documents(service, documents, images, len(images) < len(files))
+
+
+def check_documents(
+    service: Service,
+    documents: Sequence[Document],
+    images: Sequence[Image] = (),
+    has_manifests: bool = True,
+) -> list[Finding]:
+    """Compare objects with a service; see :func:`check_files`.
+
+    Args:
+        service: The service.
+        documents: The objects.
+        images: Dockerfiles.
+        has_manifests: Whether one of the objects must run the service.
+    """
+    found = _check(service, documents, images, has_manifests)
+    return list(dict.fromkeys(found))
 
 
 def _check(
     service: Service,
     documents: Sequence[Document],
     images: Sequence[Image],
-    files: Sequence[str],
+    has_manifests: bool,
 ) -> Iterator[Finding]:
     for image in images:
         yield from check_image(image, service)
     # With several images nobody knows which one a container has.
     known = images[0] if len(images) == 1 else None
     containers = find_containers(documents, service, known)
-    if not containers and len(images) < len(files):
+    if not containers and has_manifests:
         yield Finding(
-            ", ".join(files),
+            ", ".join(dict.fromkeys(each.file for each in documents)) or "-",
             "-",
             "-",
             f"no container runs {service.name}",

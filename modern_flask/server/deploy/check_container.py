@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from math import ceil
+from pathlib import PurePosixPath
 
 from ...config.errors import MalformedSource, UnknownScheme
 from ...config.source import parse_source
@@ -132,9 +133,10 @@ def _check_variables(container: Container) -> Iterator[Finding]:
 
 def _check_field(place: Place, name: str, path: str) -> Iterator[Finding]:
     """Check a variable that a field of the pod gives."""
-    field = place.at("valueFrom", "fieldRef", "fieldPath")
-    if field.text and field.text != path:
-        yield field.report(f"{name} is {field.text}", f"use {path}")
+    reference = place.at("valueFrom", "fieldRef")
+    field = reference.at("fieldPath")
+    if reference.value is not None and field.text != path:
+        yield field.report(f"{name} is {field.text or 'no field'}", f"use {path}")
     # A namespace may be written out. The name of a pod or a node is never the same.
     literal = place.at("value").text
     is_fixed = name != "POD_NAMESPACE" and "$(" not in literal
@@ -198,8 +200,8 @@ def _check_folder(container: Container) -> Iterator[Finding]:
     folder = container.variables.literal.get("TMPDIR") or "/tmp"
     mounts = container.place.at("volumeMounts")
     for mount in mounts.items:
-        path = mount.at("mountPath").text.rstrip("/")
-        if folder == path or folder.startswith(f"{path}/"):
+        path = PurePosixPath(mount.at("mountPath").text)
+        if path.is_absolute() and PurePosixPath(folder).is_relative_to(path):
             if _is_writable(container.pod, mount):
                 return
             mounts = mount

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from .check_access import is_same_namespace
 from .check_container import is_loopback
 from .check_probes import list_other_ports
 from .containers import Container, find_pod
@@ -34,11 +35,7 @@ def check_service_monitor(
         for each in services
         if find_selected(each.root.at("spec", "selector"), servers)
     ]
-    selected = [
-        each
-        for each in ours
-        if selects(selector, each.root.at("metadata", "labels").mapping)
-    ]
+    selected = [each for each in ours if _finds(selector, each)]
     if not selected and any(each.name == document.name for each in ours):
         yield selector.report(
             f"it does not select the Service {document.name}",
@@ -47,6 +44,16 @@ def check_service_monitor(
     for service in selected:
         for endpoint in document.root.at("spec", "endpoints").items:
             yield from _check_endpoint(endpoint, service, servers)
+
+
+def _finds(selector: Place, service: Document) -> bool:
+    """Whether the selector of a ServiceMonitor finds a Service."""
+    monitor = selector.document
+    is_near = is_same_namespace(monitor.namespace, service.namespace)
+    labels = service.root.at("metadata", "labels").mapping
+    is_far = monitor.root.at("spec", "namespaceSelector").value is not None
+    # An empty selector finds every Service.
+    return (is_near or is_far) and (not selector.mapping or selects(selector, labels))
 
 
 def _check_endpoint(

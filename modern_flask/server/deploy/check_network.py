@@ -12,7 +12,7 @@ from .check_monitors import (
     check_service_monitor,
 )
 from .check_probes import list_other_ports
-from .containers import Container
+from .containers import Container, is_name_of
 from .documents import Document, Finding, Place
 from .selection import find_selected, get_target, selects
 
@@ -53,12 +53,7 @@ def _check_selector(
 ) -> Iterator[Finding]:
     """Report an object with the name of a workload that selects none of its pods."""
     document = selector.document
-    named = [
-        each
-        for each in containers
-        if each.document.name == document.name
-        and is_same_namespace(each.document.namespace, document.namespace)
-    ]
+    named = [each for each in containers if each.document.name == document.name]
     if named and selector.mapping and not find_selected(selector, containers):
         labels = ", ".join(f"{k}: {v}" for k, v in named[0].labels.items())
         yield selector.report(
@@ -151,11 +146,18 @@ def _check_autoscaler(
         for each in containers
         if (each.document.name, each.document.kind) == (name, kind)
     ]
-    is_named = any(each.document.name == document.name for each in containers)
-    exists = any((each.name, each.kind) == (name, kind) for each in documents)
+    is_named = any(
+        each.document.name == document.name or is_name_of(each.service, document.name)
+        for each in containers
+    )
+    exists = any(
+        (each.name, each.kind) == (name, kind)
+        and is_same_namespace(each.namespace, document.namespace)
+        for each in documents
+    )
     if is_named and not exists:
         yield reference.report(
-            f"there is no {kind} {name}", f"name the workload {document.name}"
+            f"there is no {kind} {name} in its namespace", "name a workload"
         )
     versions = reference.at("apiVersion")
     for container in targets:

@@ -16,7 +16,7 @@ from .program import Program, names_service, read_program
 from .service import Service, find_module
 from .settings import PodSettings, read_settings
 
-__all__ = ["Container", "Variables", "find_containers", "find_pod"]
+__all__ = ["Container", "Variables", "find_containers", "find_pod", "is_name_of"]
 
 _TEMPLATES = {
     "Pod": ("spec",),
@@ -154,15 +154,19 @@ def _read(
 ) -> Container | None:
     """Read a container; None if it does not run the service."""
     variables = _read_variables(place, documents)
-    words = _read_words(place, variables, _is_called(place, variables, service), image)
+    words = _read_words(place, variables, service, image)
     options = variables.literal.get("GUNICORN_CMD_ARGS", "")
     program = read_program(words, service, options)
     program.app = program.app or variables.literal.get("FLASK_APP", "")
+    is_named = _is_called(place, variables, service)
+    if is_named and place.at("command").texts and words[0].startswith("-"):
+        program.problem = f"{words[0]} is an option, and not a program"
+        program.fix = "begin the command with modern-flask"
     if program.by_kit and not program.host:
         program.host, program.port = _read_gunicorn_bind(variables)
     # Without a command the image decides, and it may not be known.
-    is_kit = bool(program.verb or program.problem or not words)
-    is_ours = names_service(program, service) or _is_called(place, variables, service)
+    is_kit = bool(program.is_kit or program.verb or program.problem or not words)
+    is_ours = is_named or names_service(program, service)
     if not is_kit or not is_ours:
         return None
     document = place.document
@@ -171,9 +175,14 @@ def _read(
 
 def _is_called(place: Place, variables: Variables, service: Service) -> bool:
     """Whether a container or its variables have the name of the service."""
-    names = {_simplify(service.name), _simplify(find_module(service.app))}
     given = (place.at("name").text, variables.literal.get("SERVICE_NAME", ""))
-    return any(_simplify(name) in names for name in given)
+    return any(is_name_of(service, name) for name in given)
+
+
+def is_name_of(service: Service, name: str) -> bool:
+    """Whether an object with this name belongs to the service."""
+    names = {_simplify(service.name), _simplify(find_module(service.app))}
+    return _simplify(name) in names
 
 
 def _simplify(name: str) -> str:
@@ -189,17 +198,29 @@ def _read_gunicorn_bind(variables: Variables) -> tuple[str, int | None]:
 
 
 def _read_words(
-    place: Place, variables: Variables, is_called: bool, image: Image | None
+    place: Place, variables: Variables, service: Service, image: Image | None
 ) -> list[str]:
+    """Return the words that a container runs; none if only the image knows them."""
+    is_called = _is_called(place, variables, service)
     command, arguments = place.at("command").texts, place.at("args").texts
     words = [*command, *arguments]
-    if not command and image is not None and is_called:
-        words = image.start(command, arguments)
+    if not command and is_called:
+        words = _complete(arguments, service, image)
 
     def expand(match: re.Match[str]) -> str:
         return variables.literal.get(match[1], match[0])
 
     return [re.sub(r"\$\(([\w.-]+)\)", expand, word) for word in words]
+
+
+def _complete(arguments: list[str], service: Service, image: Image | None) -> list[str]:
+    """Put the entry point of the image before the arguments of a container."""
+    if image is not None:
+        return image.start([], arguments)
+    first = arguments[0] if arguments else ""
+    if first in service.commands:
+        return ["modern-flask", "--app", service.app, *arguments]
+    return ["modern-flask", *arguments] if first in ("--app", "-A") else []
 
 
 def _read_variables(place: Place, documents: Sequence[Document]) -> Variables:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import PurePosixPath
+from typing import Any
 
 import click
 
@@ -21,6 +22,8 @@ __all__ = ["Program", "names_service", "read_program"]
 
 _SHELLS = frozenset({"sh", "bash", "ash", "dash"})
 _SETTINGS = settings.__name__
+
+_FLAGS = frozenset({"--verbose", "--debug", "--no-debug", "--version", "--help"})
 
 _INIT = frozenset({"tini", "dumb-init", "catatonit", "--", "-g", "exec"})
 """Words before the program that pass its signals on."""
@@ -41,6 +44,7 @@ class Program:
         host: The host where it listens; empty if that is not known.
         port: The port where it listens; None if that is not known.
         workers: The number of processes that serve.
+        is_kit: Whether it is the kit's command line.
         by_kit: Whether gunicorn has the kit's settings.
         graceful: Gunicorn's graceful timeout in seconds; None if it is not known.
         problem: Why the command line is wrong; empty if it is not known to be.
@@ -54,6 +58,7 @@ class Program:
     host: str = ""
     port: int | None = None
     workers: int = 1
+    is_kit: bool = False
     by_kit: bool = False
     graceful: float | None = None
     problem: str = ""
@@ -112,6 +117,7 @@ def _read_kit(
     program: Program, words: list[str], service: Service, options: str
 ) -> None:
     """Read the words after ``modern-flask``."""
+    program.is_kit = True
     while words and words[0].startswith("-"):
         name, found, value = words[0].partition("=")
         if name in ("--app", "-A"):
@@ -120,36 +126,38 @@ def _read_kit(
             program.app = value
         elif name in ("-e", "--env-file") and not found:
             words = words[1:]
-        elif name not in ("--verbose", "--debug", "--no-debug", "-e", "--env-file"):
-            near = find_nearest(name, ["--app", "--verbose"], 1)
-            if near:
-                program.problem = f"modern-flask has no option {name}"
-                program.fix = f"did you mean {near[0]}?"
+        elif name not in (*_FLAGS, "-e", "--env-file"):
+            program.problem = f"modern-flask has no option {name}"
+            program.fix = "write --app NAME, a command, and then its options"
             return
         words = words[1:]
     if not words:
         return
     program.verb = words[0]
     command = service.commands.get(program.verb)
-    if command is None:
+    if command is None and find_module(program.verb) == find_module(service.app):
+        program.problem = f"{program.verb} is not a command"
+        program.fix = f"write --app {program.verb}"
+    elif command is None:
         near = find_nearest(program.verb, service.commands)
         if near:
             program.problem = f"{program.verb} is not a command"
             program.fix = f"did you mean {join_names(near, 'or')}?"
     elif program.verb == "serve":
         _read_serve(program, words[1:], command, options)
+    elif program.verb == "worker":
+        with suppress(ImportError):
+            from celery.bin.worker import worker
+
+            _read_options(program, words[1:], worker)
 
 
 def _read_serve(
     program: Program, words: list[str], command: click.Command, options: str
 ) -> None:
     """Read the words after ``modern-flask serve`` as the command itself does."""
-    parser = command.make_parser(click.Context(command))
-    try:
-        given, _, _ = parser.parse_args(list(words))
-    except click.UsageError as error:
-        program.problem = error.format_message().rstrip(".")
-        program.fix = "use the options that `modern-flask serve --help` lists"
+    given = _read_options(program, words, command)
+    if given is None:
         return
     defaults = {
         each.name: each.default
@@ -157,12 +165,35 @@ def _read_serve(
         if isinstance(each, click.Option)
     }
     _set_address(program, str(given.get("bind", defaults.get("bind", ""))))
-    with suppress(ValueError):
-        program.workers = int(given.get("workers", 1))
+    program.workers = int(given.get("workers", 1))
     graceful = _find_option([*shlex.split(options), *words], "--graceful-timeout")
     program.graceful = float(settings.graceful_timeout)
     with suppress(TypeError, ValueError):
         program.graceful = float(graceful or program.graceful)
+
+
+def _read_options(
+    program: Program, words: list[str], command: click.Command
+) -> dict[str, Any] | None:
+    """Read options as a command of click does; None if it would refuse them.
+
+    The command itself is not called, and neither are the callbacks of its options.
+    """
+    context = click.Context(command)
+    try:
+        given, rest, _ = command.make_parser(context).parse_args(list(words))
+        if rest and not any(isinstance(p, click.Argument) for p in command.params):
+            context.fail(f"Got unexpected arguments: {' '.join(rest)}")
+        # The types of Celery's options need its app.
+        is_known = program.verb != "worker" and not any("$(" in w for w in words)
+        for each in command.params:
+            if each.name in given and is_known:
+                given[each.name] = each.type_cast_value(context, given[each.name])
+    except click.UsageError as error:
+        program.problem = error.format_message().rstrip(".")
+        program.fix = f"use what `modern-flask {program.verb} --help` lists"
+        return None
+    return dict(given)
 
 
 def _read_gunicorn(program: Program, words: list[str], options: str) -> None:

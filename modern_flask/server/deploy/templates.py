@@ -56,8 +56,8 @@ _POD_SECURITY = """\
 """
 
 DRAIN = """\
-      # At SIGTERM it serves on for {delay:g} s (SERVER_SHUTDOWN_DELAY), then finishes its
-      # requests; after {graceful} s gunicorn ends it. 10 s are for the exit.
+      # At SIGTERM it serves on for {delay:g} s (SERVER_SHUTDOWN_DELAY), then finishes
+      # its requests; after {graceful} s gunicorn ends it. 10 s are for the exit.
 """
 
 SERVER = (
