@@ -165,11 +165,13 @@ def _read_serve(
         if isinstance(each, click.Option)
     }
     _set_address(program, str(given.get("bind", defaults.get("bind", ""))))
-    program.workers = int(given.get("workers", 1))
-    graceful = _find_option([*shlex.split(options), *words], "--graceful-timeout")
     program.graceful = float(settings.graceful_timeout)
-    with suppress(TypeError, ValueError):
-        program.graceful = float(graceful or program.graceful)
+    with suppress(ValueError):
+        program.workers = int(given.get("workers", 1))
+    with suppress(ValueError):
+        words = [*shlex.split(options), *words]
+        graceful = _find_option(words, "--graceful-timeout")
+        program.graceful = float(graceful or settings.graceful_timeout)
 
 
 def _read_options(
