@@ -50,8 +50,8 @@ def _write_account(plan: Plan, parts: set[str]) -> str:
     return "\n---\n".join(
         text.format(
             name=plan.name,
-            namespace=plan.namespace,
-            source_namespace=plan.source_namespace,
+            namespace=quote(plan.namespace),
+            source_namespace=quote(plan.source_namespace),
             kind=plan.key.kind,
             object=quote(plan.key.name),
             source=plan.source,
@@ -68,7 +68,7 @@ def _write_server(plan: Plan, parts: set[str]) -> str:
     words += ["--workers", "1", "--threads", "1"]
     return SERVER.format(
         name=plan.name,
-        namespace=plan.namespace,
+        namespace=quote(plan.namespace),
         replicas=replicas,
         account=_write_account_name(plan),
         grace=plan.grace,
@@ -161,7 +161,7 @@ def _write_probes(plan: Plan) -> str:
 
 
 def _write_service(plan: Plan, parts: set[str]) -> str:
-    text = SERVICE.format(name=plan.name, namespace=plan.namespace)
+    text = SERVICE.format(name=plan.name, namespace=quote(plan.namespace))
     if plan.settings.metrics_port:
         number = plan.settings.metrics_port
         text += f"    - {{ name: metrics, port: {number}, targetPort: metrics }}\n"
@@ -171,14 +171,14 @@ def _write_service(plan: Plan, parts: set[str]) -> str:
 def _write_autoscaler(plan: Plan, parts: set[str]) -> str:
     return AUTOSCALER.format(
         name=plan.name,
-        namespace=plan.namespace,
+        namespace=quote(plan.namespace),
         least=plan.replicas,
         most=max(10, 2 * plan.replicas),
     )
 
 
 def _write_budget(plan: Plan, parts: set[str]) -> str:
-    return BUDGET.format(name=plan.name, namespace=plan.namespace)
+    return BUDGET.format(name=plan.name, namespace=quote(plan.namespace))
 
 
 def _write_worker(plan: Plan, parts: set[str]) -> str:
@@ -191,7 +191,7 @@ def _write_worker(plan: Plan, parts: set[str]) -> str:
         why = "CELERY_TASK_TIME_LIMIT is not set: a longer task would be lost"
     return WORKER.format(
         name=plan.name,
-        namespace=plan.namespace,
+        namespace=quote(plan.namespace),
         account=_write_account_name(plan),
         longest=plan.longest_task,
         why=why,
@@ -221,7 +221,7 @@ def _write_monitor(plan: Plan, parts: set[str]) -> str:
         )
     return MONITOR.format(
         name=plan.name,
-        namespace=plan.namespace,
+        namespace=quote(plan.namespace),
         port=port,
         path=quote(path),
         token=token,

@@ -111,7 +111,8 @@ class Plan:
 def make_name(text: str) -> str:
     """Make a name for objects of Kubernetes from a service's name (RFC 1123)."""
     name = re.sub("[^a-z0-9]+", "-", text.lower())[:52].strip("-")
-    return name if name[:1].isalpha() else f"app-{name}".rstrip("-")
+    is_free = name[:1].isalpha() and name not in _WORDS
+    return name if is_free else f"app-{name}".rstrip("-")
 
 
 def quote(text: str) -> str:
@@ -120,7 +121,12 @@ def quote(text: str) -> str:
     option = re.fullmatch("--[a-z][a-z-]*", text)
     if (plain and text.lower() not in _WORDS) or option:
         return text
-    return json.dumps(text)
+    # YAML has one escape for what JSON writes as two.
+    shown = [
+        json.dumps(each)[1:-1] if each < "\U00010000" else f"\\U{ord(each):08x}"
+        for each in text
+    ]
+    return f'"{"".join(shown)}"'
 
 
 def write_command(words: list[str]) -> str:

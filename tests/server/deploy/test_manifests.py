@@ -188,9 +188,24 @@ def test_variables_are_added(orders: Orders):
 
 @pytest.mark.parametrize(
     "text",
-    ["a", "no", "1", "1e3", "0x1f", "a: b", "a #b", "- a", "--bind", "", "é\n", "*a"]
-    + ["r.example:5000/a/b:1@sha256:0f", "[a]", "{a}", "a, b", "~", "&a", "!a", "12:30"]
-    + ["0.0.0.0:8000", "'", '"', "\\", "=", "<<", "a:", "https://x/y?z#sha256=0"],
+    [
+        *("a", "no", "1", "1e3", "0x1f", "12:30", "0.0.0.0:8000", "", "~", "=", "<<"),
+        *(
+            "a: b",
+            "a #b",
+            "- a",
+            "--bind",
+            "*a",
+            "&a",
+            "!a",
+            "[a]",
+            "{a}",
+            "a, b",
+            "a:",
+        ),
+        *("r.example:5000/a/b:1@sha256:0f", "https://x/y?z#sha256=0", "a=b", "a/b:1.2"),
+        *("é\n", "\x7f", "\x85", "\u2028", "\U0001f600", "'", '"', "\\", "\t", " a"),
+    ],
 )
 def test_text_is_quoted(text: str):
     """A value is read as the same text, in a list and in a mapping too."""
@@ -211,6 +226,7 @@ def test_text_is_quoted(text: str):
         ("example_service", "example-service"),
         ("Shop.Orders", "shop-orders"),
         ("1st", "app-1st"),
+        ("on", "app-on"),
         ("x" * 80, "x" * 52),
         ("订单", "app"),
     ],
