@@ -122,7 +122,7 @@ def _write(plan: Plan, only: list[str], options: dict[str, Any]) -> str:
     from ..server.errors import NotMonitored
 
     if options["service_monitor"]:
-        if not plan.settings.metrics and not plan.settings.metrics_port:
+        if not plan.settings.metrics and not plan.settings.open_port:
             raise NotMonitored
         only = [*only, "service-monitor"]
     return write_manifests(plan, only)

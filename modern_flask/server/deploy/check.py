@@ -11,7 +11,7 @@ from .check_network import check_network
 from .check_probes import check_ports, check_probes
 from .containers import Container, find_containers
 from .documents import Document, Finding, read_documents, read_text
-from .image import Image, check_image, is_dockerfile, read_image
+from .image import Image, check_image, check_user, is_dockerfile, read_image
 from .service import Service
 
 __all__ = ["check_documents", "check_files"]
@@ -71,7 +71,7 @@ def _check(
     has_manifests: bool,
 ) -> Iterator[Finding]:
     for image in images:
-        yield from check_image(image, service)
+        yield from check_image(image)
     # With several images nobody knows which one a container has.
     known = images[0] if len(images) == 1 else None
     containers = find_containers(documents, service, known)
@@ -93,6 +93,8 @@ def _check(
             running.append(container)
     for container in running:
         yield from check_container(container, service.source, running)
+        if known is not None:
+            yield from check_user(known, container.place, container.pod)
         yield from check_access(container, documents)
         if not container.is_initial:
             yield from check_probes(container)

@@ -15,7 +15,7 @@ from .containers import Container
 from .documents import Finding, Place
 from .plan import DRAIN_MARGIN
 
-__all__ = ["check_container", "find_grace", "is_loopback", "report_loopback"]
+__all__ = ["check_container", "report_loopback"]
 
 _FIELDS = {
     "NODE_NAME": "spec.nodeName",
@@ -144,7 +144,7 @@ def _check_field(place: Place, name: str, path: str) -> Iterator[Finding]:
         yield place.report(f"{name} is the same in every pod", f"use the field {path}")
 
 
-def find_grace(container: Container) -> tuple[Place, float]:
+def _find_grace(container: Container) -> tuple[Place, float]:
     """Return the seconds between SIGTERM and SIGKILL, without a ``preStop`` hook."""
     place = container.pod.at("terminationGracePeriodSeconds")
     grace = _GRACE if place.number is None else place.number
@@ -162,7 +162,7 @@ def _find_pre_stop(hook: Place) -> float:
 def _check_grace(container: Container) -> Iterator[Finding]:
     """Check that the kubelet kills no process that still finishes its work."""
     program, settings = container.program, container.settings
-    place, grace = find_grace(container)
+    place, grace = _find_grace(container)
     graceful, limit = program.graceful, settings.task_time_limit
     if program.serves and graceful is not None:
         if grace <= graceful:
@@ -245,11 +245,6 @@ def _read_cpu(place: Place) -> float | None:
     with suppress(ValueError):
         return float(text[:-1]) / 1000 if text.endswith("m") else float(text)
     return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only processes of the same pod reach a host."""
-    return host.startswith("127.") or host in ("localhost", "::1")
 
 
 def report_loopback(container: Container) -> Finding:

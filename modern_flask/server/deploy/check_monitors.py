@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .check_access import is_same_namespace
-from .check_container import is_loopback
 from .check_probes import list_other_ports
 from .containers import Container, find_pod
 from .documents import Document, Finding, Place
 from .selection import find_selected, get_target, selects
+from .settings import is_loopback
 
 __all__ = ["check_annotations", "check_pod_monitor", "check_service_monitor"]
 

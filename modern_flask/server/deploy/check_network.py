@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .check_access import is_same_namespace
-from .check_container import is_loopback, report_loopback
+from .check_container import report_loopback
 from .check_monitors import (
     check_annotations,
     check_pod_monitor,
@@ -15,6 +15,7 @@ from .check_probes import list_other_ports
 from .containers import Container, is_name_of
 from .documents import Document, Finding, Place
 from .selection import find_selected, get_target, selects
+from .settings import is_loopback
 
 __all__ = ["check_network"]
 

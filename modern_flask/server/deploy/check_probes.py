@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .check_container import is_loopback, report_loopback
+from .check_container import report_loopback
 from .containers import Container
 from .documents import Finding, Place
+from .settings import is_loopback
 
 __all__ = ["check_ports", "check_probes", "list_other_ports"]
 

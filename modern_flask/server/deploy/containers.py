@@ -164,8 +164,9 @@ def _read(
         program.fix = "begin the command with modern-flask"
     if program.by_kit and not program.host:
         program.host, program.port = _read_gunicorn_bind(variables)
-    # Without a command the image decides, and it may not be known.
-    is_kit = bool(program.is_kit or program.verb or program.problem or not words)
+    # A container with the service's own name may run a script.
+    is_script = is_name_of(service, place.at("name").text)
+    is_kit = program.is_kit or program.verb or program.problem or is_script or not words
     is_ours = is_named or names_service(program, service)
     if not is_kit or not is_ours:
         return None

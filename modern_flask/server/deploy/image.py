@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from .documents import Finding
-from .service import Service
+from .documents import Finding, Place
 
-__all__ = ["Image", "check_image", "is_dockerfile", "read_image"]
+__all__ = ["Image", "check_image", "check_user", "is_dockerfile", "read_image"]
 
 _ENTRY = 'use a list: ENTRYPOINT ["modern-flask", "--app", "NAME"]'
 
@@ -107,7 +106,7 @@ def _read_list(text: str) -> list[str] | None:
     return found if is_list else None
 
 
-def check_image(image: Image, service: Service) -> Iterator[Finding]:
+def check_image(image: Image) -> Iterator[Finding]:
     """Find what does not fit in the start of a container."""
     for name in sorted(image.in_shell):
         try:
@@ -119,8 +118,23 @@ def check_image(image: Image, service: Service) -> Iterator[Finding]:
             yield image.report(
                 name, "a shell is the process 1, so the service gets no SIGTERM", _ENTRY
             )
+
+
+def check_user(image: Image, container: Place, pod: Place) -> Iterator[Finding]:
+    """Report a user with whom the kubelet does not start a container.
+
+    With ``runAsNonRoot`` it must know that the user is not root, and it can't look a
+    name up in the image.
+    """
     user = image.user.partition(":")[0]
-    if user in ("root", "0"):
+    fields = [place.at("securityContext") for place in (container, pod)]
+    wanted = [field.at("runAsNonRoot").value for field in fields]
+    is_given = any(field.at("runAsUser").number is not None for field in fields)
+    is_wanted = next((value for value in wanted if value is not None), False)
+    if is_wanted and user and not is_given and (user == "0" or not user.isdigit()):
         yield image.report(
-            "USER", "the service runs as root", "use a number: USER 10001"
+            "USER",
+            f"{user} is not a number of a user other than root, so runAsNonRoot keeps "
+            f"{container.document} from starting",
+            "use USER 10001",
         )

@@ -116,8 +116,8 @@ def _write_env(plan: Plan) -> str:
 
 def _write_ports(plan: Plan) -> str:
     rows = [f"            - {{ name: http, containerPort: {PORT} }}\n"]
-    if plan.settings.metrics_port:
-        rows.append(_METRICS_PORT.format(port=plan.settings.metrics_port))
+    if plan.settings.open_port:
+        rows.append(_METRICS_PORT.format(port=plan.settings.open_port))
     return "".join(rows)
 
 
@@ -162,8 +162,8 @@ def _write_probes(plan: Plan) -> str:
 
 def _write_service(plan: Plan, parts: set[str]) -> str:
     text = SERVICE.format(name=plan.name, namespace=quote(plan.namespace))
-    if plan.settings.metrics_port:
-        number = plan.settings.metrics_port
+    if plan.settings.open_port:
+        number = plan.settings.open_port
         text += f"    - {{ name: metrics, port: {number}, targetPort: metrics }}\n"
     return text
 
@@ -185,7 +185,7 @@ def _write_worker(plan: Plan, parts: set[str]) -> str:
     if not plan.has_worker:
         return ""
     words = ["modern-flask", "--app", plan.app, "worker", "--concurrency", "1"]
-    port = plan.settings.metrics_port
+    port = plan.settings.open_port
     why = "CELERY_TASK_TIME_LIMIT ends the longest task"
     if plan.settings.task_time_limit is None:
         why = "CELERY_TASK_TIME_LIMIT is not set: a longer task would be lost"
@@ -205,10 +205,10 @@ def _write_worker(plan: Plan, parts: set[str]) -> str:
 
 def _write_monitor(plan: Plan, parts: set[str]) -> str:
     settings = plan.settings
-    if not settings.metrics and not settings.metrics_port:
+    if not settings.metrics and not settings.open_port:
         return ""
     # On a port of its own every path is the metrics; else METRICS_PATH is.
-    port = "metrics" if settings.metrics_port else "http"
+    port = "metrics" if settings.open_port else "http"
     path = settings.metrics or "/metrics"
     token = ""
     if settings.has_token:

@@ -25,8 +25,11 @@ _SETTINGS = settings.__name__
 
 _FLAGS = frozenset({"--verbose", "--debug", "--no-debug", "--version", "--help"})
 
-_INIT = frozenset({"tini", "dumb-init", "catatonit", "--", "-g", "exec"})
-"""Words before the program that pass its signals on."""
+_PROGRAMS = frozenset(
+    {"modern-flask", "modern_flask.cli", "flask", "gunicorn", "gunicorn.app.wsgiapp"}
+)
+_LAUNCHERS = 6
+"""The words among which the program may be: after `tini --` or `python -m`, say."""
 
 
 @dataclass
@@ -79,12 +82,10 @@ def read_program(words: Sequence[str], service: Service, options: str = "") -> P
         options: The value of ``GUNICORN_CMD_ARGS``.
     """
     inner, by_shell = _remove_shell(list(words))
-    while inner and PurePosixPath(inner[0]).name in _INIT:
-        inner = inner[1:]
     program = Program(inner, by_shell)
-    name = PurePosixPath(inner[0]).name if inner else ""
-    if name in ("python", "python3") and inner[1:2] == ["-m"]:
-        inner, name = inner[2:], inner[2] if len(inner) > 2 else ""
+    names = [PurePosixPath(word).name for word in inner[:_LAUNCHERS]]
+    found = next((n for n, name in enumerate(names) if name in _PROGRAMS), 0)
+    name, inner = names[found] if names else "", inner[found:]
     if name in ("modern-flask", "modern_flask.cli", "flask"):
         _read_kit(program, inner[1:], service, options)
     elif name in ("gunicorn", "gunicorn.app.wsgiapp"):
@@ -101,16 +102,35 @@ def _remove_shell(words: list[str]) -> tuple[list[str], bool]:
     if not is_shell or not flags.startswith("-") or not flags.endswith("c"):
         return words, False
     try:
-        inner = shlex.split(words[2])
+        inner = _split_line(words[2])
     except ValueError:
         return words, False
-    separators = [n for n, word in enumerate(inner) if word in ("&&", ";", "||")]
-    if separators:
-        # The program of the service is the last one.
-        inner = inner[separators[-1] + 1 :]
     if inner[:1] == ["exec"]:
         return inner[1:], False
     return inner, True
+
+
+def _split_line(text: str) -> list[str]:
+    """Return the words of the last command of a line for a shell.
+
+    Raises:
+        ValueError: A quote has no end.
+    """
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words: list[str] = []
+    is_over = False
+    for word in lexer:
+        if word in ("&&", ";", "||"):
+            words, is_over = [], False
+        elif set(word) <= set("()<>|&"):
+            # What follows is a file, or another program that reads the output.
+            is_over = True
+            if words and words[-1].isdigit():
+                words.pop()
+        elif not is_over:
+            words.append(word)
+    return words
 
 
 def _read_kit(

@@ -11,7 +11,7 @@ from ...config.values import Values
 from ...health import DEADLINE
 from ..worker.limits import read_limits
 
-__all__ = ["HOST", "METRICS_PATH", "PodSettings", "read_settings"]
+__all__ = ["HOST", "METRICS_PATH", "PodSettings", "is_loopback", "read_settings"]
 
 HOST = "KUBERNETES_SERVICE_HOST"
 """The variable that the kubelet sets in every container."""
@@ -46,6 +46,16 @@ class PodSettings:
     shutdown_delay: float
     task_time_limit: float | None
     requeues: bool
+
+    @property
+    def open_port(self) -> int | None:
+        """The port for the metrics alone, if something outside the pod reaches it."""
+        return None if is_loopback(self.metrics_address) else self.metrics_port
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only processes of the same pod reach a host."""
+    return host.startswith("127.") or host in ("localhost", "::1")
 
 
 def read_settings(values: Values) -> PodSettings:

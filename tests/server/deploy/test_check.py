@@ -350,15 +350,28 @@ def test_metrics_are_not_scraped(make_orders, config, path, value, text):
     """A ServiceMonitor asks where the metrics are, with a token if they need one."""
     orders = make_orders(CELERY_BROKER_URL="memory://", **config)
     documents = orders.documents()
-    if path:
-        assert orders.check(documents) == []
-        name = f"spec/endpoints/0/{path}"
-        documents = set_field(documents, "ServiceMonitor/orders", name, value)
+    assert orders.check(documents) == []
+    name = f"spec/endpoints/0/{path}"
 
-    found = orders.check(documents)
+    found = orders.check(set_field(documents, "ServiceMonitor/orders", name, value))
 
     assert any(text in line for line in found), found
     assert "hunter2" not in "".join(found)
+
+
+def test_metrics_are_inside_the_pod(make_orders):
+    """No ServiceMonitor reaches a port that listens on the loopback interface."""
+    orders = make_orders(CELERY_BROKER_URL="memory://", METRICS_PORT=9100)
+    variable = {"name": "FLASK_METRICS_ADDRESS", "value": "127.0.0.1"}
+
+    found = orders.check(
+        set_field(orders.documents(), SERVER, f"{BOX}/env/0", variable)
+    )
+    inside = make_orders(METRICS_PORT=9100, METRICS_ADDRESS="127.0.0.1").write()
+
+    text = "METRICS_ADDRESS is 127.0.0.1, which only the pod itself reaches"
+    assert any(text in line for line in found), found
+    assert "9100" not in inside
 
 
 @pytest.mark.parametrize(("port", "fits"), [("8000", True), ("9000", False)])

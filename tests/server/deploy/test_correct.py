@@ -47,7 +47,31 @@ def run_by_init(pod: dict[str, Any], documents: list[Any]) -> None:
 def run_by_exec(pod: dict[str, Any], documents: list[Any]) -> None:
     """A shell that the service replaces."""
     text = "ulimit -n 4096; exec modern-flask --app orders serve --bind 0.0.0.0:8000"
+    text += " 2>&1"
     put(pod["containers"][0], command=["sh", "-c", text])
+
+
+def run_a_script(pod: dict[str, Any], documents: list[Any]) -> None:
+    """A script, in which anything may stand."""
+    put(pod["containers"][0], command=["./start.sh"])
+
+
+def run_another_server(pod: dict[str, Any], documents: list[Any]) -> None:
+    """A server that the kit does not know."""
+    put(pod["containers"][0], command=["waitress-serve", "--call", "orders:create_app"])
+
+
+def run_by_launcher(pod: dict[str, Any], documents: list[Any]) -> None:
+    """A program that prepares the service's own."""
+    box = pod["containers"][0]
+    put(box, command=["uv", "run", "--no-sync", *box["command"]])
+
+
+def run_by_module(pod: dict[str, Any], documents: list[Any]) -> None:
+    """The module of the command."""
+    box = pod["containers"][0]
+    words = ["python", "-X", "dev", "-m", "modern_flask.cli"]
+    put(box, command=[*words, *box["command"][1:]])
 
 
 def expand_the_port(pod: dict[str, Any], documents: list[Any]) -> None:
@@ -202,6 +226,10 @@ PASSES = [
     leave_it_to_the_image,
     run_by_init,
     run_by_exec,
+    run_a_script,
+    run_another_server,
+    run_by_launcher,
+    run_by_module,
     expand_the_port,
     use_numbers,
     use_own_page,
