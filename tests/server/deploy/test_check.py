@@ -337,12 +337,6 @@ def test_tasks_that_return_to_the_queue_may_be_cut(make_orders):
         ),
         ({"METRICS_TOKEN": "hunter2"}, "authorization", ..., "need a token"),
         ({"METRICS_PATH": None, "METRICS_PORT": 9100}, "port", "http", "port 9100"),
-        (
-            {"METRICS_PORT": 9100, "METRICS_ADDRESS": "127.0.0.1"},
-            "",
-            None,
-            "the pod itself",
-        ),
         ({}, "scheme", "https", "the service speaks HTTP"),
     ],
 )
