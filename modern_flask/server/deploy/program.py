@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 import click
+from gunicorn.config import Config
 
 from ...errors import find_nearest, join_names
 from .. import settings
@@ -21,7 +22,6 @@ from .service import Service, find_module
 __all__ = ["Program", "names_service", "read_program"]
 
 _SHELLS = frozenset({"sh", "bash", "ash", "dash"})
-_SETTINGS = settings.__name__
 
 _FLAGS = frozenset({"--verbose", "--debug", "--no-debug", "--version", "--help"})
 
@@ -179,19 +179,26 @@ def _read_serve(
     given = _read_options(program, words, command)
     if given is None:
         return
+    further = list(given.get("options") or ())
+    asked = {key: value for key, value in given.items() if key != "options"}
     defaults = {
         each.name: each.default
         for each in command.params
         if isinstance(each, click.Option)
     }
-    _set_address(program, str(given.get("bind", defaults.get("bind", ""))))
-    program.graceful = float(settings.graceful_timeout)
-    with suppress(ValueError):
-        program.workers = int(given.get("workers", 1))
-    with suppress(ValueError):
-        words = [*shlex.split(options), *words]
-        graceful = _find_option(words, "--graceful-timeout")
-        program.graceful = float(graceful or settings.graceful_timeout)
+    found: dict[str, Any] = {"graceful_timeout": settings.graceful_timeout}
+    if command.context_settings.get("ignore_unknown_options"):
+        # Then the options of gunicorn are those of the command, too.
+        try:
+            by_gunicorn, unknown = _parse_gunicorn([*shlex.split(options), *further])
+        except ValueError as error:
+            unknown = [str(error)]
+        if unknown:
+            program.problem = f"gunicorn can't read {' '.join(unknown)}"
+            program.fix = "use what `modern-flask serve --help` and gunicorn's list"
+            return
+        found |= by_gunicorn
+    _apply(program, {**defaults, **found, **asked})
 
 
 def _read_options(
@@ -201,7 +208,7 @@ def _read_options(
 
     The command itself is not called, and neither are the callbacks of its options.
     """
-    context = click.Context(command)
+    context = click.Context(command, **command.context_settings)
     try:
         given, rest, _ = command.make_parser(context).parse_args(list(words))
         if rest and not any(isinstance(p, click.Argument) for p in command.params):
@@ -221,22 +228,46 @@ def _read_options(
 def _read_gunicorn(program: Program, words: list[str], options: str) -> None:
     """Read the words after ``gunicorn``. A file may set what they do not."""
     program.verb = "gunicorn"
-    positional = [word for word in words if ":" in word and word[0] not in "-/"]
-    named = [word for word in positional if word.split(":")[0].isidentifier()]
-    program.app = named[-1] if named else ""
-    with suppress(ValueError):
-        words = [*shlex.split(options), *words]
-    config = _find_option(words, "--config", "-c")
-    program.by_kit = config == f"python:{_SETTINGS}"
-    bind = _find_option(words, "--bind", "-b")
-    if bind:
-        _set_address(program, bind)
-    graceful = _find_option(words, "--graceful-timeout")
-    if program.by_kit and not graceful:
-        program.graceful = float(settings.graceful_timeout)
+    try:
+        found, unknown = _parse_gunicorn([*shlex.split(options), *words])
+    except ValueError as error:
+        program.problem, program.fix = str(error), "use what `gunicorn --help` lists"
+        return
+    program.app = next((word for word in reversed(unknown) if word[:1] != "-"), "")
+    program.by_kit = found.get("config") == f"python:{settings.__name__}"
+    if program.by_kit:
+        found = {"graceful_timeout": settings.graceful_timeout, **found}
+    _apply(program, found)
+
+
+def _parse_gunicorn(words: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """Parse options as gunicorn does; return the settings, and all other words.
+
+    Raises:
+        ValueError: A value is wrong, or a quote has no end.
+    """
+    parser = Config().parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise ValueError(message)
+
+    parser.error = refuse
+    shown = ("-h", "--help", "-v", "--version")
+    found, unknown = parser.parse_known_args([w for w in words if w not in shown])
+    given = {key: value for key, value in vars(found).items() if value is not None}
+    return given, [*given.pop("args", ()), *unknown]
+
+
+def _apply(program: Program, found: Mapping[str, Any]) -> None:
+    """Take over the settings by which a program serves."""
+    bind = found.get("bind")
+    binds = bind if isinstance(bind, list) else [bind] if bind else []
+    if len(binds) == 1:
+        _set_address(program, str(binds[0]))
     with suppress(TypeError, ValueError):
-        program.workers = int(_find_option(words, "--workers", "-w") or 1)
-        program.graceful = float(graceful) if graceful else program.graceful
+        program.workers = int(found.get("workers", 1))
+    with suppress(KeyError, TypeError, ValueError):
+        program.graceful = float(found["graceful_timeout"])
 
 
 def _set_address(program: Program, bind: str) -> None:
@@ -249,27 +280,6 @@ def _set_address(program: Program, bind: str) -> None:
         return
     if address is not None:
         program.host, program.port = address
-
-
-def _find_option(words: Sequence[str], *names: str) -> str:
-    """Return the last value of an option; empty if it is not there."""
-    found = ""
-    for value in _find_values(list(words), names):
-        found = value
-    return found
-
-
-def _find_values(words: list[str], names: Sequence[str]) -> Iterator[str]:
-    for number, word in enumerate(words):
-        name, given, value = word.partition("=")
-        if name in names and given:
-            yield value
-        elif word in names and number + 1 < len(words):
-            yield words[number + 1]
-        elif any(
-            len(each) == 2 and word.startswith(each) and len(word) > 2 for each in names
-        ):
-            yield word[2:]
 
 
 def names_service(program: Program, service: Service) -> bool:

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 import threading
 import time
 from pathlib import Path
@@ -418,7 +417,6 @@ def test_draining_answers_what_is_under_way(threads: int) -> None:
     assert all(b"Connection: close" in each for each in found)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="an option of Linux")
 def test_draining_without_a_filter(caplog: pytest.LogCaptureFixture) -> None:
     """A kernel that refuses the filter for new connections does not break the drain.
 
