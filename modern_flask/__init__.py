@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .errors import Fault as Fault
     from .observability.requests.exclusions import ignore_metrics as ignore_metrics
     from .observability.requests.exclusions import ignore_traces as ignore_traces
+    from .pages import check_health as check_health
     from .problems import halt as halt
     from .problems import problem as problem
     from .redis.decorators import cached as cached
@@ -66,6 +67,7 @@ HOMES = {
         "ignore_metrics",
         "ignore_traces",
     ),
+    "modern_flask.pages": ("check_health",),
     "modern_flask.problems": ("halt", "problem"),
     "modern_flask.redis.decorators": ("cached", "synchronized"),
     "modern_flask.redis.errors": ("LockLost", "LockTaken"),

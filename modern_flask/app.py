@@ -238,9 +238,12 @@ def _configure(
 def _observe(app: Flask, bound: Bound) -> None:
     # OpenTelemetry reads the environment at its import. So the configuration must be in
     # the environment first.
+    from .observability.provider import set_provider
     from .observability.requests.middleware import RequestTelemetry
     from .problems import answer_with_problems
 
+    # Before the service adds processors, and before it gets its first tracer.
+    set_provider(app.config["SERVICE_NAME"])
     app.wsgi_app = RequestTelemetry(  # type: ignore[method-assign]
         app, bound.container.metrics, partial(start, app)
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.orm import Session, sessionmaker
 
+    from .observability.export.otlp import OtlpExports
     from .observability.metrics.registry import Metrics
     from .observability.telemetry import Telemetry
     from .observability.tracing import Tracing
@@ -49,6 +50,9 @@ class Container(containers.DeclarativeContainer):
         "modern_flask.observability.tracing.open_tracing",
         section(config, "OTEL_"),
         config.SERVICE_NAME,
+    )
+    otlp_exports: Opened[OtlpExports] = Opened(
+        "modern_flask.observability.export.otlp.open_otlp", config.SERVICE_NAME
     )
     telemetry: Once[Telemetry] = Once(
         "modern_flask.observability.telemetry.Telemetry", tracing, metrics

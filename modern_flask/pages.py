@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -14,15 +16,30 @@ from werkzeug.wrappers import Response
 
 from .config.values import Section, Values
 from .errors import BadDuration, BadPath, find_nearest
-from .health import DEADLINE, Health, Ping
+from .health import Check, Health, Ping, Result, Rhythm
 from .wiring import Bound, Choice, Opened, is_configured
+from .wiring.errors import NotBound
 
-__all__ = ["Pages", "get_pages", "pings_of"]
+__all__ = ["Pages", "check_health", "get_pages", "list_pinged"]
 
 _EXTENSION = "modern_flask.pages"
-_HEALTH_SETTINGS = ("liveness_path", "readiness_path", "timeout")
+_HEALTH_SETTINGS = (
+    *("critical", "failures", "liveness_path", "period", "readiness_path"),
+    *("startup_path", "successes", "timeout"),
+)
 
 _Answer = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+class _Weak:
+    """Finds the checks of pages without keeping them and their app alive."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = weakref.ref(pages)
+
+    def __call__(self) -> dict[str, Check]:
+        pages = self._pages()
+        return pages.find_checks() if pages is not None else {}
 
 
 class Pages:
@@ -37,9 +54,11 @@ class Pages:
         bound: The app's container.
         inner: The WSGI application that answers all other requests.
         start: Prepares the process; called before readiness and metrics.
-        values: ``HEALTH_LIVENESS_PATH``, ``HEALTH_READINESS_PATH`` and
-            ``METRICS_PATH`` are the paths, None or an empty text for no page;
-            ``HEALTH_TIMEOUT`` is the time for all pings together, in seconds.
+        values: ``HEALTH_LIVENESS_PATH``, ``HEALTH_READINESS_PATH``,
+            ``HEALTH_STARTUP_PATH`` and ``METRICS_PATH`` are the paths, None or an empty
+            text for no page. ``HEALTH_TIMEOUT``, ``_PERIOD``, ``_FAILURES`` and
+            ``_SUCCESSES`` are those of :class:`.health.Rhythm`; ``HEALTH_CRITICAL``
+            lists the components without which the service is not ready.
         own_routes_win: Whether a route of the service with the path of a page answers
             instead of the page.
 
@@ -61,13 +80,17 @@ class Pages:
         self._app, self._bound, self._inner, self._start = app, bound, inner, start
         self._own_routes_win = own_routes_win
         self._settings = health = values.section("HEALTH_")
-        self._health = Health(_read_timeout(health))
+        self._critical = _read_names(health)
+        self._health = Health(_Weak(self), _read_rhythm(health))
+        self._checks: dict[str, Check] = {}
+        self._has_started = False
         self.is_stopping = False
         """Whether the process is about to end, so not ready; a server sets it."""
         self._keys: dict[str, str] = {}
         self._answers: dict[str, _Answer] = {}
         self._add(health, "liveness_path", "/livez", self._answer_liveness)
         self._add(health, "readiness_path", "/readyz", self._answer_readiness)
+        self._add(health, "startup_path", "/startupz", self._answer_startup)
         metrics = values.section("METRICS_")
         self._add(metrics, "path", "/metrics", self._answer_metrics)
         app.extensions[_EXTENSION] = self
@@ -136,12 +159,45 @@ class Pages:
         return _make_page({"status": "ok"})(environ, start_response)
 
     def _answer_readiness(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        return _make_readiness(self._read_health(), environ)(environ, start_response)
+
+    def _answer_startup(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        """Answer as readiness does, until the service is ready for the first time."""
+        if self._has_started:
+            return self._answer_liveness(environ, start_response)
+        return self._answer_readiness(environ, start_response)
+
+    def _read_health(self) -> dict[str, Result]:
         self._start()
         if self.is_stopping:
-            found: Mapping[str, str | None] = {"process": "it stops"}
-        else:
-            found = self._health.check(pings_of(self._bound.container))
-        return _make_readiness(found, environ)(environ, start_response)
+            return {"process": Result("it stops")}
+        found = self._health.read()
+        if not any(result.reason and result.critical for result in found.values()):
+            self._has_started = True
+        return found
+
+    def find_checks(self) -> dict[str, Check]:
+        """Find the checks of the configured components, and those of the service."""
+        found = {
+            name: Check(ping, provider.critical, partial(_is_open, provider))
+            for name, provider, ping in _iterate_pings(self._bound.container)
+        }
+        found |= self._checks
+        if self._critical is None:
+            return found
+        return {
+            name: replace(check, critical=name in self._critical)
+            for name, check in found.items()
+        }
+
+    def add_check(self, name: str, check: Check) -> None:
+        """Add a check of the service."""
+        self._checks[name] = check
+
+    def is_instant(self, environ: dict[str, Any]) -> bool:
+        """Whether the page waits for nothing, so that any thread may answer it."""
+        key = self._keys.get(environ.get("PATH_INFO", "/"))
+        return key == self._settings.key("liveness_path")
 
     def _answer_metrics(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         from .observability.sdk import attach, detach, suppress_spans
@@ -158,12 +214,62 @@ class Pages:
             detach(token)
 
 
-def _read_timeout(settings: Section) -> float:
-    value = settings.get("timeout", DEADLINE)
+def _read_rhythm(settings: Section) -> Rhythm:
+    default = Rhythm()
+    return Rhythm(
+        timeout=_read_number(settings, "timeout", default.timeout),
+        period=_read_number(settings, "period", default.period),
+        failures=int(_read_number(settings, "failures", default.failures)),
+        successes=int(_read_number(settings, "successes", default.successes)),
+    )
+
+
+def _read_number(settings: Section, name: str, default: float) -> float:
+    value = settings.get(name, default)
     with suppress(TypeError, ValueError):
         if not isinstance(value, bool) and 0 < float(value) < float("inf"):
             return float(value)
-    raise BadDuration(settings.key("timeout"), value, settings.origin("timeout"))
+    raise BadDuration(settings.key(name), value, settings.origin(name))
+
+
+def _read_names(settings: Section) -> set[str] | None:
+    names = settings.get("critical")
+    if names is None:
+        return None
+    parts = names.split(",") if isinstance(names, str) else names
+    return {str(part).strip() for part in parts if str(part).strip()}
+
+
+def check_health(
+    app: Flask, *, critical: bool = True
+) -> Callable[[Callable[[], object]], Callable[[], object]]:
+    """Make a function a check of ``/readyz``, under its own name.
+
+    ``@check_health(app)`` over a function without arguments, which may be injected: the
+    component works if it raises no error. It runs in the background, in the app's
+    context, each time with objects of its own.
+
+    Args:
+        app: An app with a container.
+        critical: Whether the service is not ready while the function fails.
+    """
+
+    def add(function: Callable[[], object]) -> Callable[[], object]:
+        found = weakref.ref(app)
+
+        def ping(timeout: float) -> None:
+            app = found()
+            if app is not None:
+                with app.app_context():
+                    function()
+
+        pages = get_pages(app)
+        if pages is None:
+            raise NotBound(app.name)
+        pages.add_check(function.__name__, Check(ping, critical))
+        return function
+
+    return add
 
 
 def get_pages(app: Flask) -> Pages | None:
@@ -171,14 +277,14 @@ def get_pages(app: Flask) -> Pages | None:
     return app.extensions.get(_EXTENSION)
 
 
-def _make_readiness(found: Mapping[str, str | None], environ: Any) -> Response:
+def _make_readiness(found: Mapping[str, Result], environ: Any) -> Response:
     """Name the components that fail. The reason is in the log, not on a public page."""
     from .problems import CONTENT_TYPE, write_problem
 
-    checks = {name: "failing" if reason else "ok" for name, reason in found.items()}
-    failing = sorted(name for name, reason in found.items() if reason)
-    if not failing:
-        return _make_page({"status": "ok", "checks": checks})
+    checks = {name: "failing" if each.reason else "ok" for name, each in found.items()}
+    failing = sorted(name for name, each in found.items() if each.reason)
+    if not any(found[name].critical for name in failing):
+        return _make_page({"status": "degraded" if failing else "ok", "checks": checks})
     detail = f"Not ready: {', '.join(failing)}."
     text = write_problem(503, environ["PATH_INFO"], detail, {"checks": checks})
     return _make_response(text, 503, CONTENT_TYPE)
@@ -193,15 +299,21 @@ def _make_response(text: str, status: int, content_type: str) -> Response:
     return Response(text, status, headers, content_type=content_type)
 
 
-def pings_of(container: Any) -> dict[str, Ping]:
-    """Return the ping of each configured component that declares one."""
-    found: dict[str, Ping] = {}
+def list_pinged(container: Any) -> list[str]:
+    """Return the names of the configured components that declare a ping."""
+    return [name for name, _, _ in _iterate_pings(container)]
+
+
+def _iterate_pings(container: Any) -> Iterator[tuple[str, Any, Ping]]:
     for name, provider in container.providers.items():
         if isinstance(provider, Opened | Choice) and is_configured(provider):
             ping = provider.ping
             if ping is not None:
-                found[name] = partial(_ping, ping, provider)
-    return found
+                yield name, provider, partial(_ping, ping, provider)
+
+
+def _is_open(provider: Any) -> bool:
+    return bool(provider.initialized)
 
 
 def _ping(ping: Any, provider: Any, timeout: float) -> None:

@@ -68,6 +68,7 @@ def start(app: Flask) -> None:
     bound = get_bound(app)
     for name in _TELEMETRY:
         bound.container.providers[name]()
+    bound.container.otlp_exports().start()
     if not bound.started:
         bound.started = True
         guard_errors(app)

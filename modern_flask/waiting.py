@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextvars
 import random
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -158,12 +160,12 @@ class BackgroundCall(Generic[T]):
         self._thread = threading.Thread(
             target=run, args=(self._run,), name=name, daemon=True
         )
+        self._refused = False
         try:
             self._thread.start()
         except RuntimeError:
-            # Since Python 3.12 no thread can start while the interpreter ends. A call
-            # without a deadline is better than no call.
-            self._run()
+            # Since Python 3.12 no thread can start while the interpreter ends.
+            self._refused = True
 
     def _run(self) -> None:
         try:
@@ -176,7 +178,9 @@ class BackgroundCall(Generic[T]):
     @property
     def ended(self) -> bool:
         """Whether the call has ended. In a forked child, the parent's calls have."""
-        return self._ended.is_set() or not self._thread.is_alive()
+        if self._ended.is_set():
+            return True
+        return not self._refused and not self._thread.is_alive()
 
     def result(self, seconds: float) -> T:
         """Wait for the result of the call and return it.
@@ -185,11 +189,40 @@ class BackgroundCall(Generic[T]):
             DeadlinePassed: The call is still running after ``seconds``.
             BaseException: The error of the call.
         """
+        if self._refused and not self._ended.is_set():
+            with _alarm(seconds):
+                self._run()
         if not self._ended.wait(seconds):
             raise DeadlinePassed(f"There was no result within {seconds:g} s.")
         if self._error is not None:
             raise self._error
         return self._results[0]
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise DeadlinePassed in the block after ``seconds``, without a thread.
+
+    Only the main thread can do that, and only while Python code or a wait runs.
+    Elsewhere a call without a deadline is better than no call.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def give_up(*_: object) -> None:
+        raise DeadlinePassed(f"There was no result within {seconds:g} s.")
+
+    handler = signal.signal(signal.SIGALRM, give_up)
+    begun = time.monotonic()
+    left, _ = signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+    try:
+        yield
+    finally:
+        # A block around this one may have an alarm, too.
+        rest = max(left - (time.monotonic() - begun), 0.001) if left else 0.0
+        signal.setitimer(signal.ITIMER_REAL, rest)
+        signal.signal(signal.SIGALRM, handler)
 
 
 def call_within(seconds: float, call: Callable[[], T], name: str) -> T:

@@ -1,5 +1,6 @@
 """Fixtures for every test: real servers, private to one process of the run."""
 
+import gc
 import os
 import re
 from collections import Counter
@@ -38,6 +39,21 @@ def pytest_configure(config: pytest.Config) -> None:
             f"{RedisServer.variable} names one Redis, and several processes would "
             "empty it for each other: run pytest -n 0"
         )
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keep what was imported and collected out of later garbage collections.
+
+    It is a million objects that live as long as the process, and each ``gc.collect()``
+    of a test would take 0.3 s to look at them.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Hypothesis may be imported only now; it looks for referrers of its objects."""
+    gc.unfreeze()
 
 
 def provided(server: AbstractContextManager[T]) -> Iterator[T]:

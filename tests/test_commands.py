@@ -4,13 +4,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import click
+import flask.cli
 import pytest
 from flask import Blueprint, Flask, current_app
 from flask.cli import FlaskGroup
 
 import modern_flask
+import modern_flask.cli
 from modern_flask.cli import cli
 from modern_flask.commands import LazyCommand
 from modern_flask.wiring.checks.functions import find_functions
@@ -57,7 +60,7 @@ def add_by_blueprint(app: Flask) -> None:
 
 def test_app_has_the_commands():
     """An app has every command of the kit, and they run."""
-    app = modern_flask.create_app(__name__)
+    app = modern_flask.create_app("shop", root_path=".")
 
     assert sorted(app.cli.commands) == NAMES
     assert invoke(app, "check") == "The service can start. Configured: nothing.\n"
@@ -66,7 +69,7 @@ def test_app_has_the_commands():
 @pytest.mark.parametrize("add", [add_to_app, add_by_blueprint])
 def test_earlier_command_of_the_service_wins(add: Callable[[Flask], None]):
     """A command that the service has before ``init_app`` stays."""
-    app = Flask(__name__)
+    app = Flask("shop", root_path=".")
     add(app)
 
     modern_flask.init_app(app)
@@ -78,7 +81,7 @@ def test_earlier_command_of_the_service_wins(add: Callable[[Flask], None]):
 @pytest.mark.parametrize("add", [add_to_app, add_by_blueprint])
 def test_later_command_of_the_service_wins(add: Callable[[Flask], None]):
     """A command that the service adds after ``create_app`` replaces the kit's."""
-    app = modern_flask.create_app(__name__)
+    app = modern_flask.create_app("shop", root_path=".")
 
     add(app)
 
@@ -104,6 +107,34 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
+class Printed(NamedTuple):
+    """A command's exit code and output."""
+
+    returncode: object
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str, str, str], Printed]:
+    """``run_here("flask", "check", text)``: the same in this process."""
+    programs = {"flask": flask.cli.main, "modern_flask.cli": modern_flask.cli.main}
+    monkeypatch.chdir(tmp_path)
+
+    def run(program: str, word: str, text: str) -> Printed:
+        source = tmp_path / "config.py"
+        source.write_text(text)
+        monkeypatch.setenv("CONFIG_SOURCE", str(source))
+        monkeypatch.setattr(sys, "argv", [program, "--app", "example_service", word])
+        with pytest.raises(SystemExit) as exited:
+            programs[program]()
+        return Printed(exited.value.code or 0, *capsys.readouterr())
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("word", "text"),
     [
@@ -114,14 +145,24 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         ("config", WORKS + "REDIS_HOTS = 1\n"),
     ],
 )
-def test_both_command_lines_print_the_same(run, word, text):
+def test_both_command_lines_print_the_same(run_here, word, text):
     """``flask`` and ``modern-flask`` have the same output and the same exit code."""
-    by_flask = run("flask", word, text)
-    by_kit = run("modern_flask.cli", word, text)
+    by_flask = run_here("flask", word, text)
+    by_kit = run_here("modern_flask.cli", word, text)
+
+    assert by_flask == by_kit
+    assert by_flask.stdout + by_flask.stderr
+    assert "Traceback" not in by_flask.stderr
+
+
+def test_both_programs_print_the_same(run):
+    """So it is in processes of their own, too."""
+    by_flask = run("flask", "check", WORKS + "REDIS_HOTS = 1\n")
+    by_kit = run("modern_flask.cli", "check", WORKS + "REDIS_HOTS = 1\n")
 
     assert by_flask.stdout == by_kit.stdout
     assert by_flask.stderr == by_kit.stderr
-    assert by_flask.returncode == by_kit.returncode
+    assert by_flask.returncode == by_kit.returncode == 1
     assert "Traceback" not in by_flask.stderr
 
 
@@ -147,14 +188,14 @@ def test_help_of_flask_lists_the_commands(run):
 
 def test_help_of_a_command(monkeypatch):
     """The help of a command has its options."""
-    app = modern_flask.create_app(__name__)
+    app = modern_flask.create_app("shop", root_path=".")
 
     assert "--workers" in invoke(app, "serve", "--help")
 
 
 def test_no_app_context_is_active_in_a_command(monkeypatch):
     """Flask's app context ends for a command: a server's requests must not share it."""
-    app = modern_flask.create_app(__name__)
+    app = modern_flask.create_app("shop", root_path=".")
     seen: list[bool] = []
 
     def serve(*_: object, **__: object) -> None:
@@ -170,7 +211,7 @@ def test_no_app_context_is_active_in_a_command(monkeypatch):
 
 def test_check_lists_no_command_of_the_kit():
     """The check of injected functions finds the service's commands only."""
-    app = modern_flask.create_app(__name__)
+    app = modern_flask.create_app("shop", root_path=".")
     app.cli.add_command(click.Command("seed", callback=lambda: None))
 
     titles = [function.title for function in find_functions(app, {})]
@@ -182,7 +223,7 @@ def test_check_lists_no_command_of_the_kit():
 
 def test_command_runs_by_itself():
     """A lazy command that is called without a group runs the command it stands for."""
-    app = modern_flask.create_app(__name__)
+    app = modern_flask.create_app("shop", root_path=".")
     command = app.cli.commands["check"]
 
     result = app.test_cli_runner().invoke(command)

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Response, abort
+from flask import Blueprint, Response, abort
+from markupsafe import Markup
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import HTTPException, Unauthorized
+from werkzeug.exceptions import HTTPException, NotFound, Unauthorized
 
 import modern_flask
 from modern_flask import halt, problem
@@ -189,6 +190,59 @@ def test_halt_with_a_status(answer: Any) -> None:
     assert response.json["title"] == "Not Found"
 
 
+def test_halt_with_a_status_reaches_the_own_handler(app: modern_flask.App) -> None:
+    """A handler of the service answers for ``halt(404)``, not for ``halt({...}, 404)``.
+
+    The latter is an answer already.
+    """
+    app.register_error_handler(404, lambda error: ("own", 404))
+    app.add_url_rule("/status", "status", lambda: halt(404))
+    app.add_url_rule("/answer", "answer", lambda: halt({"no": 1}, 404))
+    client = app.test_client()
+
+    assert client.get("/status").text == "own"
+    assert client.get("/answer").json == {"no": 1}
+
+
+@pytest.mark.parametrize("kind", [409, HTTPException, Exception])
+@pytest.mark.parametrize("trap", [False, True])
+def test_halt_is_no_error_of_the_service(
+    app: modern_flask.App, kind: Any, trap: bool
+) -> None:
+    """No error handler of the service gets an answer that ``halt`` carries."""
+    app.config["TRAP_HTTP_EXCEPTIONS"] = trap
+    if not trap:
+        app.register_error_handler(kind, lambda error: ("own", 500))
+    app.add_url_rule("/", "view", lambda: halt({"reason": "sold out"}, 409))
+
+    response = app.test_client().get("/")
+
+    assert (response.status_code, response.json) == (409, {"reason": "sold out"})
+
+
+def test_halt_with_a_status_of_ones_own(answer: Any) -> None:
+    """A status that HTTP does not define becomes problem details, too."""
+    assert answer(lambda: halt(599)).json["title"] == "Error"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:flask_restful.*")
+def test_halt_in_a_resource(app: modern_flask.App) -> None:
+    """The answer of ``halt`` reaches the client though Flask-RESTful handles errors."""
+    import flask_restful
+
+    api = flask_restful.Api(app)
+
+    class Orders(flask_restful.Resource):  # type: ignore[misc]
+        def get(self) -> None:
+            halt({"reason": "sold out"}, 409)
+
+    api.add_resource(Orders, "/orders")
+
+    response = app.test_client().get("/orders")
+
+    assert (response.status_code, response.json) == (409, {"reason": "sold out"})
+
+
 def test_halt_without_an_answer() -> None:
     """A call without an answer raises where it stands."""
     with pytest.raises(TypeError, match="halt\\(\\) needs the answer of the view"):
@@ -223,3 +277,152 @@ def test_halt_rolls_back(tmp_path: Any, monkeypatch: Any) -> None:
         assert [client.post(f"/{n}").status_code for n in (1, 2)] == [200, 409]
         with app.container.engine().begin() as connection:
             assert connection.scalars(text("select number from orders")).all() == [1]
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+ACCEPTS = [
+    (BROWSER, "text/html"),
+    ("text/html", "text/html"),
+    ("text/html, */*", "text/html"),
+    ("text/html, application/json;q=0.9", "text/html"),
+    ("text/html, application/problem+json;q=0.1", "text/html"),
+    (None, "application/problem+json"),
+    ("", "application/problem+json"),
+    ("*/*", "application/problem+json"),
+    ("application/json, text/plain, */*", "application/problem+json"),
+    ("application/problem+json, text/html", "application/problem+json"),
+    ("application/json, text/html", "application/problem+json"),
+    ("text/html;q=0.5, application/json", "application/problem+json"),
+    ("text/html;q=0, */*", "application/problem+json"),
+    ("image/png", "application/problem+json"),
+    ("no media type", "application/problem+json"),
+]
+
+
+@pytest.mark.parametrize(("accept", "kind"), ACCEPTS)
+def test_client_chooses(app: modern_flask.App, accept: str | None, kind: str) -> None:
+    """A client that prefers HTML to JSON gets a page, every other one the details."""
+    headers = {} if accept is None else {"Accept": accept}
+
+    response = app.test_client().get("/nowhere", headers=headers)
+
+    assert (response.status_code, response.mimetype) == (404, kind)
+    assert response.headers["Vary"] == "Accept"
+
+
+def get_page(app: modern_flask.App, path: str = "/", **options: Any) -> Any:
+    headers = {"Accept": BROWSER, **options.pop("headers", {})}
+    return app.test_client().open(path, headers=headers, **options)
+
+
+def test_page(app: modern_flask.App) -> None:
+    """The page has status, title, detail and trace, no script, and the error's headers.
+
+    ``Vary`` keeps a cache from giving it to other clients.
+    """
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    app.add_url_rule("/", "view", lambda: "", methods=["POST"])
+
+    response = get_page(
+        app, headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
+    )
+
+    assert response.content_type == "text/html; charset=utf-8"
+    assert response.text.startswith("<!doctype html>")
+    assert "<h1>405 Method Not Allowed</h1>" in response.text
+    assert "<p>The method is not allowed for the requested URL.</p>" in response.text
+    assert trace_id in response.text
+    assert "<script" not in response.text
+    assert " style=" not in response.text
+    assert set(response.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
+    assert response.headers["Vary"] == "Accept"
+
+
+ATTACK = "<script>alert('x')</script>"
+
+
+@pytest.mark.parametrize("text", [ATTACK, Markup(ATTACK)], ids=["text", "markup"])
+def test_page_escapes(app: modern_flask.App, text: str) -> None:
+    """HTML in the description of ``abort`` is text, even if it is marked as safe."""
+    app.add_url_rule("/", "view", lambda: abort(409, text))
+
+    page = get_page(app).text
+
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;" in page
+
+
+def test_page_of_an_unexpected_error(app: modern_flask.App) -> None:
+    """The page does not show the text of an unexpected error."""
+
+    def view() -> str:
+        raise ValueError("password=hidden")
+
+    app.add_url_rule("/", "view", view)
+
+    response = get_page(app)
+
+    assert response.status_code == 500
+    assert "<h1>500 Internal Server Error</h1>" in response.text
+    assert "hidden" not in response.text
+
+
+def test_page_of_a_head_request(app: modern_flask.App) -> None:
+    """HEAD gets the headers of the page and no body."""
+    page = get_page(app, "/nowhere")
+    head = get_page(app, "/nowhere", method="HEAD")
+
+    assert (head.status_code, head.mimetype, head.text) == (404, "text/html", "")
+    assert head.headers["Content-Length"] == page.headers["Content-Length"]
+
+
+def test_page_for_halt(app: modern_flask.App) -> None:
+    """``halt(404)`` gives the page, and ``problem`` stays JSON for every client."""
+    app.add_url_rule("/halt", "halt", lambda: halt(410))
+    app.add_url_rule("/problem", "problem", lambda: problem(410))
+
+    assert get_page(app, "/halt").mimetype == "text/html"
+    assert get_page(app, "/problem").mimetype == "application/problem+json"
+
+
+@pytest.mark.parametrize("place", ["app", "blueprint"])
+@pytest.mark.parametrize("kind", [404, NotFound, HTTPException, Exception])
+def test_own_handler_wins_over_the_page(
+    app: modern_flask.App, place: str, kind: Any
+) -> None:
+    """A handler of the app or blueprint, for a code or any class, answers instead."""
+    shop = Blueprint("shop", __name__)
+    shop.add_url_rule("/", "view", lambda: abort(404))
+    owner = app if place == "app" else shop
+    owner.register_error_handler(kind, lambda error: ("own", 404))
+    app.register_blueprint(shop)
+
+    assert get_page(app).text == "own"
+
+
+def test_debugger_gets_its_errors(app: modern_flask.App) -> None:
+    """Werkzeug's debugger, and a test that propagates, see the error itself."""
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+
+    def view() -> str:
+        raise ValueError("seen")
+
+    app.add_url_rule("/", "view", view)
+
+    with pytest.raises(ValueError, match="seen"):
+        get_page(app)
+
+
+class Lazy:
+    """A text that is translated when it is used, as Flask-Babel's."""
+
+    def __str__(self) -> str:
+        return "没有库存"
+
+
+def test_lazy_description(app: modern_flask.App) -> None:
+    """A description may be any object with a text."""
+    app.add_url_rule("/", "view", lambda: abort(409, Lazy()))
+
+    assert app.test_client().get("/").json["detail"] == "没有库存"  # type: ignore[index]
+    assert "<p>没有库存</p>" in get_page(app).text

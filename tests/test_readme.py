@@ -196,11 +196,10 @@ def test_example_of_a_test_passes(tmp_path: Path):
     file.write_text(block.text + "\n" + NOTHING_CACHED)
     (tmp_path / "conftest.py").write_text(ALONE)
 
-    done = run_python(
-        *("-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-        file,
-        cwd=tmp_path,
-    )
+    # Hypothesis takes a second to import, and the test uses none of it.
+    plugins = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    words = ("-W", "error", "-m", "pytest", "-q", *plugins)
+    done = run_python(*words, file, cwd=tmp_path)
 
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 

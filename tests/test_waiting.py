@@ -1,7 +1,9 @@
 """Deadlines, pauses and calls that end in time."""
 
 import os
+import signal
 import threading
+import time
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -158,16 +160,56 @@ def test_call_of_the_parent_has_ended_in_a_child() -> None:
     release.set()
 
 
+@pytest.fixture
+def interpreter_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread can start, as while Python 3.12 and newer ones end."""
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+@pytest.mark.usefixtures("interpreter_ends")
+def test_deadline_without_a_thread() -> None:
+    """A call keeps its deadline in the main thread, too, also within another call."""
+    begun = time.monotonic()
+    inner: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            call_within(0.1, lambda: time.sleep(60), "inner")
+        except DeadlinePassed as passed:
+            inner.append(passed)
+        threading.Event().wait(60)
+
+    with pytest.raises(DeadlinePassed):
+        call_within(0.4, call, "outer")
+
+    assert len(inner) == 1
+    assert time.monotonic() - begun < 20
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+@pytest.mark.usefixtures("interpreter_ends")
+def test_result_without_a_thread() -> None:
+    """A call that is in time has its result or its error, and runs once."""
+    calls: list[int] = []
+    background = BackgroundCall(lambda: calls.append(1) or 7, "call")
+
+    assert not background.ended
+    assert [background.result(5), background.result(5)] == [7, 7]
+    assert background.ended
+    assert calls == [1]
+    with pytest.raises(ZeroDivisionError):
+        call_within(5, lambda: 1 / 0, "call")
+
+
 @pytest.mark.parametrize(
     ("text", "least", "most"),
     [
         ("2", 2, 2),
         (" 120 ", 120, 120),
-        (
-            format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True),
-            3000,
-            3600,
-        ),
         ("Sat, 28 Nov 2020 08:00:00 GMT", 0, 0),
         ("soon", 0, 0),
         ("-1", 0, 0),
@@ -178,3 +220,10 @@ def test_call_of_the_parent_has_ended_in_a_child() -> None:
 def test_retry_after(text: str, least: float, most: float) -> None:
     """``Retry-After`` is a number of seconds or a date; anything else asks for none."""
     assert least <= parse_retry_after(text) <= most
+
+
+def test_retry_after_a_date() -> None:
+    """A date means the time until then."""
+    date = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+
+    assert 3000 <= parse_retry_after(date) <= 3600

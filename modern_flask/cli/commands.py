@@ -14,7 +14,7 @@ from flask import Flask
 from ..config import list_values, mask_value
 from ..config.known_secrets import KnownSecrets
 from ..observability.metrics import multiprocess
-from ..pages import pings_of
+from ..pages import list_pinged
 from ..startup import faults, list_own_components, make_explanation, start, warnings
 from ..wiring import get_bound, is_configured
 from ..wiring.checks.opening import check_opening, is_kit_component
@@ -60,17 +60,22 @@ def serve_command(
 ) -> None:
     """Serve with gunicorn and the kit's settings."""
     if not reload:
-        # This must run before any module with metrics is imported.
-        multiprocess.prepare_folder(workers)
-    app = loader.load_checked()
-    from ..server.address import check_address
-    from ..server.serve import serve, serve_reloading
+        # This must run before any module with metrics is imported. If the command line
+        # has imported the service already, to look for its commands, and the service
+        # imports prometheus_client, this command begins anew.
+        multiprocess.prepare_folder(workers, restart=True)
+    try:
+        app = loader.load_checked()
+        from ..server.address import check_address
+        from ..server.serve import serve, serve_reloading
 
-    check_address(bind)
-    if reload:
-        folder = Path(app.root_path)
-        serve_reloading(loader.import_path, folder, bind, workers, threads)
-    serve(app, bind=bind, workers=workers, threads=threads)
+        check_address(bind)
+        if reload:
+            folder = Path(app.root_path)
+            serve_reloading(loader.import_path, folder, bind, workers, threads)
+        serve(app, bind=bind, workers=workers, threads=threads)
+    finally:
+        multiprocess.remove_folder()
 
 
 @cli.command(
@@ -120,7 +125,7 @@ def check_command(loader: AppLoader) -> None:
     for text in warnings(app):
         click.echo(text, err=True)
     raise_faults(faults(app))
-    names, own = list(pings_of(container)), list_own_components(app)
+    names, own = list_pinged(container), list_own_components(app)
     click.echo(f"The service can start. Configured: {', '.join(names) or 'nothing'}.")
     if own:
         click.echo(f"Not opened, because they are the service's own: {', '.join(own)}.")

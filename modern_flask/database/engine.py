@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from typing import Any, cast
 
-from sqlalchemy import URL, create_engine, event
+import sqlalchemy
+from sqlalchemy import URL, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import Pool, QueuePool
 
 from ..config.values import find_key, find_origin
 from .connection import retry_connecting
+from .echo import echo_once
 from .errors import LegacyMode, UnfitSetting
 from .keywords import (
     RETIRED_ENGINE,
@@ -88,7 +90,8 @@ def open_engine(settings: Mapping[str, Any]) -> Iterator[Engine]:
             options |= {"creator": create, "poolclass": QueuePool}
             # The database exists as long as one connection to it is open.
             stack.enter_context(closing(create()))
-        engine = create_engine(url, **_add_defaults(options, url))
+        # Read the function late: other telemetry may have replaced it.
+        engine = sqlalchemy.create_engine(url, **_add_defaults(options, url))
         stack.callback(engine.dispose)
         _add_hooks(engine)
         yield engine
@@ -155,6 +158,7 @@ def _add_defaults(options: Mapping[str, Any], url: URL) -> dict[str, Any]:
 def _add_hooks(engine: Engine) -> None:
     """Add the behaviour that no keyword of ``create_engine`` can give."""
     _forget_after_fork(engine)
+    echo_once(engine)
     if engine.dialect.name != "sqlite":
         retry_connecting(engine)
     if engine.dialect.driver in ("psycopg", "psycopg2"):

@@ -7,11 +7,13 @@ from ..errors import ConfigurationError
 
 __all__ = [
     "FIX_ADDRESS",
+    "FIX_BUCKETS",
     "FIX_FILE",
     "FIX_LIMIT",
     "FIX_PORT",
     "FIX_TOKEN",
     "BadAddress",
+    "BadBuckets",
     "BadEndpoint",
     "BadLimit",
     "BadPort",
@@ -22,6 +24,7 @@ __all__ = [
 FIX_LIMIT = "use a number such as 128, or remove the variable for the default"
 FIX_PORT = "use a number from 0 to 65535; 0 takes any free port"
 FIX_ADDRESS = "use addresses and networks, such as 10.0.0.0/8, separated by commas"
+FIX_BUCKETS = "use seconds in increasing order, such as 0.01, 0.1, 0.5, 1, 5"
 FIX_TOKEN = "set a token, or remove the key if everybody may read the metrics"
 FIX_FILE = "use the path of a PEM file, or remove the variable for the system's"
 
@@ -35,6 +38,19 @@ class BadAddress(ConfigurationError):
             f'{key} has "{value}", which is not an address or a network.',
             ("set in", origin or ""),
             ("fix", FIX_ADDRESS),
+        )
+
+
+class BadBuckets(ConfigurationError):
+    """The bounds of the buckets are not increasing positive numbers."""
+
+    def __init__(self, key: str, value: object, origin: object = None) -> None:
+        self.key, self.value, self.origin = key, value, origin
+        shown = value if isinstance(value, str) else repr(value)
+        super().__init__(
+            f'{key} = "{shown}" is not a list of increasing positive numbers.',
+            ("set in", origin or ""),
+            ("fix", FIX_BUCKETS),
         )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .tracing import Tracing, instrument
+from .instrumentors import instrument, is_instrumented
+from .provider import shut_down_processors
+from .tracing import Tracing
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -30,31 +33,29 @@ class Telemetry:
         self.tracing, self.metrics = tracing, metrics
 
     def engine(self, engine: Engine) -> None:
-        """Measure the engine's pool, and make a span for each of its statements."""
+        """Measure the engine's pool, and each of its statements, which gets a span."""
         if self.metrics is not None:
+            from .instruments.statements import measure_statements
             from .metrics.pools import measure_engine
 
             measure_engine(engine)
-        if self.tracing.on:
-            from .instruments.sql import trace_statements
-
-            trace_statements(engine)
+            measure_statements(engine)
+        self.tracing.when_on(partial(_trace_engine, engine))
 
     def redis(self, client: Redis) -> None:
-        """Measure the client's pool and the lookups of ``cached`` functions.
+        """Measure the client's pool, and the lookups of ``cached`` functions.
 
-        Each command gets a span.
+        Each command is measured and gets a span.
         """
         if self.metrics is not None:
+            from .instruments.redis import observe_commands
             from .metrics.pools import measure_redis
 
             measure_redis(client)
             cached: Any = client
             cached.observe_lookup = self.metrics.count_lookup
-        if self.tracing.on:
-            from .instruments.redis import trace_commands
-
-            trace_commands(client)
+            observe_commands(client, measured=True)
+        self.tracing.when_on(partial(_trace_redis, client))
 
     def storage(self, storage: Any) -> None:
         """Measure the operations of a storage, and make a span for each of them."""
@@ -62,10 +63,7 @@ class Telemetry:
             from .instruments.storage import measure_storage
 
             measure_storage(storage)
-        if self.tracing.on:
-            from .instruments.storage import trace_storage
-
-            trace_storage(storage)
+        self.tracing.when_on(partial(_trace_storage, storage))
 
     def celery(self, app: Any) -> None:
         """Measure the tasks that workers of ``app`` run, and the depth of the queues.
@@ -78,5 +76,41 @@ class Telemetry:
 
             measure_tasks(app)
             measure_queues(app)
-        if self.tracing.on:
-            instrument("celery")
+        if not self.tracing.on:
+            from .passing import pass_in_tasks
+
+            pass_in_tasks()
+        self.tracing.when_on(_trace_tasks)
+
+
+def _trace_engine(engine: Engine) -> None:
+    # The instrumentor of a driver makes a span for each statement, too.
+    if not is_instrumented("sqlalchemy") and not is_instrumented(engine.dialect.driver):
+        from .instruments.sql import trace_statements
+
+        trace_statements(engine)
+
+
+def _trace_redis(client: Redis) -> None:
+    if not is_instrumented("redis"):
+        from .instruments.redis import observe_commands
+
+        observe_commands(client, traced=True)
+
+
+def _trace_storage(storage: Any) -> None:
+    from .instruments.storage import trace_storage
+
+    trace_storage(storage)
+
+
+def _trace_tasks() -> None:
+    from celery.signals import worker_process_shutdown
+
+    instrument("celery")
+    # A child of the pool ends without the hooks of the interpreter's exit.
+    worker_process_shutdown.connect(_end_tasks, dispatch_uid=__name__)
+
+
+def _end_tasks(**_: Any) -> None:
+    shut_down_processors()

@@ -24,6 +24,9 @@ _STOP_DEADLINE = 10.0
 _POLL = 0.2
 """Seconds between two checks of the processes."""
 
+_ALONE = ("--without-mingle", "--without-gossip")
+"""The only worker does not look for others, which would take a second."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -106,7 +109,7 @@ def _start_processes(
     """Start the server and the worker; ``stack`` ends them."""
     commands = {"server": ["serve", "--reload", "--threads", "4", "--bind", plan.bind]}
     if plan.worker:
-        commands["worker"] = ["worker", "--concurrency", "1"]
+        commands["worker"] = ["worker", "--concurrency", "1", *_ALONE]
     return {
         name: stack.enter_context(_open_process(plan, environ, words))
         for name, words in commands.items()

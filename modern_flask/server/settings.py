@@ -38,6 +38,13 @@ def nworkers_changed(server: Any, new: int, old: int | None) -> None:
     """Prepare the metric files that several workers share, before the app is loaded."""
     if old is None:
         multiprocess.prepare_folder(new)
+    elif old == 1 and new > 1 and multiprocess.find_folder() is None:
+        # A signal (TTIN or HUP) has added workers to a single one.
+        server.log.warning(
+            "Each of the %d workers exposes only its own metrics: they share their "
+            "metrics only if the server starts with several workers.",
+            new,
+        )
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -195,6 +195,8 @@ def resolve_alias(annotation: Any) -> Any:
 
 def find_markers(annotation: Any) -> Iterator[Any]:
     """Yield every marker in an annotation, at any depth. Aliases may be recursive."""
+    if type(annotation) in (type, str):  # most annotations: nothing is inside
+        return
     seen: set[int] = set()
     waiting = [annotation]
     for one in waiting:

@@ -36,7 +36,7 @@ class Late(providers.Provider[T]):
     """
 
     #: Keywords of a declaration that only the kit uses. The target never gets them.
-    own_keywords: ClassVar[tuple[str, ...]] = ("observed_by", "ping")
+    own_keywords: ClassVar[tuple[str, ...]] = ("critical", "observed_by", "ping")
     _target: Any = None
     args: Any
     kwargs: Any
@@ -76,6 +76,12 @@ class Late(providers.Provider[T]):
         """The function that pings the object's server, or its path, or None."""
         named: dict[str, Any] = self.kwargs
         return named.get("ping")
+
+    @property
+    def critical(self) -> bool:
+        """Whether the service is not ready while the ping fails."""
+        named: dict[str, Any] = self.kwargs
+        return bool(named.get("critical", True))
 
     def load(self) -> Callable[..., Any]:
         """Return the target; import it first if it is a dotted path."""
@@ -157,10 +163,11 @@ class Opened(Late[T], providers.Resource[T]):
     """Makes its object once in a process, under a lock. The app's lifecycle closes it.
 
     The target is a generator function (the code after its ``yield`` closes the object),
-    a plain function or class, or the dotted path of one. Two keywords are not passed to
-    the target. The provider calls ``observed_by`` with the object, so a component does
-    not depend on its telemetry. ``/readyz`` calls ``ping(object, timeout)``, which may
-    also be a dotted path; the timeout is in seconds.
+    a plain function or class, or the dotted path of one. Three keywords are not passed
+    to the target. The provider calls ``observed_by`` with the object, so a component
+    does not depend on its telemetry. ``/readyz`` calls ``ping(object, timeout)``, which
+    may also be a dotted path; the timeout is in seconds. With ``critical=False`` a
+    failing ping is shown, and the service stays ready.
     """
 
     @overload

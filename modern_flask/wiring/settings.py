@@ -123,6 +123,7 @@ class Choice(providers.Selector[T]):
         selector: The key of the configuration that names the branch.
         observed_by: As in :class:`Opened`, for every branch.
         ping: As in :class:`Opened`, for every branch.
+        critical: As in :class:`Opened`, for every branch.
         branches: The providers, by the value that chooses them.
     """
 
@@ -132,9 +133,10 @@ class Choice(providers.Selector[T]):
         *,
         observed_by: Any = None,
         ping: Any = None,
+        critical: bool | None = None,
         **branches: providers.Provider[T],
     ) -> None:
-        given = {"observed_by": observed_by, "ping": ping}
+        given = {"observed_by": observed_by, "ping": ping, "critical": critical}
         shared = {name: value for name, value in given.items() if value is not None}
         for branch in branches.values():
             if shared and isinstance(branch, Late):
@@ -177,8 +179,23 @@ class Choice(providers.Selector[T]):
     @property
     def ping(self) -> Any:
         """The ping of the chosen branch, or None."""
+        branch = self._get_branch()
+        return branch.ping if branch is not None else None
+
+    @property
+    def critical(self) -> bool:
+        """Whether the service is not ready while the chosen branch fails."""
+        branch = self._get_branch()
+        return branch is None or branch.critical
+
+    @property
+    def initialized(self) -> bool:
+        """Whether the chosen branch is open."""
+        return bool(getattr(self._get_branch(), "initialized", False))
+
+    def _get_branch(self) -> Late[Any] | None:
         branch = self.providers.get(self.value) if self.is_chosen else None
-        return branch.ping if isinstance(branch, Late) else None
+        return branch if isinstance(branch, Late) else None
 
     @property
     def is_chosen(self) -> bool:

@@ -60,13 +60,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-@pytest.fixture(scope="session")
-def kept() -> Kept:
-    """A processor on the process's provider, which can be set only once."""
-    provider = trace.get_tracer_provider()
-    if not isinstance(provider, TracerProvider):
-        provider = TracerProvider(shutdown_on_exit=False)
-        trace.set_tracer_provider(provider)
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
+    """A processor on the provider that the process has during the test.
+
+    OpenTelemetry's function sets a provider for ever, and every later app of the
+    process would be traced.
+    """
+    provider = TracerProvider(shutdown_on_exit=False)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
     processor = Kept()
     provider.add_span_processor(processor)
     return processor
@@ -108,7 +110,7 @@ def observe(app: Flask, metrics: Metrics) -> RequestTelemetry:
 
 def untraced_telemetry() -> Telemetry:
     """The observer of a service that is measured and not traced."""
-    return Telemetry(Tracing(None), Metrics())
+    return Telemetry(Tracing(), Metrics())
 
 
 @pytest.fixture

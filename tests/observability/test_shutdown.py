@@ -1,8 +1,11 @@
 """All spans arrive when a process ends, however it is served."""
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,8 @@ from tests.observability.shop import ask, write_shop
 from tests.servers.collectors import ZipkinCollector
 from tests.servers.eventually import eventually
 from tests.servers.processes import Process, free_port, python
+from tests.servers.redis import RedisServer
+from tests.servers.together import run_together
 
 pytestmark = pytest.mark.proof
 
@@ -34,10 +39,10 @@ SERVERS = {
 }
 
 
-@pytest.fixture
-def serve(tmp_path: Path, zipkin: ZipkinCollector) -> Any:
+@contextmanager
+def serving(folder: Path, zipkin: ZipkinCollector) -> Iterator[Any]:
     """``serve(*options)``: gunicorn with the shop, which sends spans to ``zipkin``."""
-    write_shop(tmp_path)
+    write_shop(folder)
     with ExitStack() as stack:
 
         def start(*options: str, **environ: str) -> tuple[Process, int]:
@@ -52,12 +57,19 @@ def serve(tmp_path: Path, zipkin: ZipkinCollector) -> Any:
                 "GUNICORN_BIND": None,
             }
             process = Process(
-                *command, log=tmp_path / "log", env=traced | environ, cwd=tmp_path
+                *command, log=folder / "log", env=traced | environ, cwd=folder
             )
             stack.enter_context(process)
             eventually(lambda: ask(port, 1, 1, "/livez") == {200: 1}, timeout=60)
             return process, port
 
+        yield start
+
+
+@pytest.fixture
+def serve(tmp_path: Path, zipkin: ZipkinCollector) -> Any:
+    """``serve(*options)``: gunicorn with the shop, which sends spans to ``zipkin``."""
+    with serving(tmp_path, zipkin) as start:
         yield start
 
 
@@ -89,96 +101,177 @@ WORKERS = {
 }
 
 
+@dataclass
+class Ended:
+    """A program that was stopped.
+
+    Args:
+        code: Its exit code.
+        seconds: How long it took to end.
+        output: What it printed.
+        spans: The spans that its collector has.
+    """
+
+    code: int
+    seconds: float
+    output: str
+    spans: list[Any]
+
+
+def work(
+    folder: Path, broker: str, worker: str, number: int, silent: bool = False
+) -> Ended:
+    """Run a Celery worker until it has done ``number`` tasks, and stop it.
+
+    Args:
+        folder: A new folder for the program.
+        broker: The URL of a Redis.
+        worker: One of WORKERS.
+        number: The number of tasks.
+        silent: Whether the collector takes spans and never answers.
+    """
+    folder.mkdir()
+    write_shop(folder)
+    queue, done = folder.name, folder / "done"
+    with Celery(broker=broker, set_as_current=False) as sender:
+        for each in range(number):
+            sender.send_task("sell", [each], queue=queue)
+    # Workers of other tests use the same Redis. It does not look for them, which would
+    # take a second.
+    alone = ("--hostname", f"{queue}@%h", "--without-mingle", "--without-gossip")
+    command = python("-m", "modern_flask.cli", "--app", "tasks", "worker", *alone)
+    options = ("--queues", queue, *WORKERS[worker])
+    with ZipkinCollector() as zipkin:
+        environ = {
+            "OTEL_EXPORTER_ZIPKIN_ENDPOINT": zipkin.url,
+            "OTEL_BSP_SCHEDULE_DELAY": "60000",
+            "FLASK_CELERY_BROKER_URL": broker,
+        }
+        if silent:
+            zipkin.fall_silent()
+            environ |= PATIENT
+        with Process(
+            *command, *options, log=folder / "log", env=environ, cwd=folder
+        ) as process:
+            eventually(
+                lambda: done.exists() and done.stat().st_size == number, timeout=120
+            )
+            begun = time.monotonic()
+            code = process.stop(timeout=60)
+            seconds = time.monotonic() - begun
+        return Ended(code, seconds, process.output, zipkin.spans)
+
+
+# One answer is waited for 60 s without the deadline.
+PATIENT = {
+    "OTEL_EXPORTER_ZIPKIN_TIMEOUT": "60",
+    "OTEL_BSP_EXPORT_TIMEOUT": "120000",
+}
+
+
+@pytest.fixture(scope="module")
+def workers(
+    tmp_path_factory: pytest.TempPathFactory,
+    redis_server: RedisServer,
+    proof_size: Callable[[int], int],
+) -> dict[str, Future[Ended]]:
+    """Workers that have done their tasks while the collector answers."""
+    redis_server.heal()
+    parent = tmp_path_factory.mktemp("workers")
+
+    def run(worker: str) -> Ended:
+        number = count_tasks(worker, proof_size)
+        folder = parent / f"lossless{list(WORKERS).index(worker)}"
+        return work(folder, redis_server.url, worker, number)
+
+    return run_together(run, WORKERS)
+
+
+def count_tasks(worker: str, proof_size: Callable[[int], int]) -> int:
+    return proof_size(100 if worker == "max_tasks_per_child=1" else 1000)
+
+
 @pytest.mark.parametrize("worker", WORKERS)
 def test_no_task_is_lost(
-    tmp_path: Path,
-    redis_url: str,
-    zipkin: ZipkinCollector,
-    worker: str,
-    proof_size: Callable[[int], int],
+    workers: dict[str, Future[Ended]], worker: str, proof_size: Callable[[int], int]
 ) -> None:
     """After SIGTERM the span of each task that ran arrives, once."""
-    write_shop(tmp_path)
-    number = proof_size(100 if worker == "max_tasks_per_child=1" else 1000)
-    environ = {
-        "OTEL_EXPORTER_ZIPKIN_ENDPOINT": zipkin.url,
-        "OTEL_BSP_SCHEDULE_DELAY": "60000",
-        "FLASK_CELERY_BROKER_URL": redis_url,
-    }
-    with Celery(broker=redis_url, set_as_current=False) as sender:
-        for each in range(number):
-            sender.send_task("sell", [each])
-    command = python("-m", "modern_flask.cli", "--app", "tasks", "worker")
+    ended = workers[worker].result()
 
-    with Process(
-        *(*command, *WORKERS[worker]), log=tmp_path / "log", env=environ, cwd=tmp_path
-    ) as process:
-        done = tmp_path / "done"
-        eventually(lambda: done.exists() and done.stat().st_size == number, timeout=120)
-        code = process.stop()
-
-    assert code == 0
-    assert len(zipkin.spans) == number
-    assert {span["name"] for span in zipkin.spans} == {"run/sell"}
+    assert ended.code == 0, ended.output
+    assert len(ended.spans) == count_tasks(worker, proof_size)
+    assert {span["name"] for span in ended.spans} == {"run/sell"}
 
 
-@pytest.mark.parametrize("fault", ["refused", "silent", "slow", "500"])
+FAULTS: dict[str, Callable[[ZipkinCollector], None]] = {
+    "refused": ZipkinCollector.refuse,
+    "silent": ZipkinCollector.fall_silent,
+    "slow": lambda zipkin: zipkin.slow_down(60),
+    "500": lambda zipkin: zipkin.fail(500),
+}
+
+
+@pytest.fixture(scope="module")
+def stopped_servers(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Future[Ended]]:
+    """Servers that were stopped while their collector had a fault."""
+
+    def run(fault: str) -> Ended:
+        folder = tmp_path_factory.mktemp("stopped")
+        with ZipkinCollector() as zipkin, serving(folder, zipkin) as serve:
+            process, port = serve(*KIT)
+            FAULTS[fault](zipkin)
+            assert ask(port, 20) == {200: 20}
+            begun = time.monotonic()
+            code = process.stop()
+            seconds = time.monotonic() - begun
+            return Ended(code, seconds, process.output, zipkin.spans)
+
+    return run_together(run, FAULTS)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 def test_stopping_keeps_its_deadline(
-    serve: Any, zipkin: ZipkinCollector, fault: str
+    stopped_servers: dict[str, Future[Ended]], fault: str
 ) -> None:
     """A broken back end delays the end by 3 s at most; losses are logged."""
-    process, port = serve(*KIT)
-    {
-        "refused": zipkin.refuse,
-        "silent": zipkin.fall_silent,
-        "slow": lambda: zipkin.slow_down(60),
-        "500": lambda: zipkin.fail(500),
-    }[fault]()
-    assert ask(port, 20) == {200: 20}
+    ended = stopped_servers[fault].result()
 
-    begun = time.monotonic()
-    code = process.stop()
-
-    assert code == 0
+    assert ended.code == 0, ended.output
     # A batch takes 30 s without the deadline, and a busy machine adds to the 3 s.
-    assert time.monotonic() - begun < 20
-    assert zipkin.spans == []
-    assert "pans are lost: zipkin at" in process.output
+    assert ended.seconds < 20
+    assert ended.spans == []
+    assert "pans are lost: zipkin at" in ended.output
+
+
+@pytest.fixture(scope="module")
+def stopped_workers(
+    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer
+) -> dict[str, Future[Ended]]:
+    """Workers that were stopped while their collector was silent."""
+    redis_server.heal()
+    parent = tmp_path_factory.mktemp("workers")
+
+    def run(worker: str) -> Ended:
+        folder = parent / f"silent{list(WORKERS).index(worker)}"
+        return work(folder, redis_server.url, worker, 3, silent=True)
+
+    return run_together(run, WORKERS)
 
 
 @pytest.mark.parametrize("worker", WORKERS)
 def test_worker_keeps_its_deadline(
-    tmp_path: Path, redis_url: str, zipkin: ZipkinCollector, worker: str
+    stopped_workers: dict[str, Future[Ended]], worker: str
 ) -> None:
     """A silent back end delays a Celery worker's end by 3 s for each process."""
-    write_shop(tmp_path)
-    environ = {
-        "OTEL_EXPORTER_ZIPKIN_ENDPOINT": zipkin.url,
-        "OTEL_EXPORTER_ZIPKIN_TIMEOUT": "60",
-        "OTEL_BSP_EXPORT_TIMEOUT": "120000",
-        "OTEL_BSP_SCHEDULE_DELAY": "60000",
-        "FLASK_CELERY_BROKER_URL": redis_url,
-    }
-    zipkin.fall_silent()
-    with Celery(broker=redis_url, set_as_current=False) as sender:
-        for number in range(3):
-            sender.send_task("sell", [number])
-    command = python("-m", "modern_flask.cli", "--app", "tasks", "worker")
+    ended = stopped_workers[worker].result()
 
-    with Process(
-        *(*command, *WORKERS[worker]), log=tmp_path / "log", env=environ, cwd=tmp_path
-    ) as process:
-        done = tmp_path / "done"
-        eventually(lambda: done.exists() and done.stat().st_size == 3, timeout=120)
-        begun = time.monotonic()
-        code = process.stop(timeout=60)
-
-    assert code == 0
-    # One answer is waited for 60 s without the deadline.
-    assert time.monotonic() - begun < 40
+    assert ended.code == 0, ended.output
+    assert ended.seconds < 40
     # And a process that is killed with all of its spans logs nothing.
-    assert "pans are lost: zipkin at" in process.output
-    assert zipkin.spans == []
+    assert "pans are lost: zipkin at" in ended.output
+    assert ended.spans == []
 
 
 COMMANDS = """
@@ -193,30 +286,46 @@ def closed():
 """
 
 
-@pytest.mark.parametrize("command", ["left-open", "closed"])
-@pytest.mark.parametrize("program", ["modern_flask.cli", "flask"])
+RUNS = list(product(("modern_flask.cli", "flask"), ("left-open", "closed")))
+
+
+@pytest.fixture(scope="module")
+def commands(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[tuple[str, str], Future[Ended]]:
+    """Commands that have ended while their collector was silent."""
+
+    def run(words: tuple[str, str]) -> Ended:
+        program, command = words
+        folder = tmp_path_factory.mktemp("command")
+        write_shop(folder)
+        with (folder / "shop.py").open("a") as file:
+            file.write(COMMANDS)
+        started = python("-m", program, "--app", "shop", command)
+        with ZipkinCollector() as zipkin:
+            zipkin.fall_silent()
+            environ = {"OTEL_EXPORTER_ZIPKIN_ENDPOINT": zipkin.url, **PATIENT}
+            begun = time.monotonic()
+            with Process(
+                *started, log=folder / "log", env=environ, cwd=folder
+            ) as process:
+                code = process.wait(40)
+            seconds = time.monotonic() - begun
+            return Ended(code, seconds, process.output, zipkin.spans)
+
+    return run_together(run, RUNS)
+
+
+@pytest.mark.parametrize(("program", "command"), RUNS)
 def test_command_keeps_its_deadline(
-    tmp_path: Path, zipkin: ZipkinCollector, program: str, command: str
+    commands: dict[tuple[str, str], Future[Ended]], program: str, command: str
 ) -> None:
     """A silent back end delays a command's end by 3 s; losses are logged."""
-    write_shop(tmp_path)
-    with (tmp_path / "shop.py").open("a") as file:
-        file.write(COMMANDS)
-    environ = {
-        "OTEL_EXPORTER_ZIPKIN_ENDPOINT": zipkin.url,
-        "OTEL_EXPORTER_ZIPKIN_TIMEOUT": "60",
-        "OTEL_BSP_EXPORT_TIMEOUT": "120000",
-    }
-    zipkin.fall_silent()
-    words = python("-m", program, "--app", "shop", command)
+    ended = commands[program, command].result()
 
-    with Process(*words, log=tmp_path / "log", env=environ, cwd=tmp_path) as process:
-        # One answer is waited for 60 s without the deadline.
-        code = process.wait(40)
-
-    assert code == 0
-    assert "pans are lost: zipkin at" in process.output
-    assert zipkin.spans == []
+    assert ended.code == 0, ended.output
+    assert "pans are lost: zipkin at" in ended.output
+    assert ended.spans == []
 
 
 def test_last_request_under_load(serve: Any, zipkin: ZipkinCollector) -> None:

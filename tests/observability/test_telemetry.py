@@ -1,7 +1,9 @@
 """One observer brings a component's metrics always, and its spans if tracing is on."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from modern_flask.observability.tracing import Tracing
 from modern_flask.storage import MemoryStorage
 from tests.observability.conftest import untraced_telemetry
 
-TRACED = Tracing(Destination("zipkin", "http://127.0.0.1:9", "", "zipkin"))
+TRACED = Tracing([Destination("zipkin", "http://127.0.0.1:9", "", "zipkin")])
 
 
 @pytest.fixture(params=["traced", "untraced"])
@@ -39,6 +41,25 @@ def value(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
+@pytest.mark.parametrize("name", ["sqlalchemy", "sqlite3"])
+def test_engine_of_others(
+    name: str, spans: list[ReadableSpan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Statements that another instrumentor traces get no second span."""
+    module: Any = ModuleType(f"opentelemetry.instrumentation.{name}")
+    instrumentor = type("Instrumentor", (), {"is_instrumented_by_opentelemetry": True})
+    module.SQLAlchemyInstrumentor = module.SQLite3Instrumentor = instrumentor
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    engine = create_engine("sqlite://")
+
+    Telemetry(TRACED, None).engine(engine)
+    with engine.connect() as connection:
+        connection.execute(text("select 1"))
+
+    assert spans == []
+    engine.dispose()
+
+
 def test_engine(
     telemetry: Telemetry,
     spans: list[ReadableSpan],
@@ -48,14 +69,14 @@ def test_engine(
     """An engine's pool is measured; its statements are traced if tracing is on."""
     database = str(tmp_path / "shop.db")
     engine = create_engine(f"sqlite:///{database}", pool_size=3)
-    waits = value("database_pool_wait_seconds_count")
+    waits = value("database_pool_wait_seconds_count", database=database)
 
     telemetry.engine(engine)
     with engine.connect() as connection:
         connection.execute(text("select 1"))
 
     assert value("database_pool_size", database=database) == 3
-    assert value("database_pool_wait_seconds_count") == waits + 1
+    assert value("database_pool_wait_seconds_count", database=database) == waits + 1
     assert [span.name for span in spans] == names("SELECT")
     engine.dispose()
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 
+from modern_flask.observability.instrumentors import instrument
 from modern_flask.observability.telemetry import Telemetry
-from modern_flask.observability.tracing import instrument, open_tracing
+from modern_flask.observability.tracing import open_tracing
 from tests.observability.conftest import open_resource
 from tests.servers.collectors import OtlpCollector, ZipkinCollector
 
@@ -147,6 +149,9 @@ trace.get_tracer("test").start_span("work").end()
 
 def test_imports_come_after_the_configuration(tmp_path: Path) -> None:
     """Neither the kit nor what views import from it imports OpenTelemetry early."""
+    # Where FastAPI is installed, dependency-injector imports it, and FastAPI imports
+    # OpenTelemetry.
+    (tmp_path / "fastapi.py").write_text("raise ImportError")
     run(
         """
 import sys
@@ -405,8 +410,9 @@ def test_instrumentor_that_refuses(
     from opentelemetry.instrumentation.requests import RequestsInstrumentor
 
     monkeypatch.setattr(RequestsInstrumentor, "instrument", lambda self: None)
+    # The class has one instance, which another test may have started.
     monkeypatch.setattr(
-        RequestsInstrumentor, "_is_instrumented_by_opentelemetry", False
+        RequestsInstrumentor(), "_is_instrumented_by_opentelemetry", False
     )
 
     instrument("requests")
@@ -439,8 +445,12 @@ def test_disabled_instrumentor(
     assert caplog.messages == []
 
 
-def test_off_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_off_costs_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a back end no hook is set on anything."""
+    # As in a fresh process; the kit's own provider is idle.
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
     caplog.set_level(logging.INFO)
 
     class Untouchable:

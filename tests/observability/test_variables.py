@@ -16,6 +16,7 @@ from modern_flask.observability.variables import (
     LIMITS,
     check_limits,
     check_propagators,
+    list_without_effect,
 )
 from tests.observability.test_tracing import run
 from tests.servers.collectors import ZipkinCollector
@@ -191,6 +192,8 @@ def test_unknown_propagator() -> None:
 
 def test_propagator_is_checked_before_it_is_loaded(tmp_path: Path) -> None:
     """An app with an unknown propagator fails with the kit's own fault."""
+    # Where FastAPI is installed, it would import OpenTelemetry before the app is made.
+    (tmp_path / "fastapi.py").write_text("raise ImportError")
     said = run(
         """
 from modern_flask.errors import UnknownChoice
@@ -260,3 +263,101 @@ def test_batches(
         )
         (line,) = caplog.messages
         assert line.startswith(f"{variable} is not a positive number; ")
+
+
+ACME = """
+from opentelemetry.sdk.trace.export import SpanExporter
+
+class Exporter(SpanExporter):
+    def export(self, spans):
+        print("EXPORTED", [(span.name, dict(span.attributes)) for span in spans])
+
+    def force_flush(self, timeout_millis=0):
+        return True
+
+class Broken:
+    def __init__(self):
+        raise ValueError("no account at http://ann:hunter2@host/")
+"""
+
+
+def test_exporters_of_other_packages(tmp_path: Path, zipkin: ZipkinCollector) -> None:
+    """OTEL_TRACES_EXPORTER takes what a package registers; no failure stops a start."""
+    (tmp_path / "acme.py").write_text(ACME)
+    info = tmp_path / "acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[opentelemetry_traces_exporter]\n"
+        "acme = acme:Exporter\nbroken = acme:Broken\nlost = missing:Exporter\n"
+    )
+
+    said = run(
+        """
+app = service()
+
+@app.get("/work")
+def work():
+    from opentelemetry import trace
+    trace.get_current_span().set_attribute("link", "http://ann:hunter2@host/")
+    return "x"
+
+with app.running():
+    assert app.test_client().get("/work", buffered=True).status_code == 200
+""",
+        tmp_path,
+        OTEL_TRACES_EXPORTER="zipkin,acme,broken,lost,nobody",
+        OTEL_EXPORTER_ZIPKIN_ENDPOINT=zipkin.url,
+    )
+
+    assert [span["name"] for span in zipkin.spans] == ["GET /work"]
+    assert said.count("EXPORTED [('GET /work', ") == 1
+    assert "hunter2" not in said
+    assert "No traces are sent to the exporter broken: ValueError: no account" in said
+    assert "No traces are sent to the exporter lost: ModuleNotFoundError" in said
+    assert "OTEL_TRACES_EXPORTER names nobody, but" in said
+    assert f"sent to zipkin at {zipkin.url} and the exporter acme." in said
+
+
+@pytest.mark.parametrize(
+    ("environ", "names"),
+    [
+        ({}, []),
+        ({"OTEL_METRICS_EXPORTER": "otlp"}, ["OTEL_METRICS_EXPORTER"]),
+        ({"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": " "}, []),
+        ({"OTEL_EXPORTER": "zipkin"}, []),
+        (
+            {"OTEL_EXPORTER": "zipkin", "OTEL_TRACES_EXPORTER": "otlp"},
+            ["OTEL_TRACES_EXPORTER"],
+        ),
+        (
+            {"OTEL_LOG_LEVEL": "debug", "OTEL_BLRP_SCHEDULE_DELAY": "5"},
+            ["OTEL_BLRP_SCHEDULE_DELAY", "OTEL_LOG_LEVEL"],
+        ),
+        (
+            {
+                "OTEL_TRACES_SAMPLER": "always_on",
+                "OTEL_PROPAGATORS": "b3",
+                "OTEL_BSP_SCHEDULE_DELAY": "5",
+                "OTEL_PYTHON_LOG_FORMAT": "x",
+                "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "a=b",
+                "OTEL_SEMCONV_STABILITY_OPT_IN": "http",
+                "OTEL_RESOURCE_ATTRIBUTES": "a=b",
+                "OTEL_ACME": "x",
+            },
+            [],
+        ),
+    ],
+)
+def test_variables_without_effect(environ: dict[str, str], names: list[str]) -> None:
+    """A standard variable is listed if it is set and nothing here reads it."""
+    assert list_without_effect(environ) == names
+
+
+def test_one_line_names_them(trace_requests: Callable[..., Result]) -> None:
+    """The start logs the variables without effect, all of them in one line."""
+    _, said = trace_requests(OTEL_METRICS_EXPORTER="otlp", OTEL_LOG_LEVEL="debug")
+
+    assert said.count("have no effect here") == 1
+    line = "These variables have no effect here: OTEL_LOG_LEVEL, OTEL_METRICS_EXPORTER."
+    assert line in said.splitlines()

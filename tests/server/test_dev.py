@@ -86,31 +86,31 @@ def tiny(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A folder with a copy of the example service, which keeps its data there."""
-    folder = tmp_path / "copy"
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Dev:
+    """A copy of the example service that ran without configuration, until Ctrl-C."""
+    folder = tmp_path_factory.mktemp("first") / "copy"
     example, without = ROOT / "example_service", shutil.ignore_patterns("var", "__*__")
     shutil.copytree(example, folder / "example_service", ignore=without)
     shutil.copy(example / "__init__.py", folder / "example_service")
-    return folder
+    with Dev(folder, "example_service") as process:
+        process.wait_until_ready()
+        upload(process)
+        process.redis.set("kept", "yes")
+        process.end(signal.SIGINT)
+        return process
 
 
-def test_first_run_needs_nothing(dev, copy):
+def test_first_run_needs_nothing(first_run):
     """Without configuration an upload becomes ready; Ctrl-C ends everything with 0."""
-    process = dev(copy, "example_service")
-
-    upload(process)
-    code = process.end(signal.SIGINT)
-
-    assert code == 0
-    assert not alive(process.family)
-    assert not living_in(copy)
-    data = f"{copy}/example_service/var"
-    assert f"data in {data}/redis" in process.output
-    assert f"  database sqlite+pysqlite:///{data}/files.db" in process.output
-    assert f"  storage  {data}/objects" in process.output
-    assert re.search(r"^  worker   process \d+$", process.output, re.MULTILINE)
+    assert first_run.returncode == 0
+    assert not alive(first_run.family)
+    assert not living_in(first_run.folder)
+    data = f"{first_run.folder}/example_service/var"
+    assert f"data in {data}/redis" in first_run.output
+    assert f"  database sqlite+pysqlite:///{data}/files.db" in first_run.output
+    assert f"  storage  {data}/objects" in first_run.output
+    assert re.search(r"^  worker   process \d+$", first_run.output, re.MULTILINE)
 
 
 def upload(process: Dev) -> None:
@@ -120,13 +120,9 @@ def upload(process: Dev) -> None:
     eventually(lambda: requests.get(where, timeout=60).json()["state"] == "ready")
 
 
-def test_data_survive(dev, copy):
+def test_data_survive(dev, first_run):
     """A second start has the files and keys of the first; SIGTERM ends it with 0."""
-    first = dev(copy, "example_service")
-    upload(first)
-    first.redis.set("kept", "yes")
-    first.end(signal.SIGTERM)
-    process = dev(copy, "example_service")
+    process = dev(first_run.folder, "example_service")
 
     files = requests.get(f"{process.url}files", timeout=60).json()["files"]
     kept = process.redis.get("kept")

@@ -84,7 +84,9 @@ def test_text(run: Run, zipkin: ZipkinCollector, server: str) -> None:
     (span,) = [span for span in zipkin.spans if span["name"] == "GET /fail"]
     ids = f"trace_id={trace_id} span_id={span['id']}"
     first, last = [line for line in lines if ids in line]
-    assert first.endswith(f"ERROR [shop] [{ids}] Exception on /fail [GET]")
+    assert " ERROR [shop] [app.py:" in first
+    ended = f"[{ids} resource.service.name=shop] - Exception on /fail [GET]"
+    assert first.endswith(ended)
     assert '"GET /fail' in last
     assert last.endswith(f" {ids}")
     assert lines.count("Traceback (most recent call last):") == 1

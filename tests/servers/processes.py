@@ -40,6 +40,8 @@ class Process:
         cwd: Its working directory.
     """
 
+    seconds_to_abort = 5.0
+
     def __init__(
         self,
         *command: str | Path,
@@ -57,7 +59,8 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=merged(env or {}),
+                # A Python that gets SIGABRT then prints the stack of each thread.
+                env=merged({"PYTHONFAULTHANDLER": "1", **(env or {})}),
                 cwd=cwd,
                 start_new_session=True,
             )
@@ -116,19 +119,30 @@ class Process:
     def stop(self, signum: signal.Signals = signal.SIGTERM, timeout: float = 30) -> int:
         """Send it a signal; kill it if it does not end, and its children.
 
+        A program that does not end prints its stacks first, so that the log says why.
+
         Args:
             signum: The signal.
             timeout: Seconds until it is killed.
 
         Returns:
-            Its exit code, -9 if it was killed.
+            Its exit code; -6 if it did not end, -9 if it also ignored SIGABRT.
         """
         family = descendants(self.pid) if self.returncode is None else []
         if self.returncode is None:
             self._popen.send_signal(signum)
-            with suppress(subprocess.TimeoutExpired):
+            try:
                 self._popen.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self._print_stacks(family)
         return self._end(family)
+
+    def _print_stacks(self, family: list[Life]) -> None:
+        # It comes before its children: it may wait for one of them.
+        self._popen.send_signal(signal.SIGABRT)
+        send(signal.SIGABRT, family)
+        with suppress(subprocess.TimeoutExpired):
+            self._popen.wait(self.seconds_to_abort)
 
     def kill(self) -> int:
         """``kill -9`` it and all its children, and wait until they are gone."""

@@ -31,7 +31,11 @@ PAIR = re.compile(r"^ +-> ([^:]+): (?:\w+\()?(.*?)\)?$")
 
 
 class Rotel(Server):
-    """Rotel, which receives OTLP over HTTP and gRPC and sends nothing on."""
+    """Rotel, which receives OTLP over HTTP and gRPC and sends nothing on.
+
+    Args:
+        printed: The signals that it prints: traces, metrics or logs.
+    """
 
     name = "rotel"
     variable = ""
@@ -39,6 +43,10 @@ class Rotel(Server):
 
     binary: Path
     grpc_port = 0
+
+    def __init__(self, *printed: str) -> None:
+        super().__init__()
+        self.printed = printed or ("traces",)
 
     def prepare(self) -> None:
         spec = find_spec("rotel")
@@ -71,7 +79,8 @@ class Rotel(Server):
                 *(self.binary, "start", "--exporter", "blackhole"),
                 *("--otlp-http-endpoint", f"127.0.0.1:{self.port}"),
                 *("--otlp-grpc-endpoint", f"127.0.0.1:{self.grpc_port}"),
-                *("--debug-log", "traces", "--debug-log-verbosity", "detailed"),
+                *(word for name in self.printed for word in ("--debug-log", name)),
+                *("--debug-log-verbosity", "detailed"),
             ]
         )
 

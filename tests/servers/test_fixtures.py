@@ -41,7 +41,9 @@ def run(tmp_path):
 
     def run(text: str, *options: str, **env: str | None) -> tuple[int, list[str]]:
         (tmp_path / "test_it.py").write_text(text)
-        command = python("-m", "pytest", "-s", *options, tmp_path / "test_it.py")
+        # Hypothesis takes a second to import, and these tests use none of it.
+        fast = ("-s", "-p", "no:hypothesispytest")
+        command = python("-m", "pytest", *fast, *options, tmp_path / "test_it.py")
         ours = {"CI": None, "TMPDIR": str(tmp_path)}
         log = tmp_path / "log"
         with Process(*command, log=log, env={**ours, **env}, cwd=tmp_path) as process:

@@ -1,5 +1,7 @@
 """Programs: their output is kept, and they end with their block."""
 
+import re
+
 import pytest
 
 from tests.servers.eventually import eventually
@@ -65,12 +67,24 @@ def test_children_end_with_their_parent(tmp_path):
 
 
 def test_deaf_program_is_killed(tmp_path):
-    """A program that ignores SIGTERM is killed after the timeout."""
+    """A program that ignores SIGTERM prints its stacks, and ends after the timeout."""
     with Process(*python("-c", DEAF), log=tmp_path / "log") as process:
         process.wait_for_line("ready")
 
+        assert process.stop(timeout=0.1) == -6
+        assert process.stop() == -6
+
+    assert re.search(r"^Current thread .*\n  File \"<string>\"", process.output, re.M)
+
+
+def test_frozen_program_is_killed(tmp_path):
+    """A program that can't print its stacks either is killed."""
+    with Process(*python("-c", DEAF), log=tmp_path / "log") as process:
+        process.wait_for_line("ready")
+        process.seconds_to_abort = 0.1
+        process.freeze()
+
         assert process.stop(timeout=0.1) == -9
-        assert process.stop() == -9
 
 
 def test_environment_is_changed(tmp_path, monkeypatch):

@@ -74,9 +74,10 @@ def run(folder: Path, test: str, url: str = "") -> str:
     """The last line of a run of pytest over ``test``."""
     (folder / "conftest.py").write_text(CONFTEST.format(url=url))
     (folder / "test_shop.py").write_text(HEAD + test)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    # Hypothesis takes a second to import, and these tests use none of it.
+    plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
     done = subprocess.run(
-        [*command, str(folder)],
+        [sys.executable, "-m", "pytest", "-q", *plugins, str(folder)],
         capture_output=True,
         text=True,
         cwd=folder,

@@ -45,9 +45,11 @@ def read_text(text: str) -> str:
     return re.sub(r"\n {8}", "\n", text).strip()
 
 
-def find_faults(build: Build, container: Any) -> list[Exception]:
-    """The faults that the check finds in a service."""
-    app = Flask(__name__)
+def find_faults(
+    build: Build, container: Any, module: str = __name__
+) -> list[Exception]:
+    """The faults that the check finds in a service, with this main module."""
+    app = Flask(module)
     bound = bind(app, container)
     tasks = build(app) or {}
     return list(check_wiring(app, bound, tasks))

@@ -2,11 +2,12 @@
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import pytest
 from dependency_injector import containers, providers
 from dependency_injector.wiring import Provide
 from flask import Flask
@@ -244,24 +245,29 @@ def find_concerned(fault: Exception) -> set[int]:
     return views or ({int(first[1])} if first else set())
 
 
-@settings(
-    max_examples=600,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
-@given(plans())
-def test_refused_graphs_fail(plan: Plan) -> None:
+@pytest.mark.proof
+def test_refused_graphs_fail(proof_size: Callable[[int], int]) -> None:
     """Whatever the check refuses, fails at a request that is served without a check."""
-    app = make_app(plan)
-    bound = app.extensions["modern_flask"]
 
-    faults = list(check_wiring(app, bound, {}))
-    failing = serve(app, len(plan.annotations))
-    with suppress(ExceptionGroup):
-        bound.lifecycle.close()
+    @settings(
+        max_examples=proof_size(2000),
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+    @given(plans())
+    def compare(plan: Plan) -> None:
+        app = make_app(plan)
+        bound = app.extensions["modern_flask"]
 
-    note(f"{faults}; views that fail: {sorted(failing)}")
-    for fault in faults:
-        concerned = find_concerned(fault)
-        assert concerned <= failing
-        assert concerned or failing
+        faults = list(check_wiring(app, bound, {}))
+        failing = serve(app, len(plan.annotations))
+        with suppress(ExceptionGroup):
+            bound.lifecycle.close()
+
+        note(f"{faults}; views that fail: {sorted(failing)}")
+        for fault in faults:
+            concerned = find_concerned(fault)
+            assert concerned <= failing
+            assert concerned or failing
+
+    compare()

@@ -18,13 +18,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ...config.masking import redact
-from ...errors import UnknownChoice
 from ..errors import BadEndpoint, UnreadableFile
-from ..variables import find_variable_origin
+from ..variables import find_variable_origin, is_disabled
+from .kinds import choose_kinds
 
-__all__ = ["Destination", "choose_destination"]
+__all__ = ["Destination", "choose_destinations"]
 
-_KINDS = ("console", "jaeger", "none", "otlp", "zipkin")
 _ZIPKIN = "http://localhost:9411/api/v2/spans"
 _JAEGER = "http://jaeger-collector:14268/api/traces"
 _OTLP = "http://localhost:4318"
@@ -48,7 +47,8 @@ class Destination:
         kind: The name of the back end in the configuration.
         endpoint: The URL; empty for the console.
         content_type: The media type of a body.
-        encoding: ``zipkin``, ``thrift``, ``otlp`` or ``console``.
+        encoding: ``zipkin``, ``thrift``, ``otlp`` or ``console``; ``exporter`` for an
+            exporter of another package, which its ``kind`` names.
         headers: Further headers, which may hold credentials.
         timeout: Seconds for one response.
         compressed: Whether large bodies are compressed with gzip.
@@ -69,7 +69,8 @@ class Destination:
     @property
     def key(self) -> tuple[Any, ...]:
         """A key that is equal for destinations that can share one uploader."""
-        return (self.encoding, self.endpoint, tuple(sorted(self.headers.items())))
+        name = self.kind if self.encoding == "exporter" else self.encoding
+        return (name, self.endpoint, tuple(sorted(self.headers.items())))
 
     def load_encoder(self) -> _Encoder:
         """Import the function that turns spans into a body."""
@@ -86,13 +87,19 @@ class Destination:
         return lambda spans: encode_spans(spans).SerializeToString()
 
     def __str__(self) -> str:
+        if self.encoding == "exporter":
+            return f"the exporter {self.kind}"
         return f"{self.kind} at {redact(self.endpoint)}" if self.endpoint else "stdout"
 
 
-def choose_destination(
+def choose_destinations(
     environ: Mapping[str, str], settings: _Settings = _NONE
-) -> Destination | None:
-    """Choose the back end that the environment names; None for no tracing.
+) -> list[Destination]:
+    """Choose the back ends that the environment names; none for no tracing.
+
+    ``OTEL_EXPORTER`` names one. ``OTEL_TRACES_EXPORTER`` is OpenTelemetry's own, and
+    others set it for many services at once: it may name several, and exporters of other
+    packages; a name that nothing installed has is logged.
 
     Args:
         environ: The environment that OpenTelemetry reads.
@@ -103,40 +110,25 @@ def choose_destination(
         BadEndpoint: An endpoint is not a URL.
         UnreadableFile: A certificate or a key can't be read.
     """
-    kind = _choose_kind(environ, settings)
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return None
+    kinds = choose_kinds(environ, settings)
+    if is_disabled(environ):
+        return []
     _warn_of_agent(environ)
-    if kind == "none":
-        return None
+    return [_make_destination(kind, environ, settings) for kind in kinds]
+
+
+def _make_destination(
+    kind: str, environ: Mapping[str, str], settings: _Settings
+) -> Destination:
     if kind == "console":
         return Destination("console", "", "", "console")
     if kind == "zipkin":
         return _make_zipkin(environ, settings)
     if kind == "jaeger" and environ.get("OTEL_EXPORTER_JAEGER_ENDPOINT"):
         return _make_jaeger(environ, settings)
-    return _make_otlp(kind, environ, settings)
-
-
-def _choose_kind(environ: Mapping[str, str], settings: _Settings) -> str:
-    for variable in ("OTEL_EXPORTER", "OTEL_TRACES_EXPORTER"):
-        value = environ.get(variable, "").strip().lower()
-        # OpenTelemetry for Python also has names such as otlp_proto_http, zipkin_json.
-        kind = value.partition("_")[0]
-        if kind and kind not in _KINDS:
-            origin = find_variable_origin(settings, variable, environ)
-            raise UnknownChoice(variable, value, "exporter", origin, _KINDS)
-        if kind:
-            return kind
-    for variable, kind in (
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "otlp"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "otlp"),
-        ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "zipkin"),
-        ("OTEL_EXPORTER_JAEGER_ENDPOINT", "jaeger"),
-    ):
-        if environ.get(variable):
-            return kind
-    return "none"
+    if kind in ("otlp", "jaeger"):
+        return _make_otlp(kind, environ, settings)
+    return Destination(kind, "", "", "exporter")
 
 
 def _warn_of_agent(environ: Mapping[str, str]) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import threading
 import time
 
 import requests
+from isal import igzip
 
 from ...failures import describe
 from ...waiting import Backoff, Deadline, Retries, parse_retry_after
+from ..metrics.http_client import UnmeasuredAdapter
 from .destination import Destination
 
 __all__ = ["Poster"]
@@ -54,7 +55,7 @@ class Poster:
         headers = {"Content-Type": self.destination.content_type}
         headers |= self.destination.headers
         if self.destination.compressed and len(body) >= _COMPRESS_FROM:
-            body = gzip.compress(body, 1)
+            body = igzip.compress(body, 1)
             headers["Content-Encoding"] = "gzip"
         retries = Retries(Backoff(PAUSE, _LONGEST_PAUSE, budget=self.budget))
         while True:
@@ -114,6 +115,9 @@ class Poster:
             session = requests.Session()
             # The service's proxies and .netrc are meant for its own requests.
             session.trust_env = False
+            # The metrics of outgoing requests are those of the service.
+            session.mount("https://", UnmeasuredAdapter())
+            session.mount("http://", UnmeasuredAdapter())
             if self.destination.authority:
                 session.verify = self.destination.authority
             session.cert = self.destination.certificate

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Status
 
 from ...config.masking import redact_lines
-from ..sdk import copy_span
+from ..sdk import copy_span, read_attributes
 
 __all__ = ["redact_span"]
 
@@ -21,7 +21,7 @@ def redact_span(span: ReadableSpan) -> ReadableSpan:
     Attributes are masked if they contain a URL. The text of an exception is always
     masked.
     """
-    attributes, status, events = span.attributes or {}, span.status, span.events
+    attributes, status, events = read_attributes(span), span.status, span.events
     suspects = [name for name, value in attributes.items() if _has_url(value)]
     if not suspects and not events and not status.description:
         return span

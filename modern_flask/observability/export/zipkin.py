@@ -11,14 +11,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
+import msgspec
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
 from ..propagation import is_debug
+from ..sdk import count_dropped, read_attributes
 
 __all__ = ["encode"]
 
@@ -36,59 +39,84 @@ _REMOTE = {SpanKind.CLIENT, SpanKind.PRODUCER}
 _DROPPED = ("dropped_attributes", "dropped_events", "dropped_links")
 
 _encode_json = json.JSONEncoder(separators=(",", ":"), default=str).encode
-_quote = json.encoder.encode_basestring_ascii
+_UNSET = StatusCode.UNSET
 _last: _Resource | None = None
+
+
+class _Span(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
+    """A span as Zipkin's API defines it."""
+
+    trace_id: str
+    id: str
+    name: str
+    timestamp: int
+    duration: int
+    local_endpoint: msgspec.Raw
+    tags: dict[str, str]
+    parent_id: str | None = None
+    kind: str | None = None
+    annotations: list[dict[str, Any]] | None = None
+    remote_endpoint: dict[str, Any] | None = None
+    debug: bool = False
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 def encode(spans: Sequence[ReadableSpan]) -> bytes:
     """Encode spans as a JSON list; times are in microseconds since the epoch."""
-    return f"[{','.join(map(_encode_span, spans))}]".encode()
+    made = [_make_span(span) for span in spans]
+    try:
+        return _encode(made)
+    except UnicodeEncodeError:
+        # A text of the operating system may hold surrogates, which JSON can't have.
+        for each in made:
+            each.name = _replace_surrogates(each.name)
+            each.tags = {
+                _replace_surrogates(name): _replace_surrogates(value)
+                for name, value in each.tags.items()
+            }
+            if each.remote_endpoint is not None:
+                name = each.remote_endpoint["serviceName"]
+                each.remote_endpoint["serviceName"] = _replace_surrogates(name)
+            for annotation in each.annotations or ():
+                annotation["value"] = _replace_surrogates(annotation["value"])
+        return _encode(made)
 
 
-def _encode_span(span: ReadableSpan) -> str:
-    """Encode one span without ``json``, since this runs in the serving process."""
-    context = span.get_span_context()
+def _make_span(span: ReadableSpan) -> _Span:
+    context, parent, kind = span.context, span.parent, span.kind
     assert context is not None
     start, end = span.start_time or 0, span.end_time or 0
-    attributes = span.attributes or {}
-    resource = _encode_resource(span.resource)
-    more = ""
-    if span.parent is not None:
-        more = f',"parentId":"{span.parent.span_id:016x}"'
-    if span.kind in _KINDS:
-        more += f',"kind":"{_KINDS[span.kind]}"'
-    if span.events:
-        events = [_describe_event(event) for event in span.events]
-        more += f',"annotations":{_encode_json(events)}'
-    if span.kind in _REMOTE and (remote := _describe_remote(attributes)):
-        more += f',"remoteEndpoint":{_encode_json(remote)}'
-    if is_debug(context):
-        more += ',"debug":true'
-    # Zipkin refuses a duration of 0.
-    return (
-        f'{{"traceId":"{context.trace_id:032x}","id":"{context.span_id:016x}",'
-        f'"name":{_quote(span.name)},"timestamp":{start // 1000},'
-        f'"duration":{max((end - start) // 1000, 1)},'
-        f'"localEndpoint":{resource.endpoint},'
-        f'"tags":{{{_encode_tags(span, attributes, resource)}}}{more}}}'
+    attributes, events = read_attributes(span), span.events
+    resource = _describe_resource(span.resource)
+    tags: dict[str, Any] = {**resource.tags, **attributes}
+    for name, value in attributes.items():
+        if type(value) is not str:
+            tags[name] = str(value) if type(value) is int else _to_text(value)
+    tags.update(_make_tags(span))
+    return _Span(
+        f"{context.trace_id:032x}",
+        f"{context.span_id:016x}",
+        span.name,
+        start // 1000,
+        # Zipkin refuses a duration of 0.
+        max((end - start) // 1000, 1),
+        resource.endpoint,
+        tags,
+        f"{parent.span_id:016x}" if parent is not None else None,
+        _KINDS.get(kind),
+        [_describe_event(event) for event in events] if events else None,
+        (_describe_remote(attributes) or None) if kind in _REMOTE else None,
+        is_debug(context),
     )
-
-
-def _encode_tags(
-    span: ReadableSpan, attributes: Mapping[str, Any], of: _Resource
-) -> str:
-    own = _make_tags(span)
-    if of.tags.keys().isdisjoint(attributes) and own.keys().isdisjoint(attributes):
-        parts = (of.pairs, _encode_pairs(attributes), _encode_pairs(own))
-        return ",".join(part for part in parts if part)
-    return _encode_pairs({**of.tags, **attributes, **own})
 
 
 def _make_tags(span: ReadableSpan) -> dict[str, str]:
     """Make the tags that the specification derives from fields besides attributes."""
     tags = {}
     status, scope = span.status, span.instrumentation_scope
-    if status.status_code is not StatusCode.UNSET:
+    if status.status_code is not _UNSET:
         tags["otel.status_code"] = status.status_code.name
         if status.status_code is StatusCode.ERROR:
             tags["error"] = status.description or ""
@@ -96,36 +124,26 @@ def _make_tags(span: ReadableSpan) -> dict[str, str]:
         tags["otel.scope.name"] = scope.name
         if scope.version:
             tags["otel.scope.version"] = scope.version
-    for what in _DROPPED:
-        number = getattr(span, what)
-        if number:
-            tags[f"otel.{what}_count"] = str(number)
+    dropped = count_dropped(span)
+    if any(dropped):
+        for what, number in zip(_DROPPED, dropped, strict=True):
+            if number:
+                tags[f"otel.{what}_count"] = str(number)
     return tags
 
 
-def _encode_pairs(tags: Mapping[str, Any]) -> str:
-    """Encode the members of a JSON object, without its braces; all values are text."""
-    return ",".join(
-        [
-            f"{_quote(name)}:{_quote(value if type(value) is str else _to_text(value))}"
-            for name, value in tags.items()
-        ]
-    )
-
-
 class _Resource:
-    """The fields that all spans of a process share, encoded once."""
+    """The fields that all spans of a process share, made once."""
 
     def __init__(self, resource: Resource) -> None:
         attributes = dict(resource.attributes)
-        name = str(attributes.pop("service.name", ""))
+        name = _replace_surrogates(str(attributes.pop("service.name", "")))
         self.resource = resource
-        self.endpoint = _encode_json({"serviceName": name})
+        self.endpoint = msgspec.Raw(_encode({"serviceName": name}))
         self.tags = {name: _to_text(value) for name, value in attributes.items()}
-        self.pairs = _encode_pairs(self.tags)
 
 
-def _encode_resource(resource: Resource) -> _Resource:
+def _describe_resource(resource: Resource) -> _Resource:
     global _last
     if _last is None or _last.resource is not resource:
         _last = _Resource(resource)
@@ -146,12 +164,25 @@ def _describe_remote(attributes: Mapping[str, Any]) -> dict[str, Any]:
     if name:
         found["serviceName"] = str(name)
     if address:
-        with suppress(ValueError):
-            found[f"ipv{ip_address(str(address)).version}"] = str(address)
+        version = _find_ip_version(str(address))
+        if version:
+            found[f"ipv{version}"] = str(address)
     port = next((attributes[name] for name in _PORTS if attributes.get(name)), None)
     if found and isinstance(port, int):
         found["port"] = port
     return found
+
+
+@lru_cache(maxsize=256)
+def _find_ip_version(address: str) -> int | None:
+    """Return 4 or 6; None for a name. A service has few peers, and parsing is slow."""
+    with suppress(ValueError):
+        return ip_address(address).version
+    return None
+
+
+def _replace_surrogates(text: str) -> str:
+    return text.encode(errors="replace").decode()
 
 
 def _to_text(value: Any) -> str:

@@ -1,4 +1,6 @@
-"""Makes a span for each command of one Redis client. Other clients do not change.
+"""Observes each command of one Redis client. Other clients do not change.
+
+A command is measured, and gets a span.
 
 The attributes follow the stable conventions
 (opentelemetry.io/docs/specs/semconv/database/redis). OpenTelemetry's own instrumentor
@@ -8,17 +10,20 @@ uses the old names, and puts results of RediSearch into the span.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from ..metrics.operations import record_operations
 from ..sdk import is_suppressed
 
 if TYPE_CHECKING:
     from redis import Redis
 
-__all__ = ["trace_commands"]
+__all__ = ["observe_commands"]
 
 # Commands whose second word is part of the command (redis.io/docs/latest/commands).
 _CONTAINERS = frozenset(
@@ -29,24 +34,52 @@ _CONTAINERS = frozenset(
 _LONGEST = 1000  # characters of the text of a pipeline
 
 
-def trace_commands(client: Redis) -> None:
-    """Make a client span for each command and each pipeline of ``client``."""
-    commands = _Commands(client)
-    client.execute_command = commands.execute  # type: ignore[method-assign]
-    client.pipeline = commands.pipeline  # type: ignore[method-assign]
+def observe_commands(
+    client: Redis, *, traced: bool = False, measured: bool = False
+) -> None:
+    """Observe each command and each pipeline of ``client``; a later call adds to it.
+
+    Args:
+        client: The client.
+        traced: Whether each command gets a client span.
+        measured: Whether the duration of each command is recorded.
+    """
+    commands = getattr(client.execute_command, "__self__", None)
+    if not isinstance(commands, _Commands):
+        commands = _Commands(client)
+        client.execute_command = commands.execute  # type: ignore[method-assign]
+        client.pipeline = commands.pipeline  # type: ignore[method-assign]
+    if traced:
+        commands.trace()
+    if measured:
+        commands.measure()
 
 
 class _Commands:
     """Wraps the two methods with which a client sends commands, to make spans."""
 
+    _traced = False
+    _record: Any = None
+    _tracer: Any = None
+
     def __init__(self, client: Redis) -> None:
-        self._tracer = trace.get_tracer("modern_flask.redis")
         self._target = _describe_target(client)
         self._execute: Any = client.execute_command
         self._pipeline: Any = client.pipeline
 
+    def trace(self) -> None:
+        """Make a client span for each command from now on."""
+        self._tracer = trace.get_tracer("modern_flask.redis")
+        self._traced = True
+
+    def measure(self) -> None:
+        """Record the duration of each command from now on."""
+        self._record = record_operations(self._target)
+
     def execute(self, *args: Any, **options: Any) -> Any:
         name = _find_name(args)
+        if not self._traced:
+            return self._measure(name, partial(self._execute, *args, **options))
         described = {
             "db.operation.name": name,
             "db.query.text": _describe_command(name, args),
@@ -67,10 +100,28 @@ class _Commands:
         made.execute = execute_traced
         return made
 
+    def _measure(self, name: str, call: Callable[[], Any]) -> Any:
+        record = self._record
+        if record is None:
+            return call()
+        begun, kind = perf_counter(), ""
+        try:
+            return call()
+        except Exception as error:
+            kind = type(error).__name__
+            if kind == "WatchError":
+                # A lost race for a watched key is an answer, and no error.
+                kind = ""
+            raise
+        finally:
+            record(name.upper(), kind, perf_counter() - begun)
+
     def _trace(
         self, name: str, described: dict[str, Any], call: Callable[[], Any]
     ) -> Any:
-        if is_suppressed():
+        if self._record is not None:
+            call = partial(self._measure, name, call)
+        if not self._traced or is_suppressed():
             return call()
         span = self._tracer.start_span(
             name, kind=SpanKind.CLIENT, attributes={**self._target, **described}
@@ -93,7 +144,8 @@ def _describe_pipeline(sent: Sequence[Sequence[Any]]) -> tuple[str, dict[str, An
     """
     names = [_find_name(command) for command in sent]
     name = "PIPELINE" if len(set(names)) > 1 else f"PIPELINE {names[0]}"
-    texts = "\n".join(map(_describe_command, names, sent))
+    # A command has at least one character, and a line break.
+    texts = "\n".join(map(_describe_command, names, sent[: _LONGEST // 2]))
     return name, {
         "db.operation.name": name,
         "db.query.text": texts[:_LONGEST],

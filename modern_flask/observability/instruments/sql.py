@@ -17,7 +17,7 @@ from sqlalchemy import Engine, event
 
 from ..sdk import is_suppressed
 
-__all__ = ["describe", "trace_statements"]
+__all__ = ["describe", "describe_target", "trace_statements"]
 
 _SYSTEMS = {
     "mssql": "microsoft.sql_server",
@@ -68,7 +68,7 @@ class _Statements:
 
     def __init__(self, engine: Engine) -> None:
         self._tracer = trace.get_tracer("modern_flask.sql")
-        self._target = _describe_target(engine)
+        self._target = describe_target(engine)
         self._mysql = engine.dialect.name in ("mysql", "mariadb")
 
     def start(
@@ -120,7 +120,8 @@ class _Statements:
             span.end()
 
 
-def _describe_target(engine: Engine) -> dict[str, Any]:
+def describe_target(engine: Engine) -> dict[str, Any]:
+    """Return the attributes that all spans of ``engine`` have."""
     url, system = engine.url, engine.dialect.name
     found: dict[str, Any] = {"db.system.name": _SYSTEMS.get(system, system)}
     if url.database:

@@ -14,24 +14,24 @@ from typing import Any
 from ...config.masking import redact, redact_lines
 from ...config.values import find_key, find_origin
 from ...errors import UnknownChoice
+from .extra import add_extra, mask_text
+from .fields import FIELDS, ROUTE, find_service
 
 __all__ = ["TEXT", "JsonFormatter", "TextFormatter", "has_trace_ids", "make_formatter"]
 
 _FORMATS = ("text", "json", "a format of logging, such as %(levelname)s %(message)s")
 
+# The line of modern_flask 202207b1, which existing parsers of logs know.
 TEXT = (
-    "%(asctime)s %(levelname)s [%(name)s] "
-    "[trace_id=%(otelTraceID)s span_id=%(otelSpanID)s] %(message)s"
+    "%(asctime)s %(levelname)s [%(name)s] [%(filename)s:%(lineno)d] "
+    "[trace_id=%(otelTraceID)s span_id=%(otelSpanID)s "
+    "resource.service.name=%(otelServiceName)s] - %(message)s"
 )
-# For a record that was made before the ids were added, or by another factory.
-_UNKNOWN_IDS = {
-    "otelTraceID": "0",
-    "otelSpanID": "0",
-    "otelServiceName": "",
-    "otelTraceSampled": False,
-}
-# Most lines contain none of these, and so skip the masking, which takes 10 us.
-_SUSPECT = ("://", "=", ":")
+# The members of a JSON line. A field of a record with such a name gets a prefix.
+_MEMBERS = frozenset(
+    {"time", "level", "logger", "message", "service", "route", "trace_id", "span_id"}
+    | {"exception", "stack"}
+)
 # The exception's name is never masked: InvalidToken is not a secret.
 _NAME = re.compile(r"[\w.<>]+: ")
 
@@ -69,7 +69,8 @@ class TextFormatter(logging.Formatter):
     """Formats a record as a line for people."""
 
     def __init__(self, layout: str) -> None:
-        super().__init__(layout, defaults=_UNKNOWN_IDS)
+        # The defaults are for a record that another factory has made.
+        super().__init__(layout, defaults=FIELDS)
 
     def format(self, record: logging.LogRecord) -> str:
         # Another handler's formatter may have left a text that is not masked.
@@ -84,7 +85,7 @@ class TextFormatter(logging.Formatter):
             record.exc_text = left
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = _redact_text(record.message)
+        record.message = mask_text(record.message)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:
@@ -102,18 +103,24 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
-            "message": _redact_text(_make_message(record)),
+            "message": mask_text(_make_message(record)),
         }
-        if getattr(record, "otelTraceID", "0") != "0":
-            found["trace_id"] = record.otelTraceID  # type: ignore[attr-defined]
-            found["span_id"] = record.otelSpanID  # type: ignore[attr-defined]
-        found |= getattr(record, "members", {})
+        fields = vars(record)
+        if service := fields.get("otelServiceName") or find_service():
+            found["service"] = service
+        if route := fields.get(ROUTE):
+            found["route"] = route
+        if fields.get("otelTraceID", "0") != "0":
+            found["trace_id"] = fields["otelTraceID"]
+            found["span_id"] = fields["otelSpanID"]
+        found |= fields.get("members", {})
         if record.exc_info and record.exc_info[1] is not None:
             found["exception"] = _format_traceback(record.exc_info[1])
         elif record.exc_text:
             found["exception"] = redact_lines(record.exc_text)
         if record.stack_info:
             found["stack"] = _redact_urls(record.stack_info)
+        add_extra(found, record, _MEMBERS)
         return json.dumps(found, ensure_ascii=False)
 
 
@@ -130,13 +137,6 @@ def _drop_arguments(record: logging.LogRecord) -> logging.LogRecord:
     place = f"{record.pathname}, line {record.lineno}"
     message = f"{text} (its arguments do not fit, {place})"
     return logging.makeLogRecord({**vars(record), "msg": message, "args": None})
-
-
-def _redact_text(text: str) -> str:
-    for sign in _SUSPECT:
-        if sign in text:
-            return redact(text)
-    return text
 
 
 def _format_traceback(error: BaseException | None) -> str:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...config.masking import MASK, redact
-from ..requests.environ_keys import IDS, SIZE, TRACE_ID
+from ..requests.environ_keys import IDS, RULE, SIZE, TRACE_ID
 from .formats import JsonFormatter, TextFormatter
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
 
 ACCESS, ERROR = "gunicorn.access", "gunicorn.error"
 _TRACE, _SPAN = f"{{{TRACE_ID}}}e", "{modern_flask.span_id}e"
-_SENT = f"{{{SIZE}}}e"
+_SENT, _ROUTE = f"{{{SIZE}}}e", f"{{{RULE}}}e"
 _IDS = f"trace_id=%({_TRACE})s span_id=%({_SPAN})s"
 # %(r)s is left out: it contains the query, which may contain a token.
 ACCESS_FORMAT = f'%(h)s "%(m)s %(U)s %(H)s" %(s)s %(b)s %(M)sms {_IDS}'
@@ -137,6 +137,8 @@ def _make_members(atoms: Mapping[str, Any]) -> dict[str, Any]:
         "duration": atoms["D"] / 1e6,
         "size": atoms["B"] or 0,
     }
+    if route := atoms.get(_ROUTE):
+        members["route"] = route
     if _TRACE in atoms:
         members |= {"trace_id": atoms[_TRACE], "span_id": atoms[_SPAN]}
     message = f"{method} {path} {atoms['s']}"

@@ -6,15 +6,14 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
-
-from opentelemetry.instrumentation.logging import LoggingInstrumentor
 
 from ...config.values import find_key, find_origin
 from ...errors import UnknownChoice, UnknownSetting
 from .formats import has_trace_ids, make_formatter
 from .gunicorn import format_gunicorn
+from .record_factory import add_fields
 
 __all__ = ["open_logging"]
 
@@ -52,11 +51,10 @@ def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
             )
     levels = _read_levels(settings)
     formatter = make_formatter(settings)
-    if has_trace_ids():
-        _add_ids()
     root = logging.getLogger()
     with (
-        _set_levels(levels, bare=not root.handlers),
+        add_fields() if has_trace_ids() else nullcontext(),
+        _set_levels(levels, bare=not _has_writer(root)),
         _write_lines(formatter),
         format_gunicorn(formatter),
     ):
@@ -66,7 +64,7 @@ def open_logging(settings: Mapping[str, Any]) -> Iterator[logging.Logger]:
 @contextmanager
 def _write_lines(formatter: logging.Formatter) -> Iterator[None]:
     root = logging.getLogger()
-    if root.handlers:
+    if _has_writer(root):
         yield
         return
     handler = logging.StreamHandler(sys.stderr)
@@ -77,6 +75,16 @@ def _write_lines(formatter: logging.Formatter) -> Iterator[None]:
         yield
     finally:
         root.removeHandler(handler)
+
+
+def _has_writer(root: logging.Logger) -> bool:
+    """Whether somebody else's handler writes the lines.
+
+    OpenTelemetry's handler only exports records: with it alone, nobody could read the
+    log of the process itself.
+    """
+    exporter = "opentelemetry."
+    return any(not type(each).__module__.startswith(exporter) for each in root.handlers)
 
 
 def _silence_flask() -> None:
@@ -112,17 +120,6 @@ def _set_levels(levels: Mapping[str, str], bare: bool) -> Iterator[None]:
     finally:
         for name, number in before.items():
             logging.getLogger(name).setLevel(number)
-
-
-def _add_ids() -> None:
-    """Add ``otelTraceID`` and related attributes to all records, once in a process."""
-    instrumentor = LoggingInstrumentor()
-    if not instrumentor.is_instrumented_by_opentelemetry:
-        instrumentor.instrument(
-            inject_trace_context=True,
-            set_logging_format=False,
-            enable_log_auto_instrumentation=False,
-        )
 
 
 def _read_levels(settings: Mapping[str, Any]) -> dict[str, str]:

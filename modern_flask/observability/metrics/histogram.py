@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from prometheus_client import Histogram
@@ -30,6 +30,11 @@ class NotingHistogram(Histogram):
     def bounds(self) -> list[float]:
         """The upper bounds of the buckets; the last bound is infinity."""
         return list(self._upper_bounds)
+
+    def set_buckets(self, bounds: Sequence[float]) -> None:
+        """Set the upper bounds of all series; no series may have been made yet."""
+        self._prepare_buckets(bounds)
+        self._kwargs["buckets"] = tuple(bounds)
 
     def _metric_init(self) -> None:
         super()._metric_init()

@@ -16,32 +16,32 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-    from prometheus_client.registry import Collector
+from typing import Any, NoReturn
 
 __all__ = [
     "VARIABLE",
     "find_folder",
+    "find_parent",
+    "find_workers",
+    "has_begun",
     "hold_files",
-    "make_registry",
+    "may_export",
     "merge_worker",
-    "outside",
     "prepare_folder",
     "remove_folder",
 ]
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_RESTARTED = "MODERN_FLASK_RESTARTED"
+"""The variable with the id of a process that has begun anew: it must do so once."""
 _LOCK = "lock"
 _ADDED = ("counter", "histogram", "summary")  # kinds that outlive their worker
 
-outside: list[Collector] = []
-"""Collectors of metrics that are in no file. The scraped worker calls them."""
-
 logger = logging.getLogger(__name__)
 _made: Path | None = None
+_parent: int | None = None
+# The process that holds the lock, and the file; a forked child has a copy of both.
+_exporting: tuple[int, Any] | None = None
 
 
 def find_folder() -> Path | None:
@@ -50,22 +50,42 @@ def find_folder() -> Path | None:
     return Path(path) if path else None
 
 
-def prepare_folder(workers: int) -> None:
+def find_parent() -> int | None:
+    """Return the process that starts the workers; None for another server's."""
+    return _parent
+
+
+def find_workers() -> set[int]:
+    """Return the processes that have written files. Some of them may have ended."""
+    path = find_folder()
+    found = path.glob("*.db") if path else ()
+    pids = (file.stem.rpartition("_")[2] for file in found)
+    return {int(pid) for pid in pids if pid.isdecimal() and pid != "0"}
+
+
+def prepare_folder(workers: int, *, restart: bool = False) -> None:
     """Make the folder in the master, before any metric family is made.
 
     If the variable names a folder, files of an earlier run in it are removed.
 
     Args:
         workers: The number of worker processes.
+        restart: Whether this process may begin anew, with the same arguments, if
+            prometheus_client was imported too early: it chooses its mode at its import.
     """
-    global _made
+    global _made, _parent
     path = find_folder()
     if path is not None and path == _made:
         return
+    restarted = os.environ.get(_RESTARTED) == str(os.getpid())
+    if path is not None and restarted:
+        # This process has made the folder, and so it removes the folder.
+        _made = path
     if path is None:
         if workers < 2:
             return
-        if "prometheus_client" in sys.modules:
+        early = "prometheus_client" in sys.modules
+        if early and (restarted or not restart):
             logger.warning(
                 "Each of the %d workers exposes only its own metrics, because "
                 "prometheus_client was imported before their number was known. Set %s "
@@ -77,18 +97,49 @@ def prepare_folder(workers: int) -> None:
         shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         path = _made = Path(tempfile.mkdtemp(prefix="metrics-", dir=shared))
         os.environ[VARIABLE] = str(path)
+        if early:
+            _restart()
+    _parent = os.getpid()
     path.mkdir(parents=True, exist_ok=True)
     for old in path.glob("*.db"):
         old.unlink()
 
 
+def _restart() -> NoReturn:
+    """Replace this process by a new interpreter that runs the same command."""
+    os.environ[_RESTARTED] = str(os.getpid())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
 def remove_folder() -> None:
-    """Remove the folder, if :func:`prepare_folder` has made it."""
+    """Remove the folder, if :func:`prepare_folder` has made it in this process."""
     global _made
-    if _made is not None:
+    if _made is not None and _parent == os.getpid():
         shutil.rmtree(_made, ignore_errors=True)
         os.environ.pop(VARIABLE, None)
+        os.environ.pop(_RESTARTED, None)
         _made = None
+
+
+def may_export() -> bool:
+    """Whether this worker sends the metrics of all workers; another one may do so.
+
+    The worker keeps a lock until it ends, and then another worker gets it.
+    """
+    global _exporting
+    path = find_folder()
+    if path is None or (_exporting is not None and _exporting[0] == os.getpid()):
+        return True
+    file = open(path / "exporter", "ab")  # noqa: SIM115
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return False
+    _exporting = (os.getpid(), file)
+    return True
 
 
 def merge_worker(pid: int) -> None:
@@ -108,7 +159,7 @@ def merge_worker(pid: int) -> None:
         mark_process_dead(pid, str(path))  # type: ignore[no-untyped-call]
         for kind in _ADDED:
             left = path / f"{kind}_{pid}.db"
-            if not left.exists() or not _has_begun(left):
+            if not left.exists() or not has_begun(left):
                 left.unlink(missing_ok=True)
                 continue
             read: Any = MmapedDict.read_all_values_from_file
@@ -122,29 +173,8 @@ def merge_worker(pid: int) -> None:
             left.unlink()
 
 
-def make_registry() -> CollectorRegistry:
-    """Make the registry of all workers together, for ``/metrics`` or a port."""
-    from prometheus_client import CollectorRegistry
-    from prometheus_client.multiprocess import MultiProcessCollector
-
-    class Workers(MultiProcessCollector):
-        def collect(self) -> Any:
-            # Call these before taking the lock, because they may wait for a server.
-            others = [family for each in outside for family in each.collect()]
-            path: Any = self._path
-            with hold_files():
-                # The library can't read a file that a worker has just created.
-                files = [
-                    str(file) for file in Path(path).glob("*.db") if _has_begun(file)
-                ]
-                return [*self.merge(files, accumulate=True), *others]  # type: ignore[no-untyped-call]
-
-    found = CollectorRegistry()
-    Workers(found)  # type: ignore[no-untyped-call]
-    return found
-
-
-def _has_begun(file: Path) -> bool:
+def has_begun(file: Path) -> bool:
+    """Whether the worker has written to ``file``, which it creates empty."""
     return file.stat().st_size > 0
 
 

@@ -1,30 +1,21 @@
-"""Counts the connections in the pools of the database and of Redis at each scrape.
-
-With several workers, the scraped worker can't read the pools of the others. So each
-worker writes its own numbers to its file every second, after its first use of a pool. A
-write at each check-out and return would be exact, but could deadlock: the garbage
-collector may return a forgotten connection at any moment, even during a write.
-"""
+"""Counts the connections in the pools of the database and of Redis at each scrape."""
 
 from __future__ import annotations
 
-import logging
-import os
-import threading
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
-from prometheus_client import REGISTRY, Gauge
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import event
 
 from . import multiprocess
 from .families import POOL_WAIT
+from .writer import expose, start_writer
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -33,9 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["measure_engine", "measure_redis"]
 
 _NOTICEABLE = 0.001  # seconds: a span records only waits of at least this duration
-_EVERY = 1.0  # seconds after which a worker writes its pools' numbers again
 
-logger = logging.getLogger(__name__)
 _engines: weakref.WeakSet[Any] = weakref.WeakSet()
 _clients: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -55,7 +44,7 @@ def measure_redis(client: Redis) -> None:
         get = pool.get_connection
 
         def get_connection(*args: Any, **options: Any) -> Any:
-            _writer.start()
+            start_writer()
             return get(*args, **options)
 
         pool.get_connection = get_connection
@@ -73,7 +62,8 @@ def _measure_new_pool(engine: Any) -> None:
 
 def _time_connects(engine: Any, known: bool) -> None:
     pool, reference = engine.pool, weakref.ref(engine)
-    connect, observe = pool.connect, POOL_WAIT.observe
+    connect = pool.connect
+    observe = POOL_WAIT.labels(engine.url.database or "").note
     several = multiprocess.find_folder() is not None
 
     def connect_timed() -> Any:
@@ -82,7 +72,7 @@ def _time_connects(engine: Any, known: bool) -> None:
             known = True
             _engines.add(engine)
         if several:
-            _writer.start()
+            start_writer()
         begun = perf_counter()
         try:
             return connect()
@@ -159,63 +149,4 @@ def _count_redis() -> GaugeMetricFamily:
     return held
 
 
-class _Writer:
-    """Writes the numbers of this worker's pools to its file, from a thread.
-
-    A scrape adds up the files of all workers. When a worker ends, its file is removed,
-    as its connections are closed.
-    """
-
-    def __init__(self, pools: Collector) -> None:
-        self._pools = pools
-        self._gauges: dict[str, Gauge] = {}
-        self._written: dict[Any, Any] = {}
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the thread: a forked child does not have its parent's threads."""
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Write every second until the process ends; a second call does nothing."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="pools", daemon=True)
-            self._thread.start()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                self.write()
-            except Exception:
-                # The server removes the folder when it ends.
-                logger.debug("The pools' numbers were not written.", exc_info=True)
-            sleep(_EVERY)
-
-    def write(self) -> None:
-        """Write the current numbers; a pool that no longer exists counts 0."""
-        gone = dict(self._written)
-        for family in self._pools.collect():
-            for sample in family.samples:
-                key = (family.name, *sample.labels.values())
-                gone.pop(key, None)
-                if key not in self._written:
-                    self._written[key] = self._make_gauge(family, sample)
-                self._written[key].set(sample.value)
-        for gauge in gone.values():
-            gauge.set(0)
-
-    def _make_gauge(self, family: Any, sample: Any) -> Any:
-        name, labels = family.name, sample.labels
-        if name not in self._gauges:
-            self._gauges[name] = Gauge(
-                name, family.documentation, tuple(labels), multiprocess_mode="livesum"
-            )
-        return self._gauges[name].labels(**labels)
-
-
-_pools = _Pools()
-_writer = _Writer(_pools)
-if multiprocess.find_folder() is None:
-    REGISTRY.register(_pools)
-else:
-    os.register_at_fork(after_in_child=_writer.reset)
+expose(_Pools())

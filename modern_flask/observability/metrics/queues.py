@@ -16,13 +16,13 @@ from itertools import islice
 from time import monotonic
 from typing import Any
 
-from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from ...failures import describe
 from ..sdk import suppress_in_thread
-from . import multiprocess
+from .exposition import outside
+from .kit import KIT
 
 __all__ = ["ask_broker", "measure_queues", "queues_of"]
 
@@ -185,5 +185,5 @@ class _Depths(Collector):
 
 
 _depths = _Depths()
-REGISTRY.register(_depths)
-multiprocess.outside.append(_depths)
+KIT.register(_depths)
+outside.append(_depths)

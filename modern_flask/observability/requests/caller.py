@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry import propagate
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter
 
-__all__ = ["make_reader"]
+from ..passing import list_header_names
+
+__all__ = ["make_reader", "read_headers"]
 
 _Environ = dict[str, Any]
 
@@ -20,7 +23,7 @@ def make_reader() -> Callable[[_Environ], Context | None]:
     The function returns None for a request without any header of the global propagator.
     That costs one comparison, because no header is decoded.
     """
-    fields = propagate.get_global_textmap().fields | {"b3"}
+    fields = list_header_names() | {"b3"}
     headers = tuple(sorted(_make_key(name) for name in fields))
 
     def read_caller(environ: _Environ) -> Context | None:
@@ -29,6 +32,17 @@ def make_reader() -> Callable[[_Environ], Context | None]:
         return propagate.extract(environ, getter=_GETTER)
 
     return read_caller
+
+
+def read_headers(environ: _Environ) -> dict[str, str]:
+    """Read the caller's headers as they came, by their names in lower case."""
+    keys = _list_keys(list_header_names())
+    return {name: environ[key] for name, key in keys if key in environ}
+
+
+@lru_cache(maxsize=1)
+def _list_keys(names: frozenset[str]) -> list[tuple[str, str]]:
+    return [(name, _make_key(name)) for name in sorted(names)]
 
 
 class _EnvironGetter(Getter[_Environ]):

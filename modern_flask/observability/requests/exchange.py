@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, request
-from opentelemetry import context, trace
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import (
@@ -21,9 +21,16 @@ from opentelemetry.trace import (
 )
 
 from ..http_methods import METHODS
-from ..sdk import SPAN_KEY, ServerSpan, attach, detach, suppress_spans
-from .environ_keys import IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
-from .server_span import StartSpan
+from ..passing import pass_on
+from ..sdk import SPAN_KEY, ServerSpan, attach, detach, get_current, suppress_spans
+from .caller import read_headers
+from .environ_keys import ADOPTS, IDS, RULE, SIZE, TRACE_ID, UNCOUNTED
+from .server_span import (
+    ServerSpans,
+    is_server_span_of_others,
+    put_on_span,
+    records_exceptions,
+)
 
 if TYPE_CHECKING:
     from ..metrics.registry import Metrics
@@ -45,15 +52,13 @@ class RequestObserver:
     Args:
         wsgi_app: The app that answers.
         metrics: Counts the requests.
-        traced: Whether a request without a caller's trace gets a span.
-        start_span: Starts a request's span.
+        spans: Starts the span of a request.
         read_caller: Reads the caller's context; None for a request without one.
     """
 
     wsgi_app: Callable[[dict[str, Any], Any], Iterable[bytes]]
     metrics: Metrics
-    traced: bool
-    start_span: StartSpan
+    spans: ServerSpans
     read_caller: Callable[[dict[str, Any]], Context | None]
 
 
@@ -67,6 +72,7 @@ class Exchange:
     header: tuple[str, str] | None = None
     context: Context | None = None
     measured = True
+    adopts = False  # the span that OpenTelemetry's own instrumentor makes
     status = "500"
     headers: Iterable[tuple[str, str]] = ()
     size = 0
@@ -86,15 +92,28 @@ class Exchange:
         """Start the span, with the caller's span as its parent."""
         observer, environ = self.observer, self.environ
         # First read both attributes: Python has no fast path to call them directly.
-        read_caller, start_span = observer.read_caller, observer.start_span
+        read_caller, spans = observer.read_caller, observer.spans
+        current = get_current()
+        if current and is_server_span_of_others(current.get(SPAN_KEY)):
+            self._note_ids(trace.get_current_span(current).get_span_context())
+            return
+        if spans.left:
+            self.adopts = environ[ADOPTS] = True
+            return
         parent = read_caller(environ)
+        if not spans.traced:
+            if parent is not None:
+                self._pass_on(parent)
+            return
+        start_span, caller = spans.start, parent
         if parent is None:
-            if not observer.traced:
-                return
-            parent = context.get_current()
+            parent = current
         method = environ["REQUEST_METHOD"]
-        name = method if method in METHODS else "HTTP"
-        span = start_span(name, parent, environ)
+        span = start_span(method if method in METHODS else "HTTP", parent, environ)
+        if span is None:
+            if caller is not None:
+                self._pass_on(caller)
+            return
         trace_id, span_id, _, flags, _, valid = span.get_span_context()
         if not valid:
             return
@@ -103,6 +122,19 @@ class Exchange:
         self.sampled = flags & 1
         ids = f"00-{text}-{span_id:016x}-{self.sampled:02x}"
         self.header = ("traceresponse", ids)
+
+    def _pass_on(self, caller: Context) -> None:
+        """Let the calls of the request carry the caller's headers, without a span."""
+        self.context = pass_on(caller, read_headers(self.environ))
+        self._note_ids(trace.get_current_span(caller).get_span_context())
+
+    def _note_ids(self, span: SpanContext) -> None:
+        """Keep the ids of a span that is not the kit's, for logs and answers."""
+        if span.is_valid:
+            self.trace_id = self.environ[TRACE_ID] = text = f"{span.trace_id:032x}"
+            self.sampled = span.trace_flags & 1
+            ids = f"00-{text}-{span.span_id:016x}-{self.sampled:02x}"
+            self.header = ("traceresponse", ids)
 
     def enter_untraced(self) -> None:
         """Start no span for the request. Calls in its view make no spans either.
@@ -145,6 +177,8 @@ class Exchange:
         """Replace ``start_response``: record the status and add the header."""
         self.status = status[:3]
         _note_rule(self.environ)
+        if self.adopts:
+            self._note_ids(trace.get_current_span().get_span_context())
         if self.header is not None:
             headers = [*headers, self.header]
         self.headers = headers
@@ -205,13 +239,17 @@ class Exchange:
             if _FAILURE in environ:
                 metrics.count_exception(rule or _UNMATCHED, environ[_FAILURE])
             if UNCOUNTED not in environ:
+                status = self.status
+                failed = error is not None or status >= "500"
                 metrics.count_request(
                     environ["REQUEST_METHOD"],
                     rule or _UNMATCHED,
-                    self.status,
+                    status,
                     seconds,
                     self.size,
                     self.trace_id if self.sampled else None,
+                    environ["wsgi.url_scheme"],
+                    environ.get(_FAILURE, status) if failed else "",
                 )
         span = self.span
         if span is not None and span.is_recording():
@@ -231,13 +269,13 @@ class Exchange:
             if error is not None and _RECORDED not in environ:
                 span.record_exception(error)
             found["error.type"] = environ.get(_FAILURE, status)
-            span.set_status(Status(StatusCode.ERROR))
+            status_set = getattr(span, "status", None)
+            if status_set is None or status_set.is_unset:
+                span.set_status(Status(StatusCode.ERROR))
         if isinstance(span, ServerSpan):
             span.put(found, name)
         else:
-            span.set_attributes(found)
-            if name:
-                span.update_name(name)
+            put_on_span(span, found, name)
         span.end()
 
 
@@ -280,6 +318,6 @@ def record_exception(sender: Flask, exception: BaseException, **_: Any) -> None:
     _note_rule(request.environ)
     request.environ[_FAILURE] = type(exception).__qualname__
     span = trace.get_current_span()
-    if span.is_recording():
+    if span.is_recording() and not records_exceptions(span):
         span.record_exception(exception)
         request.environ[_RECORDED] = True

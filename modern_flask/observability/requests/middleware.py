@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, got_request_exception
-from opentelemetry import trace
 
 from .caller import make_reader
 from .environ_keys import RULE
 from .exchange import Exchange, RequestObserver, record_exception
 from .exclusions import Exclusions, read_pattern
-from .server_span import make_starter
+from .server_span import choose_spans
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -24,7 +23,6 @@ __all__ = ["RequestTelemetry", "end_running"]
 
 _UNTRACED_PATHS = frozenset({"/metrics", "/livez", "/readyz"})
 _UNMEASURED_PATHS = _UNTRACED_PATHS | {"/healthz", "/favicon.ico"}
-_NO_PROVIDERS = (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
 
 
 class RequestTelemetry:
@@ -51,7 +49,9 @@ class RequestTelemetry:
         got_request_exception.connect(record_exception, app)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        exchange = Exchange(self.observer or self.start(), environ, start_response)
+        exchange = Exchange(
+            self.observer or self._start_first(environ), environ, start_response
+        )
         path = environ.get("PATH_INFO", "/")
         if path in _UNMEASURED_PATHS:
             exchange.measured = False
@@ -63,21 +63,20 @@ class RequestTelemetry:
             exchange.enter()
         return exchange.run()
 
+    def _start_first(self, environ: dict[str, Any]) -> RequestObserver:
+        observer = self.start()
+        observer.metrics.warn_of_workers(environ)
+        return observer
+
     def start(self) -> RequestObserver:
         """Open telemetry, and make the observer of all later requests."""
         self._open_telemetry()
-        provider = trace.get_tracer_provider()
-        traced = not isinstance(provider, _NO_PROVIDERS)
-        if not traced:
-            # A provider that another app sets later must not enable this tracer.
-            provider = trace.NoOpTracerProvider()
         self.exclusions = Exclusions(self.app, self._pattern)
         self._selective = not self.exclusions.is_empty
         self.observer = RequestObserver(
             wsgi_app=self.inner,
             metrics=self._find_metrics(),
-            traced=traced,
-            start_span=make_starter(provider.get_tracer("modern_flask.http")),
+            spans=choose_spans(self.app),
             read_caller=make_reader(),
         )
         return self.observer

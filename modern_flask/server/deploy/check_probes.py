@@ -84,27 +84,29 @@ def _check_page(container: Container, name: str, probe: Place) -> Iterator[Findi
     handler = probe.at("httpGet")
     if container.program.verb == "serve" and handler.at("scheme").text == "HTTPS":
         yield handler.at("scheme").report("the service speaks HTTP", "use HTTP")
-    keys = ("HEALTH_LIVENESS_PATH", "HEALTH_READINESS_PATH", "METRICS_PATH")
-    if not variables.knows(*keys, "HEALTH_TIMEOUT"):
+    keys = ("HEALTH_LIVENESS_PATH", "HEALTH_READINESS_PATH")
+    others = ("HEALTH_STARTUP_PATH", "HEALTH_TIMEOUT", "METRICS_PATH", "METRICS_TOKEN")
+    if not variables.knows(*keys, *others):
         return
     is_ready = name == "readinessProbe"
     key, wanted = keys[is_ready], settings.readiness if is_ready else settings.liveness
+    checking = [path for path in (settings.readiness, settings.startup) if path]
     place = handler.at("path")
     path = (place.text or "/").partition("?")[0]
     fix = f"use {wanted}" if wanted else f"set {key} to a path"
-    if name == "livenessProbe" and path == settings.readiness != settings.liveness:
+    if name == "livenessProbe" and path in checking:
         yield place.report(
-            f"{path} pings the back ends, so an outage of one restarts every pod", fix
+            f"{path} asks the back ends, so an outage of one restarts every pod", fix
         )
     elif path == settings.metrics and settings.has_token:
         yield place.report(f"{path} needs a token (METRICS_TOKEN)", fix)
     elif path not in (
         settings.liveness,
-        settings.readiness,
+        *checking,
         settings.metrics,
     ) and not container.service.has_route(path):
         yield place.report(f"the service has no page {path} ({key})", fix)
-    if path == settings.readiness:
+    if path in checking:
         yield from _check_timeout(container, probe)
 
 
@@ -114,7 +116,7 @@ def _check_timeout(container: Container, probe: Place) -> Iterator[Finding]:
     seconds = container.settings.health_timeout
     if timeout < seconds:
         yield place.report(
-            f"the probe waits {timeout:g} s, and the pings of the page have "
+            f"the probe waits {timeout:g} s, and a round of checks may take "
             f"{seconds:g} s (HEALTH_TIMEOUT)",
             f"use {int(seconds) + 1}",
         )

@@ -47,6 +47,9 @@ _NOTHING = """\
 RUN pip install{extras}
 """
 
+_OTLP = ("OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
+"""The settings that need the extra `otlp` where they name it."""
+
 _DRIVERS = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
 
 
@@ -90,6 +93,9 @@ def find_extras(plan: Plan, values: Mapping[str, Any]) -> list[str]:
     dialect = url.partition(":")[0].partition("+")[0]
     if dialect in _DRIVERS:
         names.append(_DRIVERS[dialect])
+    variables = {**values, **plan.variables}
+    if any("otlp" in str(variables.get(name) or "") for name in _OTLP):
+        names.append("otlp")
     return names
 
 

@@ -130,7 +130,7 @@ _LIVENESS = """\
             periodSeconds: 10
             timeoutSeconds: 2
             failureThreshold: 3
-          # 60 s for the start; until then no other probe runs.
+          # 60 s for the start, which needs no back end; no other probe runs before.
           startupProbe:
             httpGet: {{ path: {path}, port: http }}
             periodSeconds: 2

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...config.values import Values
-from ...health import DEADLINE
+from ...health import Rhythm
 from ..worker.limits import read_limits
 
 __all__ = ["HOST", "METRICS_PATH", "PodSettings", "is_loopback", "read_settings"]
@@ -26,11 +26,12 @@ class PodSettings:
     Args:
         liveness: The path of the liveness page; None if there is no such page.
         readiness: The same for the readiness page.
+        startup: The same for the page of the start.
         metrics: The same for the metrics on the port of the app.
         metrics_port: A port for the metrics alone.
         metrics_address: The address where that port listens.
         has_token: Whether a scraper must send a token.
-        health_timeout: Seconds for the pings of the readiness page.
+        health_timeout: Seconds for a round of checks.
         shutdown_delay: Seconds that a worker serves on after SIGTERM, in a pod.
         task_time_limit: Seconds after which Celery ends a task, if it does.
         requeues: Whether a task that is cut off returns to its queue.
@@ -38,6 +39,7 @@ class PodSettings:
 
     liveness: str | None
     readiness: str | None
+    startup: str | None
     metrics: str | None
     metrics_port: int | None
     metrics_address: str
@@ -69,11 +71,12 @@ def read_settings(values: Values) -> PodSettings:
     return PodSettings(
         liveness=_read_path(values, "HEALTH_LIVENESS_PATH", "/livez"),
         readiness=_read_path(values, "HEALTH_READINESS_PATH", "/readyz"),
+        startup=_read_path(values, "HEALTH_STARTUP_PATH", "/startupz"),
         metrics=_read_path(values, "METRICS_PATH", METRICS_PATH),
         metrics_port=int(port) if port else None,
         metrics_address=str(values.get("METRICS_ADDRESS", "0.0.0.0")),
         has_token=values.get("METRICS_TOKEN") is not None,
-        health_timeout=_read_number(values.get("HEALTH_TIMEOUT")) or DEADLINE,
+        health_timeout=_read_number(values.get("HEALTH_TIMEOUT")) or Rhythm().timeout,
         shutdown_delay=limits.shutdown_delay,
         task_time_limit=_read_number(_find_celery(values, "task_time_limit")),
         requeues=bool(_find_celery(values, "task_acks_late")),

@@ -101,7 +101,8 @@ class Loop:
             self._close_late(now)
             self._resume_accepting()
             self._beat(now)
-        seconds = max(0.0, self._next_beat - now) if wait else 0.0
+        waits = wait and not self.returned
+        seconds = max(0.0, self._next_beat - now) if waits else 0.0
         events = self._poller.wait(seconds)
         # Bytes that are there now came after the loop looked the last time, or while
         # it waited. So they can't have waited for longer than that.

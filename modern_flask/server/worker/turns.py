@@ -81,7 +81,11 @@ class Turns:
         pages, environ = self._service.pages, connection.environ
         if pages is None or not pages.takes(environ):
             return False
-        self._pages.put(connection)
+        if pages.is_instant(environ):
+            self._caller.answer(connection, pages)
+            self._loop.returned.append(connection)
+        else:
+            self._pages.put(connection)
         return True
 
     def _answer_pages(self) -> None:
@@ -172,6 +176,9 @@ class _OneThread(Turns):
         try:
             while self._in_call and not self._is_wanted and not self.is_done:
                 loop.step(wait=True)
+        except Exception:
+            # The main thread goes on with the loop, and fails there in the same way.
+            self._service.log.exception("The loop failed while the app was in a call.")
         finally:
             sys.setswitchinterval(before)
             loop.lock.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -81,6 +82,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]
         inherited = any(str(each).startswith("fd://") for each in self.cfg.bind)
         self._drain = Drain(self._loop, delay, grace, inherited)
         self._turns = make_turns(self._loop, service, self._count, self.cfg.threads)
+        # What the start has made lives as long as the worker: the collector need not
+        # look at it again, and pages that are shared with the master stay shared.
+        gc.freeze()
         self._turns.run()
 
     def _make_service(self) -> Service:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dis
-import sys
 from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -13,7 +12,7 @@ from ..callables import find_code, find_layers
 from ..errors import WiringFault
 from ..markers import find_markers, get_injected, iterate_decorated
 from .checked_app import CheckedApp
-from .functions import belongs_to
+from .functions import find_own_modules
 
 __all__ = ["FIX_ATTRIBUTE", "MarkerAttribute", "check_attributes"]
 
@@ -39,11 +38,8 @@ def check_attributes(checked: CheckedApp) -> Iterator[MarkerAttribute]:
     their annotations. The mistake is a function whose code reads another one.
     """
     # type() instead of isinstance(), which would load a lazy module.
-    modules = [
-        module
-        for name, module in list(sys.modules.items())
-        if belongs_to(checked.app, name) and type(module) is ModuleType
-    ]
+    own = find_own_modules(checked.app)
+    modules = [module for module in own if type(module) is ModuleType]
     classes = [cls for module in modules for cls in _find_classes(module)]
     if not any(map(_find_named_markers, (*modules, *classes))):
         return
@@ -135,7 +131,8 @@ def _reads_global(code: CodeType, name: str) -> bool:
     Code that defines a function is left out: ``def create_app(): def view(db=MARKER)``
     reads the variable for a default.
     """
-    if any(
+    # Most code does not name it, and reading the steps is slow.
+    if name not in code.co_names or any(
         isinstance(each, CodeType) and not each.co_name.startswith("<")
         for each in code.co_consts
     ):

@@ -17,7 +17,7 @@ from flask.views import MethodView
 from ..callables import find_layers, get_name, is_framework, is_routine, locate
 from ..markers import get_injected
 
-__all__ = ["AppFunction", "belongs_to", "find_functions"]
+__all__ = ["AppFunction", "belongs_to", "find_functions", "find_own_modules"]
 
 _HOOKS = {
     "url_value_preprocessors": "URL value preprocessor",
@@ -110,10 +110,21 @@ def belongs_to(app: Flask, module: str) -> bool:
 
     The topmost package does not decide this: several services may share it.
     """
+    return f"{module}.".startswith(_get_prefix(app))
+
+
+def find_own_modules(app: Flask) -> list[Any]:
+    """Find what the service has in ``sys.modules``: modules, and what replaces them."""
+    prefix = _get_prefix(app)
+    loaded = list(sys.modules.items())
+    return [module for name, module in loaded if f"{name}.".startswith(prefix)]
+
+
+def _get_prefix(app: Flask) -> str:
     name = app.import_name
     is_package = hasattr(sys.modules.get(name), "__path__")
     package = name if is_package else name.rpartition(".")[0] or name
-    return f"{module}.".startswith(f"{package}.")
+    return f"{package}."
 
 
 def _add_title(title: str, functions: Iterable[Any]) -> Iterator[AppFunction]:

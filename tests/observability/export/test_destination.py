@@ -12,18 +12,17 @@ from modern_flask.errors import UnknownChoice
 from modern_flask.observability.errors import FIX_FILE, BadEndpoint, UnreadableFile
 from modern_flask.observability.export.destination import (
     Destination,
-    choose_destination,
+    choose_destinations,
 )
 from modern_flask.observability.logs.formats import TextFormatter
 
 
 def choose(**environ: str) -> Destination | None:
-    return choose_destination(environ)
+    return next(iter(choose_destinations(environ)), None)
 
 
 def chosen(**environ: str) -> Destination:
-    found = choose_destination(environ)
-    assert found is not None
+    (found,) = choose_destinations(environ)
     return found
 
 
@@ -95,9 +94,9 @@ def test_origin_of_an_unknown_exporter() -> None:
     section = otel(OTEL_EXPORTER="jager")
 
     with pytest.raises(UnknownChoice) as ours:
-        choose_destination({"OTEL_EXPORTER": "jager"}, section)
+        choose_destinations({"OTEL_EXPORTER": "jager"}, section)
     with pytest.raises(UnknownChoice) as theirs:
-        choose_destination({"OTEL_EXPORTER": "zipkni"}, section)
+        choose_destinations({"OTEL_EXPORTER": "zipkni"}, section)
 
     assert str(ours.value) == (
         'OTEL_EXPORTER = "jager" names no exporter.\n'
@@ -122,7 +121,7 @@ def test_origin_of_an_unknown_exporter() -> None:
 def test_origin_of_an_endpoint(variable: str) -> None:
     """An endpoint that is not a URL is reported with where it was set."""
     with pytest.raises(BadEndpoint) as caught:
-        choose_destination({variable: "x"}, otel(**{variable: "x"}))
+        choose_destinations({variable: "x"}, otel(**{variable: "x"}))
 
     assert str(caught.value).splitlines()[:2] == [
         f'{variable} = "x" is not the URL of a collector.',
@@ -277,7 +276,7 @@ def test_file_that_is_none(prefix: str, name: str) -> None:
     values = {"OTEL_EXPORTER": "otlp", variable: "/nowhere.pem"}
 
     with pytest.raises(UnreadableFile) as caught:
-        choose_destination(values, otel(**values))
+        choose_destinations(values, otel(**values))
 
     assert str(caught.value) == (
         f'{variable} = "/nowhere.pem" is not a readable file.\n'
@@ -377,3 +376,38 @@ def test_credentials_are_not_printed(
     for text in (str(found), repr(found), caplog.text):
         assert "pa55" not in text
         assert token not in text
+
+
+def kinds(value: str) -> list[str]:
+    return [each.kind for each in choose_destinations({"OTEL_TRACES_EXPORTER": value})]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("otlp,console", ["otlp", "console"]),
+        (" zipkin , otlp_proto_grpc,", ["zipkin", "otlp"]),
+        ("otlp,otlp_proto_http", ["otlp"]),
+        ("none", []),
+        ("none,console", ["console"]),
+        (",", []),
+    ],
+)
+def test_opentelemetrys_list(
+    value: str, expected: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """OTEL_TRACES_EXPORTER may name several exporters, as in OpenTelemetry."""
+    assert kinds(value) == expected
+    assert caplog.messages == []
+
+
+def test_opentelemetrys_unknown_name(caplog: pytest.LogCaptureFixture) -> None:
+    """A name that nothing installed has is logged once, and the others count."""
+    for _ in range(2):
+        assert kinds("acme_missing,console") == ["console"]
+
+    assert caplog.messages == [
+        "OTEL_TRACES_EXPORTER names acme_missing, but no installed package has an "
+        "exporter with this name. No traces are sent there. Known names are console, "
+        "jaeger, none, otlp and zipkin."
+    ]

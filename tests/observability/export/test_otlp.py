@@ -6,7 +6,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from modern_flask.observability.export.destination import choose_destination
+from modern_flask.observability.export.destination import choose_destinations
 from modern_flask.observability.export.uploader import Uploader
 from tests.servers.collectors import OtlpCollector
 from tests.servers.rotel import Rotel
@@ -15,7 +15,7 @@ from tests.servers.rotel import Rotel
 def send(endpoint: str, **environ: str) -> None:
     """One server span with a child that failed."""
     variables = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": endpoint, **environ}
-    destination = choose_destination(variables)
+    (destination,) = choose_destinations(variables)
     assert destination is not None
     uploader = Uploader(destination)
     provider = TracerProvider(

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,6 +13,7 @@ from tests.observability.shop import ask, fetch, write_shop
 from tests.servers.collectors import ZipkinCollector
 from tests.servers.eventually import eventually
 from tests.servers.processes import Process, free_port, python
+from tests.servers.together import run_together
 from tests.servers.tree import descendants
 
 pytestmark = pytest.mark.proof
@@ -48,19 +49,41 @@ PATIENT = {"OTEL_BSP_EXPORT_TIMEOUT": "60000", "OTEL_EXPORTER_ZIPKIN_TIMEOUT": "
 where answers are late, all of them are waited for."""
 
 
-@pytest.mark.parametrize("fault", ["refused", "silent", "slow", "500"])
-def test_outage(
-    tmp_path: Path,
-    zipkin: ZipkinCollector,
-    fault: str,
-    proof_size: Callable[[int], int],
-) -> None:
+FAULTS: dict[str, Callable[[ZipkinCollector], None]] = {
+    "refused": ZipkinCollector.refuse,
+    "silent": ZipkinCollector.fall_silent,
+    # 25 spans a second: fewer than requests, also on a busy machine.
+    "slow": lambda zipkin: zipkin.slow_down(2),
+    "500": lambda zipkin: zipkin.fail(500),
+}
+
+
+@pytest.fixture(scope="module")
+def outages(
+    tmp_path_factory: pytest.TempPathFactory, proof_size: Callable[[int], int]
+) -> dict[str, Future[None]]:
+    """An outage of each kind, all at the same time."""
+
+    def run(fault: str) -> None:
+        with ZipkinCollector() as zipkin:
+            survive(tmp_path_factory.mktemp("outage"), zipkin, fault, proof_size(60))
+
+    return run_together(run, FAULTS)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_outage(outages: dict[str, Future[None]], fault: str) -> None:
     """60 s of it: requests are answered, memory stays, missing spans are counted.
 
     The process ends in its time in another outage. What it costs in throughput is
     printed by ``tests/benchmarks/outage.py``.
     """
-    write_shop(tmp_path)
+    outages[fault].result()
+
+
+def survive(folder: Path, zipkin: ZipkinCollector, fault: str, seconds: float) -> None:
+    """Assert what :func:`test_outage` says."""
+    write_shop(folder)
     port = free_port()
     command = python(
         *("-m", "gunicorn", "-c", "python:modern_flask.server.settings"),
@@ -69,22 +92,16 @@ def test_outage(
     environ = {**SMALL, "OTEL_EXPORTER_ZIPKIN_ENDPOINT": zipkin.url}
     if fault == "slow":
         environ |= PATIENT
-    break_it: dict[str, Any] = {
-        "refused": zipkin.refuse,
-        "silent": zipkin.fall_silent,
-        "slow": lambda: zipkin.slow_down(0.4),
-        "500": lambda: zipkin.fail(500),
-    }
-    with Process(*command, log=tmp_path / "log", env=environ, cwd=tmp_path) as process:
+    with Process(*command, log=folder / "log", env=environ, cwd=folder) as process:
         eventually(lambda: ask(port, 1, 1, "/livez") == {200: 1}, timeout=60)
         warm = 300
         assert ask(port, warm) == {200: warm}
         eventually(lambda: sum(counted(port).values()) == warm)
         before = memory(process)
         begun = time.monotonic()
-        break_it[fault]()
+        FAULTS[fault](zipkin)
 
-        number = ask_for(proof_size(60), port)
+        number = ask_for(seconds, port)
 
         assert memory(process) - before < 10 * 1024 * 1024
         zipkin.heal()
@@ -95,7 +112,7 @@ def test_outage(
         assert found["dropped"] + found["failed"] > 0
         lines = process.output.count("Spans are lost")
         assert 1 <= lines <= 1 + (time.monotonic() - begun) / QUIET
-        check_end(process, port, break_it[fault])
+        check_end(process, port, lambda: FAULTS[fault](zipkin))
 
 
 def ask_for(seconds: float, port: int) -> int:

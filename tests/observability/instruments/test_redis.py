@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from redis import Redis
 from redis.exceptions import ResponseError, WatchError
 
-from modern_flask.observability.instruments.redis import trace_commands
+from modern_flask.observability.instruments.redis import observe_commands
 
 Spans = list[ReadableSpan]
 
@@ -18,7 +18,7 @@ Spans = list[ReadableSpan]
 @pytest.fixture
 def redis(redis_url: str, spans: Spans) -> Any:
     client = Redis.from_url(redis_url)
-    trace_commands(client)
+    observe_commands(client, traced=True)
     yield client
     client.close()
 

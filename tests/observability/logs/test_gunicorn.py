@@ -14,7 +14,7 @@ from gunicorn.glogging import Logger
 
 from modern_flask.observability.logs.formats import TEXT, JsonFormatter, TextFormatter
 from modern_flask.observability.logs.gunicorn import ACCESS_FORMAT, format_gunicorn
-from modern_flask.observability.requests.environ_keys import TRACE_ID
+from modern_flask.observability.requests.environ_keys import RULE, TRACE_ID
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 FORMATTERS = {"text": lambda: TextFormatter(TEXT), "json": JsonFormatter}
@@ -59,6 +59,7 @@ def answer(logger: Any, uri: str, traced: bool, more: dict[str, str]) -> None:
     headers = []
     if traced:
         environ[TRACE_ID] = TRACE
+        environ[RULE] = "/<path:name>"
         headers = [("traceresponse", f"00-{TRACE}-{SPAN}-01")]
     response = SimpleNamespace(status="404 NOT FOUND", headers=headers, sent=142)
     request = SimpleNamespace(headers=[])
@@ -70,6 +71,7 @@ def test_json(serve: Serve) -> None:
     (line,) = serve("json", '/no%0Aw"here?token=hunter2')
 
     found = json.loads(line)
+    found.pop("service", None)
     assert found.pop("time").endswith("+00:00")
     assert found == {
         "level": "INFO",
@@ -81,6 +83,7 @@ def test_json(serve: Serve) -> None:
         "status": 404,
         "duration": 1.0005,
         "size": 142,
+        "route": "/<path:name>",
         "trace_id": TRACE,
         "span_id": SPAN,
     }

@@ -3,81 +3,42 @@
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.logging import default_handler
-from opentelemetry import trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.propagators.composite import CompositePropagator
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from modern_flask.config.values import Origin, Section
 from modern_flask.errors import UnknownChoice, UnknownSetting
 from modern_flask.observability.logs.root_logger import open_logging
 from tests.observability.conftest import open_resource
-
-Write = Callable[..., list[str]]
+from tests.observability.logs.conftest import (
+    Write,
+    bare_root,
+    inside_a_span,
+    section,
+)
 
 log = logging.getLogger("shop.orders")
 
 
-def section(**settings: Any) -> Section:
-    values = {"LOGGING_" + name.upper(): value for name, value in settings.items()}
-    return Section(
-        "LOGGING_", values, dict.fromkeys(values, Origin("config.py", 4)), ["config.py"]
-    )
-
-
-@contextmanager
-def bare_root() -> Iterator[logging.Logger]:
-    """The root logger of a fresh process; pytest's handlers return afterwards."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers[:] = []
-    root.setLevel(logging.WARNING)
-    try:
-        yield root
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
-
-
-@pytest.fixture
-def write(monkeypatch: pytest.MonkeyPatch) -> Write:
-    """``write(act, format=...)``: the lines that ``act`` logs."""
-
-    def lines(act: Callable[[], Any], **settings: Any) -> list[str]:
-        stream = io.StringIO()
-        monkeypatch.setattr("sys.stderr", stream)
-        with bare_root(), open_resource(open_logging(section(**settings))):
-            act()
-        return stream.getvalue().splitlines()
-
-    return lines
-
-
-def inside_a_span(act: Callable[[], Any]) -> tuple[str, str]:
-    span = TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("work")
-    with trace.use_span(span):
-        act()
-    context = span.get_span_context()
-    return f"{context.trace_id:032x}", f"{context.span_id:016x}"
-
-
 def test_text(write: Write) -> None:
-    """A line has time, level, logger, ids and message."""
+    """A line is as the predecessor's: time, level, logger, place, ids, message."""
     ids: list[str] = []
 
     (line,) = write(lambda: ids.extend(inside_a_span(lambda: log.info("sold %d", 3))))
 
     trace_id, span_id = ids
+    line = re.sub(r"\.py:\d+|name=[\w:.]*", lambda found: found[0][:4], line)
     assert line.endswith(
-        f" INFO [shop.orders] [trace_id={trace_id} span_id={span_id}] sold 3"
+        " INFO [shop.orders] [test_root_logger.py:] "
+        f"[trace_id={trace_id} span_id={span_id} resource.service.name] - sold 3"
     )
 
 
@@ -85,7 +46,8 @@ def test_text_outside_a_trace(write: Write) -> None:
     """Outside a trace the ids are 0."""
     (line,) = write(lambda: log.info("started"))
 
-    assert line.endswith("INFO [shop.orders] [trace_id=0 span_id=0] started")
+    assert "[trace_id=0 span_id=0 resource" in line
+    assert line.endswith("] - started")
 
 
 def test_json(write: Write) -> None:
@@ -98,6 +60,7 @@ def test_json(write: Write) -> None:
     )
 
     found = json.loads(line)
+    found.pop("service", None)
     assert found.pop("time").endswith("+00:00")
     assert found == {
         "level": "WARNING",
@@ -428,3 +391,18 @@ def test_stack(write: Write, form: str) -> None:
 
     assert "in log_lines" in text
     assert "pa55" not in text
+
+
+def test_handler_that_only_exports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenTelemetry's handler on the root logger does not keep lines from stderr."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with bare_root() as root:
+        exporter = LoggingHandler()
+        root.addHandler(exporter)
+
+        with open_resource(open_logging(section())):
+            log.info("written")
+        assert root.handlers == [exporter]
+
+    assert stream.getvalue().endswith("] - written\n")

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from modern_flask.observability.metrics import multiprocess
+from modern_flask.observability.metrics.exposition import make_registry
 from tests.observability.shop import ask, fetch, write_shop
 from tests.servers.eventually import eventually
 from tests.servers.processes import Process, free_port, python
@@ -142,7 +143,7 @@ def used_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def sold() -> list[float]:
     return [
         sample.value
-        for family in multiprocess.make_registry().collect()
+        for family in make_registry().collect()
         for sample in family.samples
         if sample.name == "sold_total"
     ]
@@ -213,6 +214,18 @@ def test_too_late(caplog: pytest.LogCaptureFixture) -> None:
         "was imported before their number was known. Set PROMETHEUS_MULTIPROC_DIR to "
         "an empty folder."
     ]
+
+
+def test_process_begins_anew_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process that has begun anew does not do so again, whatever the app does."""
+    monkeypatch.setenv("MODERN_FLASK_RESTARTED", str(os.getpid()))
+
+    multiprocess.prepare_folder(2, restart=True)
+
+    assert multiprocess.find_folder() is None
+    assert "Each of the 2 workers" in caplog.text
 
 
 def test_named_folder_is_emptied(used_folder: Callable[..., Path]) -> None:

@@ -158,8 +158,10 @@ def test_exemplars_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[Any] = []
     metrics = Metrics()
     metrics.count_request("GET", "/few", "200", 0.1)
-    series = metrics._series["GET", "/few", "200"]
-    monkeypatch.setattr(series, "show", lambda seconds, label: taken.append(label))
+    duration = metrics._series["GET", "/few", "200"].old
+    monkeypatch.setattr(
+        duration, "_observe", lambda seconds, label: taken.append(label)
+    )
 
     for _ in range(100):
         metrics.count_request("GET", "/few", "200", 0.1, 0, "a" * 32)
@@ -248,7 +250,7 @@ def test_database_pool(postgresql: PostgreSQL, spans: list[ReadableSpan]) -> Non
     engine = create_engine(postgresql.database(), pool_size=2, max_overflow=1)
     name = engine.url.database or ""
     untraced_telemetry().engine(engine)
-    waits = value("database_pool_wait_seconds_count")
+    waits = value("database_pool_wait_seconds_count", database=name)
 
     def held(state: str) -> float:
         return value("database_pool_connections", database=name, state=state)
@@ -264,10 +266,10 @@ def test_database_pool(postgresql: PostgreSQL, spans: list[ReadableSpan]) -> Non
         assert held("overflow") == 1
     assert (held("checked_out"), held("idle"), held("overflow")) == (0, 2, 0)
     assert value("database_pool_size", database=name) == 2
-    assert value("database_pool_wait_seconds_count") == waits + 3
+    assert value("database_pool_wait_seconds_count", database=name) == waits + 3
     engine.dispose()
     with engine.connect():
-        assert value("database_pool_wait_seconds_count") == waits + 4
+        assert value("database_pool_wait_seconds_count", database=name) == waits + 4
     engine.dispose()
     # Connecting took a while: the span records it.
     assert spans[0].events[0].name == "db.pool.wait"
@@ -322,7 +324,26 @@ def test_what_runs() -> None:
         assert value("service_startup_seconds") > 0
 
 
-def test_port_of_their_own() -> None:
+@pytest.mark.parametrize("path", ["/metered/7", "/metrics"])
+def test_worker_that_answers_alone(
+    service: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+) -> None:
+    """One of several workers says once that it answers only for itself, and the fix."""
+    monkeypatch.setattr("modern_flask.observability.metrics.registry._alone", False)
+
+    for _ in range(2):
+        service.get(path, environ_overrides={"wsgi.multiprocess": True}).close()
+
+    lines = [line for line in caplog.messages if "only its own metrics" in line]
+    assert len(lines) == 1
+    assert "`-c python:modern_flask.server.settings`" in lines[0]
+    assert "`modern-flask serve`" in lines[0]
+
+
+def test_port_of_their_own(caplog: pytest.LogCaptureFixture) -> None:
     """METRICS_PORT serves them on a port of their own, until closed."""
     port = free_port()
 
@@ -331,6 +352,7 @@ def test_port_of_their_own() -> None:
 
     with pytest.raises(ConnectionRefusedError):
         fetch(port, "/metrics")
+    assert "only its own" not in caplog.text
 
 
 def test_port_that_is_taken(caplog: pytest.LogCaptureFixture) -> None:
@@ -451,6 +473,8 @@ def test_tasks(redis_url: str, tmp_path: Path, pool: str) -> None:
         sender.send_task("repeat")
     command = python("-m", "modern_flask.cli", "--app", "tasks", "worker")
     options = ("--pool", pool, "--concurrency", "4", "--max-tasks-per-child", "1")
+    # It does not look for other workers, which would take a second.
+    alone = ("--without-mingle", "--without-gossip")
 
     def counted() -> dict[tuple[str, ...], float]:
         with suppress(OSError):
@@ -465,7 +489,7 @@ def test_tasks(redis_url: str, tmp_path: Path, pool: str) -> None:
         ("repeat", "failure"): 1,
     }
     log = tmp_path / "log"
-    with Process(*command, *options, log=log, env=environ, cwd=tmp_path):
+    with Process(*command, *options, *alone, log=log, env=environ, cwd=tmp_path):
         eventually(lambda: counted() == wanted, timeout=180)
         retries = samples(
             fetch(port, "/metrics"), "celery_task_retries_total", ("task",)

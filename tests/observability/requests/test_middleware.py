@@ -16,7 +16,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from modern_flask.observability.requests.environ_keys import TRACE_ID
 from modern_flask.observability.requests.exclusions import ignore_metrics, ignore_traces
-from modern_flask.observability.requests.server_span import make_starter
+from modern_flask.observability.requests.server_span import ServerSpans, make_starter
 from tests.observability.conftest import Kept, Measured, observe
 from tests.observability.shop import scrape
 
@@ -499,7 +499,8 @@ def test_sampled_out(app: Flask, measured: Measured, kept: Kept) -> None:
     telemetry = observe(plain, measured)
     provider = TracerProvider(sampler=sampling.ALWAYS_OFF, shutdown_on_exit=False)
     telemetry.observer = replace(
-        telemetry.start(), start_span=make_starter(provider.get_tracer("test"))
+        telemetry.start(),
+        spans=ServerSpans(make_starter(provider.get_tracer("test"))),
     )
 
     @plain.get("/orders")

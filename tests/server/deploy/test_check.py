@@ -55,7 +55,7 @@ FOUND: list[tuple[str, str, str, Any, str]] = [
         SERVER,
         f"{BOX}/livenessProbe/httpGet/path",
         "/readyz",
-        "/readyz pings the back ends, so an outage of one restarts every pod; "
+        "/readyz asks the back ends, so an outage of one restarts every pod; "
         "use /livez",
     ),
     (
@@ -79,7 +79,7 @@ FOUND: list[tuple[str, str, str, Any, str]] = [
         SERVER,
         f"{BOX}/env/0",
         {"name": "FLASK_HEALTH_TIMEOUT", "value": "2.5"},
-        "timeoutSeconds: the probe waits 2 s, and the pings of the page have 2.5 s "
+        "timeoutSeconds: the probe waits 2 s, and a round of checks may take 2.5 s "
         "(HEALTH_TIMEOUT); use 3",
     ),
     (

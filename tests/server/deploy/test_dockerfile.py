@@ -73,13 +73,11 @@ def test_extras_are_those_of_the_components(make_orders):
     orders = make_orders(
         DATABASE_ENGINE_URL="postgresql+psycopg://shop@db/shop", STORAGE_VENDOR="oss"
     )
+    plan = orders.plan(variables={"OTEL_LOGS_EXPORTER": "otlp"})
 
-    assert find_extras(orders.plan(), orders.values) == [
-        "kubernetes",
-        "oss",
-        "celery",
-        "postgresql",
-    ]
+    found = find_extras(plan, orders.values)
+
+    assert found == ["kubernetes", "oss", "celery", "postgresql", "otlp"]
 
 
 def test_printed_dockerfile_fits(orders: Orders):

@@ -4,11 +4,13 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -331,6 +333,34 @@ def test_grace_that_is_over(tmp_path: Path) -> None:
 
     assert code == 0
     assert re.search(r"GET /report/<int:number> .*was cut after", process.output)
+
+
+@pytest.mark.proof
+def test_many_idle_connections(tmp_path: Path, proof_size: Any) -> None:
+    """10,000 idle connections fit into 100 MiB, and the next client is answered."""
+    number = proof_size(10_000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number + 1000
+    if hard != resource.RLIM_INFINITY:
+        assert wanted <= hard, f"{hard} open files are too few: raise `ulimit -Hn`"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    request = b"GET /livez HTTP/1.1\r\n\r\n"
+    with (
+        serving(tmp_path, *SETTINGS, "--access-logfile", "None") as (process, port),
+        ExitStack() as stack,
+    ):
+        for _ in range(number):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            client.settimeout(60)
+            client.sendall(request)
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+        worker = descendants(process.pid)[0].pid
+        status = Path(f"/proc/{worker}/status").read_text()
+
+        assert get(port, "/short") == 200
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    (kibibytes,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
+    assert int(kibibytes) < 100 * 1024
 
 
 @pytest.mark.parametrize(

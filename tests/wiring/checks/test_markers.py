@@ -49,6 +49,7 @@ from tests.wiring.checks.places.views import VIEWS
 from tests.wiring.fault_table import find_faults, read_text, write
 from tests.wiring.shop import Mailer, NameDep, Session, shop
 
+SERVICE = "tests.wiring.checks.places.place"
 PLACES = {**VIEWS, **HOOKS, **COMMANDS}
 # Every provider of the shop is configured: only the marker can be wrong.
 VALUES = {"VENDOR": "memory", "MAIL_HOST": "mx"}
@@ -302,7 +303,9 @@ CASES = [
 
 def check(place: Place, form: Form) -> list[Exception]:
     """The faults that the check finds in a service with one function."""
-    return find_faults(lambda app: place.register(app, form), shop(**VALUES))
+    container = shop(**VALUES)
+    # The check reads all modules of the service: here only those of the places.
+    return find_faults(lambda app: place.register(app, form), container, SERVICE)
 
 
 @pytest.mark.parametrize(("mistake", "place"), CASES)
