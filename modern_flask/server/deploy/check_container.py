@@ -110,6 +110,8 @@ def _check_source(
 
 def _check_variables(container: Container) -> Iterator[Finding]:
     """Check the variables that describe the process in each span."""
+    if container.program.verb not in ("", "serve", "gunicorn", "worker"):
+        return  # a command that ends
     variables, env = container.variables, container.place.at("env")
     for name, path in _FIELDS.items():
         place = variables.places.get(name)

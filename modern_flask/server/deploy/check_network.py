@@ -165,15 +165,3 @@ def _check_autoscaler(
         actual = container.document.root.at("apiVersion").text
         if versions.text and versions.text != actual:
             yield versions.report(f"the {kind} has {actual}", f"use {actual}")
-        resources = container.place.at("resources")
-        given = {**resources.at("limits").mapping, **resources.at("requests").mapping}
-        for metric in document.root.at("spec", "metrics").items:
-            resource = metric.at("resource")
-            of_what = resource.at("name").text
-            is_relative = resource.at("target", "type").text == "Utilization"
-            if is_relative and of_what not in given:
-                yield resources.report(
-                    f"{document} scales by a share of the {of_what} that it requests, "
-                    "and it requests none",
-                    f"set requests.{of_what}",
-                )

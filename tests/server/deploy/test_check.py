@@ -219,13 +219,6 @@ FOUND: list[tuple[str, str, str, Any, str]] = [
         "it selects the pods of Deployment/orders-worker too, and a worker answers no "
         "requests",
     ),
-    (
-        "a scaler of a share that nobody requests",
-        SERVER,
-        f"{BOX}/resources",
-        ...,
-        "HorizontalPodAutoscaler/orders scales by a share of the cpu",
-    ),
 ]
 
 

@@ -183,6 +183,18 @@ def prepare(pod: dict[str, Any], documents: list[Any]) -> None:
     pod["initContainers"] = [{**first, "env": box["env"][:1]}]
 
 
+def add_job(pod: dict[str, Any], documents: list[Any]) -> None:
+    """A command of the service that ends."""
+    box = pod["containers"][0]
+    words = ["modern-flask", "--app", "orders", "create-tables"]
+    only = {"name": "x", "image": "x", "command": words, "env": box["env"][:1]}
+    spec = {"containers": [only], "serviceAccountName": "orders"}
+    metadata = {"name": "orders-tables", "namespace": "shop"}
+    documents.append(
+        {"kind": "Job", "metadata": metadata, "spec": {"template": {"spec": spec}}}
+    )
+
+
 def add_strangers(pod: dict[str, Any], documents: list[Any]) -> None:
     """Objects of others, with fields that are not what they should be."""
     strange = {"template": {"spec": {"containers": [{"name": "x", "env": 3}]}}}
@@ -243,6 +255,7 @@ PASSES = [
     write_elsewhere,
     sleep_first,
     prepare,
+    add_job,
     add_strangers,
     decorate,
     forget_namespaces,
