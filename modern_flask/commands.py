@@ -19,6 +19,7 @@ _COMMANDS = {
     "create-tables": "modern_flask.cli.commands.create_tables_command",
     "dev": "modern_flask.cli.commands.dev_command",
     "graph": "modern_flask.cli.commands.graph_command",
+    "manifests": "modern_flask.cli.manifests.manifests_command",
     "serve": "modern_flask.cli.commands.serve_command",
     "worker": "modern_flask.cli.commands.worker_command",
 }

@@ -19,7 +19,8 @@ from modern_flask.commands import LazyCommand
 from modern_flask.wiring.checks.functions import find_functions
 
 ROOT = Path(__file__).parents[1]
-NAMES = ["check", "config", "create-tables", "dev", "graph", "serve", "worker"]
+NAMES = ["check", "config", "create-tables", "dev", "graph", "manifests", "serve"]
+NAMES += ["worker"]
 WORKS = """\
 DATABASE_ENGINE_URL = "sqlite+pysqlite:///:memory:"
 REDIS_URL = "redis://127.0.0.1:1/0"

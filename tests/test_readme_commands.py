@@ -5,36 +5,34 @@ import shlex
 import subprocess
 import tomllib
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
-import yaml
 
 from modern_flask.cli import cli
 from tests.readme import README, ROOT, blocks_of, run_python
 
+TEXT = README.read_text()
 
-def test_manifests_fit_together():
-    """Each document is a manifest; names, ports and permissions are the same in all."""
-    text = "\n---\n".join(block.text for block in blocks_of("manifests"))
-    manifests = {found["kind"]: found for found in yaml.safe_load_all(text)}
-    role, binding = manifests["Role"], manifests["RoleBinding"]
-    pod = manifests["Deployment"]["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    (port,) = (found["containerPort"] for found in container["ports"])
-    values = {entry["name"]: entry.get("value") for entry in container["env"]}
-    kind, name, _ = values["CONFIG_SOURCE"].removeprefix("kubernetes://").split("/")
 
-    assert all(
-        {"apiVersion", "kind", "metadata"} <= found.keys()
-        for found in manifests.values()
+def test_manifests_are_the_output_of_the_command(tmp_path: Path):
+    """The command that the README names prints its manifests, which fit the service."""
+    for block in blocks_of("service"):
+        file = tmp_path / block.file
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(block.text + "\n")
+    (line,) = re.findall(r"`(modern-flask [^`]+ manifests --only [^`]+)`", TEXT)
+    _, *words = shlex.split(line)
+    (block,) = blocks_of("manifests")
+
+    printed = run_python("-m", "modern_flask.cli", *words, cwd=tmp_path)
+    (tmp_path / "orders.yaml").write_text(block.text)
+    checked = run_python(
+        *("-m", "modern_flask.cli", *words[:3], "--check", "orders.yaml"), cwd=tmp_path
     )
-    assert role["rules"][0]["resources"] == [kind]
-    assert role["rules"][0]["resourceNames"] == [name]
-    assert binding["roleRef"]["name"] == role["metadata"]["name"]
-    assert binding["subjects"][0]["name"] == pod["serviceAccountName"]
-    assert container["command"][5] == f"0.0.0.0:{port}"
-    for probe, path in {"livenessProbe": "/livez", "readinessProbe": "/readyz"}.items():
-        assert container[probe]["httpGet"] == {"path": path, "port": port}
+
+    assert (printed.stdout, printed.stderr) == (f"{block.text}\n", "")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def commands() -> list[list[str]]:
@@ -47,7 +45,7 @@ def commands() -> list[list[str]]:
     ]
     listed = [
         re.split(", *", words.replace('"', ""))
-        for words in re.findall(r"command: \[(modern-flask[^]]*)\]", README.read_text())
+        for words in re.findall(r"command: \[(modern-flask[^]]*)\]", TEXT)
     ]
     return shell + listed
 
@@ -85,7 +83,7 @@ def test_shell_makes_an_environment_first():
 def test_extras_exist():
     """Each extra that the README names is one of pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = re.findall(r"(?:'\.|modern-flask)\[([\w,]+)\]", README.read_text())
+    named = re.findall(r"(?:'\.|modern-flask)\[([\w,]+)\]", TEXT)
 
     extras = {extra for names in named for extra in names.split(",")}
 
@@ -95,7 +93,7 @@ def test_extras_exist():
 
 def test_programs_exist():
     """Each program ``python -m tests...`` that the README names is there."""
-    programs = set(re.findall(r"python -m (tests\.[\w.]+)", README.read_text()))
+    programs = set(re.findall(r"python -m (tests\.[\w.]+)", TEXT))
 
     assert programs
     assert not [name for name in programs if find_spec(name) is None]
@@ -103,7 +101,7 @@ def test_programs_exist():
 
 def test_commands_exist():
     """Each command of the README's table is one of the command line's, and all are."""
-    table = README.read_text().partition("| command |")[2].partition("\n\n")[0]
+    table = TEXT.partition("| command |")[2].partition("\n\n")[0]
     named = set(re.findall(r"^\| `([\w-]+)", table, re.MULTILINE))
 
     assert named == {name for name in cli.commands if name not in FLASKS}

@@ -7,8 +7,9 @@ import sys
 from ..errors import Fault
 from .commands import cli
 from .group import print_fault
+from .manifests import manifests_command
 
-__all__ = ["cli", "main"]
+__all__ = ["cli", "main", "manifests_command"]
 
 
 def main() -> None:

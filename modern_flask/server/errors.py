@@ -17,10 +17,14 @@ __all__ = [
     "BadLimit",
     "BadOption",
     "ClientGone",
+    "DelayTooLong",
+    "FileUnreadable",
     "FolderUnusable",
+    "NotMonitored",
     "RedisDidNotStart",
     "RedisNotFound",
     "RequestCut",
+    "YamlMissing",
     "describe_os_error",
 ]
 
@@ -94,6 +98,58 @@ class ClientGone(ConnectionError):
 
     def __init__(self) -> None:
         super().__init__("The client has closed the connection.")
+
+
+class DelayTooLong(ConfigurationError):
+    """A worker would be killed before it finishes its requests.
+
+    Args:
+        delay: ``SERVER_SHUTDOWN_DELAY``, in seconds.
+        timeout: Gunicorn's graceful timeout, in seconds.
+    """
+
+    def __init__(self, delay: float, timeout: float) -> None:
+        self.delay, self.timeout = delay, timeout
+        super().__init__(
+            f"SERVER_SHUTDOWN_DELAY = {delay:g} leaves no time for the requests under "
+            f"way: gunicorn kills a worker {timeout:g} s after SIGTERM.",
+            ("fix", f"set it to less than {timeout - 1:g}, such as 5"),
+        )
+
+
+class NotMonitored(ConfigurationError):
+    """A ServiceMonitor is wanted, but the service has no page of metrics."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A ServiceMonitor has nothing to read: METRICS_PATH is None, and "
+            "METRICS_PORT is not set.",
+            ("fix", "set METRICS_PORT or METRICS_PATH, or omit --service-monitor"),
+        )
+
+
+class YamlMissing(Fault):
+    """Manifests can't be read, because there is no library for YAML."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Manifests can't be read, because the package PyYAML is not installed.",
+            ("fix", "pip install 'modern-flask[kubernetes]'"),
+        )
+
+
+class FileUnreadable(Fault):
+    """A file of manifests can't be read.
+
+    Args:
+        file: The name of the file.
+        reason: Why.
+        fix: What to do.
+    """
+
+    def __init__(self, file: str, reason: str, fix: str) -> None:
+        self.file, self.reason = file, reason
+        super().__init__(f"{file} can't be read: {reason}.", ("fix", fix))
 
 
 class RequestCut(Exception):

@@ -47,7 +47,9 @@ class Limits:
     shutdown_delay: float = 0.0
 
 
-def read_limits(settings: Mapping[str, Any]) -> Limits:
+def read_limits(
+    settings: Mapping[str, Any], environ: Mapping[str, str] = os.environ
+) -> Limits:
     """Read the limits; in a pod the delay at SIGTERM is 5 s unless it is set.
 
     Raises:
@@ -56,7 +58,7 @@ def read_limits(settings: Mapping[str, Any]) -> Limits:
     """
     types: dict[str, Any] = {name.name: type(name.default) for name in fields(Limits)}
     found: dict[str, Any] = {}
-    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+    if environ.get("KUBERNETES_SERVICE_HOST"):
         found["shutdown_delay"] = 5.0
     for name, value in settings.items():
         key, origin = find_key(settings, name), find_origin(settings, name)

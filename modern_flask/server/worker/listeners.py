@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import socket
 import struct
@@ -12,6 +13,8 @@ from typing import Any
 from gunicorn.http import wsgi
 
 __all__ = ["Listener", "is_shared", "read_wait"]
+
+logger = logging.getLogger(__name__)
 
 _IS_LINUX = sys.platform == "linux"
 _SO_ATTACH_FILTER = 26  # asm-generic/socket.h
@@ -58,14 +61,19 @@ class Listener:
     def stop_handshakes(self) -> None:
         """Let no new connection begin; a client tries again, elsewhere or later.
 
-        Only where the kernel is Linux. The socket must not be needed anymore: its other
+        Only where the kernel is Linux, and lets this process do it: some refuse it to
+        a process without privileges. The socket must not be needed anymore: its other
         users get no connections either.
         """
         if not (_IS_LINUX and self.is_tcp):
             return
         code = ctypes.create_string_buffer(_DROP_SYN)
         program = struct.pack("HL", len(_DROP_SYN) // 8, ctypes.addressof(code))
-        self.sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+        try:
+            self.sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+        except OSError as error:
+            # As elsewhere, the delay before this moment has to suffice.
+            logger.info("New connections are not kept out: %s.", error.strerror)
 
     def count_waiting(self) -> int:
         """Count the connections that nobody has accepted; 0 if it is not known."""

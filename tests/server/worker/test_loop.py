@@ -20,6 +20,8 @@ from tests.server.worker.conftest import (
 )
 from tests.servers.eventually import eventually
 
+_SO_LOCK_FILTER = 44  # asm-generic/socket.h
+
 GET = b"GET /a HTTP/1.1\r\nHost: shop\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\nConnection: close\r\n\r\n"
 POST = b"POST /b HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello"
@@ -414,6 +416,27 @@ def test_draining_answers_what_is_under_way(threads: int) -> None:
 
     assert all(each.endswith(b"GET /a 0\n") for each in found)
     assert all(b"Connection: close" in each for each in found)
+
+
+def test_draining_without_a_filter(caplog: pytest.LogCaptureFixture) -> None:
+    """A kernel that refuses the filter for new connections does not break the drain.
+
+    A locked filter is refused with EPERM, as some kernels refuse every filter of a
+    process without privileges.
+    """
+    caplog.set_level("INFO")
+    with running(answer) as worker, worker.connect() as client:
+        worker.socket.setsockopt(socket.SOL_SOCKET, _SO_LOCK_FILTER, 1)
+        client.sendall(GET)
+        read_response(client)
+        worker.is_draining = True
+        worker.loop.beat_now()
+        worker.loop.wake()
+        worker.thread.join(60)
+
+        assert worker.drain.is_done(time.monotonic())
+    lines = [line for line in caplog.messages if "not kept out" in line]
+    assert lines == ["New connections are not kept out: Operation not permitted."]
 
 
 def test_error_of_the_worker_ends_one_connection(

@@ -1,0 +1,1 @@
+"""Deployment: writes a service's manifests, and compares written ones with it."""
