@@ -16,7 +16,8 @@ from gunicorn.config import Config
 from ...errors import find_nearest, join_names
 from .. import settings
 from ..address import check_address
-from ..errors import AddressUnusable
+from ..errors import AddressUnusable, BadOption
+from ..gunicorn_options import read_options
 from .service import Service, find_module
 
 __all__ = ["Program", "names_service", "read_program"]
@@ -179,7 +180,9 @@ def _read_serve(
     given = _read_options(program, words, command)
     if given is None:
         return
-    further = list(given.get("options") or ())
+    # Without such words, the parser of click gives a value of its own.
+    further = given.get("options")
+    further = list(further) if isinstance(further, list | tuple) else []
     asked = {key: value for key, value in given.items() if key != "options"}
     defaults = {
         each.name: each.default
@@ -190,14 +193,13 @@ def _read_serve(
     if command.context_settings.get("ignore_unknown_options"):
         # Then the options of gunicorn are those of the command, too.
         try:
-            by_gunicorn, unknown = _parse_gunicorn([*shlex.split(options), *further])
-        except ValueError as error:
-            unknown = [str(error)]
-        if unknown:
-            program.problem = f"gunicorn can't read {' '.join(unknown)}"
+            found |= read_options(further, {"GUNICORN_CMD_ARGS": options})
+        except (BadOption, ValueError) as error:
+            program.problem = f"gunicorn can't read its options: {error.args[0]}"
+            if isinstance(error, BadOption):
+                program.problem = error.what.rstrip(".")
             program.fix = "use what `modern-flask serve --help` and gunicorn's list"
             return
-        found |= by_gunicorn
     _apply(program, {**defaults, **found, **asked})
 
 
@@ -216,7 +218,7 @@ def _read_options(
         # The types of Celery's options need its app.
         is_known = program.verb != "worker" and not any("$(" in w for w in words)
         for each in command.params:
-            if each.name in given and is_known:
+            if each.name in given and is_known and isinstance(each, click.Option):
                 given[each.name] = each.type_cast_value(context, given[each.name])
     except click.UsageError as error:
         program.problem = error.format_message().rstrip(".")

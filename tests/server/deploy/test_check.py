@@ -152,7 +152,7 @@ FOUND: list[tuple[str, str, str, Any, str]] = [
         SERVER,
         f"{BOX}/command/6",
         "--worker-count",
-        "command: No such option",
+        "command: gunicorn can't read its options: unrecognized arguments",
     ),
     (
         "a number of processes that serve refuses",
