@@ -102,6 +102,7 @@ def manifests_command(
         raise click.UsageError(
             "--check needs the FILES to check." if check else "FILES need --check."
         )
+    # Unchecked: the real configuration may only be in the cluster.
     app = loader.load_unchecked()
     values = get_bound(app).container.config()
     if check:

@@ -501,7 +501,7 @@ def test_many_takeovers(proof_size: Any) -> None:
 
     The calls last 40 to 80 ms, so that another thread takes the loop over.
     """
-    number = proof_size(2000)
+    number = proof_size(600)
     chance, running_now, idents, seen = random.Random(5), [0], set(), []
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
