@@ -9,7 +9,7 @@ from .check_probes import list_other_ports
 from .containers import Container, find_pod
 from .documents import Document, Finding, Place
 from .selection import find_selected, get_target, selects
-from .settings import is_loopback
+from .settings import METRICS_PATH, is_loopback
 
 __all__ = ["check_annotations", "check_pod_monitor", "check_service_monitor"]
 
@@ -101,7 +101,6 @@ def _check_scrape(
     others = list_other_ports(container)
     if number is None or number in others or not container.variables.knows(*keys):
         return
-    path = endpoint.at("path").text or "/metrics"
     if number == settings.metrics_port:
         if is_loopback(settings.metrics_address):
             yield place.report(
@@ -110,18 +109,8 @@ def _check_scrape(
                 "remove METRICS_ADDRESS",
             )
     elif container.program.serves and number == container.program.port:
-        if settings.metrics is None:
-            port = settings.metrics_port
-            yield place.report(
-                "METRICS_PATH is None, so this port has no metrics",
-                f"use the port {port}" if port else "set METRICS_PATH or METRICS_PORT",
-            )
-        elif path != settings.metrics and not container.service.has_route(path):
-            yield endpoint.at("path").report(
-                f"the metrics are at {settings.metrics} (METRICS_PATH), not at {path}",
-                f"use {settings.metrics}",
-            )
-    elif container.program.port is not None or not container.program.serves:
+        yield from _check_path(container, endpoint)
+    elif container.program.port is not None or container.program.verb == "worker":
         yield place.report(
             f"port {number} has no metrics (METRICS_PORT)",
             f"use {settings.metrics_port or container.program.port}",
@@ -133,6 +122,23 @@ def _check_scrape(
         yield endpoint.report(
             "the metrics need a token (METRICS_TOKEN)",
             "name the Secret that has it in authorization.credentials",
+        )
+
+
+def _check_path(container: Container, endpoint: Place) -> Iterator[Finding]:
+    """Check the path of a scraper that asks the port of the app."""
+    settings = container.settings
+    path = endpoint.at("path").text or METRICS_PATH
+    if settings.metrics is None:
+        port = settings.metrics_port
+        yield endpoint.at("port").report(
+            "METRICS_PATH is None, so this port has no metrics",
+            f"use the port {port}" if port else "set METRICS_PATH or METRICS_PORT",
+        )
+    elif path != settings.metrics and not container.service.has_route(path):
+        yield endpoint.at("path").report(
+            f"the metrics are at {settings.metrics} (METRICS_PATH), not at {path}",
+            f"use {settings.metrics}",
         )
 
 

@@ -54,6 +54,9 @@ def run_by_exec(pod: dict[str, Any], documents: list[Any]) -> None:
 def run_a_script(pod: dict[str, Any], documents: list[Any]) -> None:
     """A script, in which anything may stand."""
     put(pod["containers"][0], command=["./start.sh"])
+    notes = {"prometheus.io/scrape": "true", "prometheus.io/port": "9000"}
+    template = find(documents, SERVER)["spec"]["template"]
+    template["metadata"]["annotations"] = notes
 
 
 def run_another_server(pod: dict[str, Any], documents: list[Any]) -> None:
