@@ -77,8 +77,8 @@ class Drain:
             self._drained = self._active = now
             self._close_listeners()
         if self._is_accepting and now > self._drained + _QUIET:
-            # It is not known who else has the sockets. So no longer than needed for
-            # what waited.
+            # New connections can't be kept out, or it is not known who else has the
+            # sockets. So no longer than needed for what waited.
             self._is_accepting = False
             loop.stop_accepting()
         waiting = sum(each.count_waiting() for each in loop.listeners.values())
@@ -97,7 +97,7 @@ class Drain:
     def _close_listeners(self) -> None:
         if self._is_whole is False:
             self._loop.stop_accepting()
-        elif self._is_whole:
-            for listener in self._loop.listeners.values():
-                listener.stop_handshakes()
-        self._is_accepting = self._is_whole is None
+            return
+        listeners = self._loop.listeners.values()
+        closed = [each.stop_handshakes() for each in listeners if self._is_whole]
+        self._is_accepting = not closed or not all(closed)

@@ -58,15 +58,18 @@ class Listener:
         if self.is_tcp:
             self.environ |= {"SERVER_NAME": name[0], "SERVER_PORT": str(name[1])}
 
-    def stop_handshakes(self) -> None:
+    def stop_handshakes(self) -> bool:
         """Let no new connection begin; a client tries again, elsewhere or later.
 
         Only where the kernel is Linux, and lets this process do it: some refuse it to
         a process without privileges. The socket must not be needed anymore: its other
         users get no connections either.
+
+        Returns:
+            Whether new connections are kept out.
         """
         if not (_IS_LINUX and self.is_tcp):
-            return
+            return False
         code = ctypes.create_string_buffer(_DROP_SYN)
         program = struct.pack("HL", len(_DROP_SYN) // 8, ctypes.addressof(code))
         try:
@@ -74,6 +77,8 @@ class Listener:
         except OSError as error:
             # As elsewhere, the delay before this moment has to suffice.
             logger.info("New connections are not kept out: %s.", error.strerror)
+            return False
+        return True
 
     def count_waiting(self) -> int:
         """Count the connections that nobody has accepted; 0 if it is not known."""

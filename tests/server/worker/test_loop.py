@@ -435,6 +435,8 @@ def test_draining_without_a_filter(caplog: pytest.LogCaptureFixture) -> None:
         worker.thread.join(60)
 
         assert worker.drain.is_done(time.monotonic())
+        # Clients that go on to come must not hold it until the grace is over.
+        assert not worker.loop.listeners
     lines = [line for line in caplog.messages if "not kept out" in line]
     assert lines == ["New connections are not kept out: Operation not permitted."]
 
