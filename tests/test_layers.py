@@ -44,7 +44,8 @@ def test_contracts_can_be_broken(lint: Lint, tmp_path: Path) -> None:
     """The contracts look at this package: turned upside down they do not hold."""
     contracts = (ROOT / ".importlinter").read_text()
     upside_down = contracts.replace(
-        "    config\n    errors |", "    errors\n    config |"
+        "    config\n    deadlines\n    errors |",
+        "    deadlines\n    errors\n    config |",
     )
     (tmp_path / "contracts").write_text(upside_down)
 
